@@ -1,0 +1,1 @@
+"""Training methods, one file each; `engine.spec.methods` lists this folder."""
