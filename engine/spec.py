@@ -191,7 +191,7 @@ def _parse(kind: type, value: Any) -> Any:
         if text not in _YES + _NO:
             raise ValueError
         return text in _YES
-    number = kind(value)
+    number = kind(str(value))  # through text, so that 5.5 is no whole number
     if kind is float and (number != number or number in (float("inf"), float("-inf"))):
         raise ValueError
     return number
