@@ -1,0 +1,324 @@
+"""The command line: one command per verb. Every heavy import is inside its command."""
+
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.errors import UserError
+from engine.spec import PRECISIONS, Adapter, Method, build, method_named, methods
+from tuner_app import paths, settings
+from tuner_app.paths import Home
+
+if TYPE_CHECKING:
+    from tuner_app.store import Store
+
+SELECTION_HELP = "all, labels, imports, source:NAME, person:NAME, last:N; several with commas"
+RUN_ACTIONS = ["list", "show", "stop", "pause", "resume", "log"]
+json_option = click.option("--json", "as_json", is_flag=True, help="print JSON for programs")
+pass_home = click.pass_obj
+
+
+def main() -> None:
+    """Run the command line; an error that a person can act on is shown without a traceback."""
+    try:
+        cli(standalone_mode=False)
+    except UserError as error:
+        fail(str(error))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as leave:
+        sys.exit(leave.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except Exception as error:
+        fail(f"An unexpected fault: {type(error).__name__}: {error}\n{_keep_traceback()}")
+
+
+def fail(message: str) -> None:
+    """Say what went wrong on standard error and leave with status 1."""
+    first, *rest = message.splitlines() or [""]
+    click.secho(first, fg="red", err=True)
+    for line in rest:
+        click.echo(line, err=True)
+    sys.exit(1)
+
+
+def _keep_traceback() -> str:
+    file = paths.home().folder / "fault.log"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(traceback.format_exc(), encoding="utf-8")
+    except OSError:
+        return "Its details could not be written down."
+    return f"Its details are in {file}; what was saved before is unharmed."
+
+
+def open_store(home: Home) -> "Store":
+    """The home's database, made or migrated when need be; runs whose process died are marked so."""
+    from tuner_app.store import Store
+    from tuner_app.workers import supervisor
+
+    home.create()
+    store = Store.open(home.database, migrate=True)
+    supervisor.reap(home, store)
+    return store
+
+
+def show_json(data: Any) -> None:
+    """Print `data` as one JSON document."""
+    click.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--home",
+    "folder",
+    envvar="TUNER_HOME",
+    type=click.Path(path_type=Path),
+    help="folder of the database, runs and settings [default: the platform's data folder]",
+)
+@click.version_option(package_name="tuner")
+@click.pass_context
+def cli(context: click.Context, folder: Path | None) -> None:
+    """Chat with a language model, correct and judge its answers, train it on that, and chat with the result.
+
+    Without a command, opens the terminal app.
+    """
+    context.obj = paths.home(folder)
+    if context.invoked_subcommand is None:
+        open_store(context.obj).close()
+        from tuner_app.tui.app import run
+
+        run(context.obj)
+
+
+@cli.command()
+@click.option(
+    "--seed", default=0, show_default=True, help="seed of the prompts, the sampling and the training"
+)
+@click.option(
+    "--keep", type=click.Path(path_type=Path), help="make the home here [default: a temporary folder]"
+)
+@json_option
+def demo(seed: int, keep: Path | None, as_json: bool) -> None:
+    """The whole loop without a person, on the built-in base; prints what changed."""
+    from tuner_app import demo
+
+    sys.exit(demo.run(seed=seed, folder=keep, as_json=as_json))
+
+
+@cli.command()
+@click.option("--base", default="", help="builtin, a folder or a hub name [default: the settings' base]")
+@click.option("--port", default=0, help="port on 127.0.0.1 [default: a free one]")
+@pass_home
+def serve(home: Home, base: str, port: int) -> None:
+    """The OpenAI-compatible server alone, on this machine's loopback; prints its address and key."""
+    from tuner_app import talk
+
+    open_store(home).close()
+    sys.exit(talk.serve(home, base or settings.load(home).base, port))
+
+
+def options_of(cls: type[Any], command: Callable[..., None]) -> Callable[..., None]:
+    """Add an option to `command` for each field of the dataclass `cls`; a value not given is None."""
+    for field in reversed(fields(cls)):
+        words = [field.metadata["help"], *map(str, field.metadata.get("choices", ()))]
+        text = f"{words[0]}{': ' if words[1:] else ''}{', '.join(words[1:])} [default: {field.default}]"
+        command = click.option(f"--{field.name.replace('_', '-')}", field.name, help=text)(command)
+    return command
+
+
+def given(cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Those of `values` that name a field of `cls` and were given."""
+    return {f.name: values[f.name] for f in fields(cls) if values.get(f.name) is not None}
+
+
+@cli.command()
+@click.argument("prompt", required=False)
+@click.option("--model", default="", help="base, or the run whose adapter answers [default: the settings']")
+@click.option("--base", default="", help="builtin, a folder or a hub name [default: the settings' base]")
+@click.option("--system", default="", help="system prompt")
+@click.option("--seed", type=int, help="the same seed gives the same answer")
+@partial(options_of, settings.Decoding)
+@json_option
+@pass_home
+def chat(home: Home, prompt: str | None, **values: Any) -> None:
+    """One answer to PROMPT (or to what is piped in), streamed; without PROMPT, a plain chat."""
+    from tuner_app import talk
+
+    saved = settings.load(home).decoding.to_json()
+    decoding = build(settings.Decoding, saved | given(settings.Decoding, values), "decoding option")
+    who = {name: values[name] for name in ("model", "base", "system", "seed")}
+    talk.chat(home, open_store(home), prompt, decoding=decoding, as_json=values["as_json"], **who)
+
+
+@cli.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--as", "kind", help="the format, when it is not to be detected")
+@click.option("--columns", default="", metavar="ROLE=NAME,…", help="which columns hold what")
+@click.option("--encoding", help="of a text file that is not UTF-8")
+@click.option("--dry-run", is_flag=True, help="read and report, and keep nothing")
+@click.option("--all-refusals", is_flag=True, help="list every refused row, not the first ten")
+@json_option
+@pass_home
+def import_(home: Home, files: tuple[Path, ...], **options: Any) -> None:
+    """Read training data from FILES; each file is taken whole or, on a fault, not at all."""
+    from tuner_app import transfer
+
+    columns = transfer.parse_columns(options.pop("columns"))
+    sys.exit(transfer.import_files(open_store(home), files, columns=columns, **options))
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--as", "kind", required=True, help="the format to write")
+@click.option("--data", default="all", metavar="SELECTION", help=SELECTION_HELP)
+@json_option
+@pass_home
+def export(home: Home, file: Path, kind: str, data: str, as_json: bool) -> None:
+    """Write examples and labels to FILE; its ending says how (.jsonl, .json, .csv, .tsv, .parquet, .gz)."""
+    from tuner_app import transfer
+
+    transfer.export_file(open_store(home), file, kind, data, as_json=as_json)
+
+
+class TrainGroup(click.Group):
+    """A command for each file in `engine/methods`, its options made from the method's own."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """The methods' names."""
+        return list(methods())
+
+    def get_command(self, context: click.Context, name: str) -> click.Command:
+        """The command that starts a run of the method called `name`."""
+        return _train_command(method_named(name))
+
+
+@cli.group(cls=TrainGroup)
+def train() -> None:
+    """Start a run and show its progress; Ctrl+C stops it at the next step, with a checkpoint."""
+
+
+def _train_command(method: Method) -> click.Command:
+    def start(home: Home, **values: Any) -> None:
+        from tuner_app import console
+        from tuner_app.launch import Plan
+        from tuner_app.store.snapshots import Selection
+
+        plan = Plan(
+            method=method.name,
+            base=values["base"],
+            parent=values["parent"],
+            name=values["name"],
+            selection=Selection.parse(values["data"]),
+            adapter=build(Adapter, given(Adapter, values), "adapter option"),
+            precision=values["precision"],
+            options=given(method.options, values),
+            seed=values["seed"],
+        )
+        sys.exit(
+            console.train(home, open_store(home), plan, detach=values["detach"], as_json=values["as_json"])
+        )
+
+    command: Any = click.pass_obj(start)
+    for decorate in reversed(
+        [
+            click.option("--base", default="", help="builtin, a folder or a hub name"),
+            click.option("--from", "parent", default="", metavar="RUN", help="go on from this run's adapter"),
+            click.option("--name", default="", help=f"the run's name [default: {method.name}-1, -2, …]"),
+            click.option("--data", default="all", metavar="SELECTION", help=SELECTION_HELP),
+            click.option(
+                "--precision", default="auto", type=click.Choice(list(PRECISIONS)), help="of the frozen base"
+            ),
+            click.option("--seed", default=0, help="seed of the order and the adapter's start"),
+            click.option("--detach", is_flag=True, help="start it and return; see `tuner runs`"),
+            partial(options_of, Adapter),
+            partial(options_of, method.options),
+            json_option,
+        ]
+    ):
+        command = decorate(command)
+    text = f"{method.title} ({method.paper})."
+    return click.command(method.name, help=text, context_settings={"show_default": True})(command)
+
+
+@cli.command()
+@click.argument(
+    "action", type=click.Choice(["list", "show", "stop", "pause", "resume", "log"]), default="list"
+)
+@click.argument("name", metavar="[RUN]", required=False)
+@json_option
+@pass_home
+def runs(home: Home, action: str, name: str | None, as_json: bool) -> None:
+    """List runs, or show, stop, pause, resume or read the log of one."""
+    from tuner_app import console
+
+    store = open_store(home)
+    if action == "list":
+        console.list_runs(store, as_json=as_json)
+    elif name is None:
+        raise UserError(f"Which run should “{action}” take?", do=f"Give its name: tuner runs {action} RUN.")
+    else:
+        sys.exit(console.run_action(home, store, action, name, as_json=as_json))
+
+
+@cli.command()
+@json_option
+@pass_home
+def models(home: Home, as_json: bool) -> None:
+    """Bases and the adapters made from them, as a tree of lineage."""
+    from tuner_app import console
+
+    console.list_models(open_store(home), as_json=as_json)
+
+
+@cli.command()
+@click.argument("method")
+@click.option("--model", required=True, type=click.Path(path_type=Path), help="the base's folder")
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="JSON Lines of pairs")
+@click.option("--pairs", default=128, show_default=True, help="how many pairs of the file")
+@click.option("--bf16", is_flag=True, help="train in bf16 instead of fp32")
+@json_option
+def bench(method: str, model: Path, data: Path, pairs: int, bf16: bool, as_json: bool) -> None:
+    """Time one epoch of METHOD: seconds, peak memory, every step's loss, fraction of this machine's peak."""
+    from engine.bench import bench
+
+    method_named(method)
+    figures = bench(method, model, data, pairs, bf16=bf16)
+    if as_json:
+        click.echo(json.dumps(figures))
+    else:
+        for name, value in figures.items():
+            click.echo(f"{name:<18} {value}")
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@pass_home
+def backup(home: Home, file: Path) -> None:
+    """Write a checked copy of the database to FILE."""
+    with_store = open_store(home)
+    with_store.backup(file)
+    click.echo(f"{file}: {file.stat().st_size / 1e6:.1f} MB, checked.")
+
+
+@cli.command()
+@json_option
+@pass_home
+def doctor(home: Home, as_json: bool) -> None:
+    """What this machine can do, and whether the home is sound."""
+    from tuner_app import doctor
+
+    sys.exit(doctor.run(home, as_json=as_json))

@@ -1,0 +1,210 @@
+"""What the commands show of runs and models in a plain terminal: progress and tables."""
+
+import json
+import time
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from engine.errors import UserError
+from tuner_app import launch
+from tuner_app.clean import visible
+from tuner_app.paths import Home
+from tuner_app.store import Store, models, runs
+from tuner_app.store.rows import Run, RunEvent
+from tuner_app.workers import supervisor
+
+POLL_SECONDS = 0.25
+ENDED = ("done", "stopped", "paused", "failed")
+error_console = Console(stderr=True, highlight=False)
+
+
+def train(home: Home, store: Store, plan: launch.Plan, *, detach: bool, as_json: bool) -> int:
+    """Start the planned run and, unless detached, follow it to its end."""
+    run = launch.prepare(store, home, plan)
+    supervisor.start_run(home, store, run)
+    if detach:
+        click.echo(json.dumps({"run": run.name}) if as_json else f"Run {run.name} goes on by itself.")
+        return 0
+    return follow(home, store, run, as_json=as_json)
+
+
+def follow(home: Home, store: Store, run: Run, *, as_json: bool = False) -> int:
+    """Show a run's progress until it ends; Ctrl+C asks it to stop. Returns 0 when it is done or stopped."""
+    run = wait(home, store, run, quiet=as_json)
+    if as_json:
+        click.echo(json.dumps(_run_json(store, run), ensure_ascii=False, default=str))
+    elif run.status == "failed":
+        raise UserError(f"Run {run.name} failed. {run.error}", do=f"Its log: tuner runs log {run.name}")
+    elif run.status == "done":
+        click.echo(f"Run {run.name} is done. Chat with it: tuner chat --model {run.name}")
+    else:
+        click.echo(f"Run {run.name} is {run.status}. Go on: tuner runs resume {run.name}")
+    return 1 if run.status == "failed" else 0
+
+
+def wait(home: Home, store: Store, run: Run, *, quiet: bool) -> Run:
+    """Wait for the end of a run, with a progress bar on standard error unless `quiet`."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+    )
+    last, stopping = 0, False
+    with Progress(*columns, TimeRemainingColumn(), console=error_console, disable=quiet) as progress:
+        task = progress.add_task(f"{run.name}: loading", total=1)
+        while True:
+            try:
+                for event in runs.events(store, run.id, after=last):
+                    last = event.id
+                    _show(progress, task, run, event)
+                found = runs.get(store, run.name)
+                assert found is not None
+                if found.status in ENDED:
+                    return found
+                supervisor.reap(home, store)
+                time.sleep(POLL_SECONDS)
+            except KeyboardInterrupt:
+                if stopping:
+                    raise
+                stopping = True
+                progress.console.print("Stopping at the next step…  (Ctrl+C again leaves it to itself)")
+                runs.request(store, run.id, "stop")
+
+
+def _show(progress: Progress, task: Any, run: Run, event: RunEvent) -> None:
+    data = event.data
+    if event.kind == "step":
+        text = f"{run.name}: loss {data['loss']:.4f}"
+        progress.update(task, description=text, completed=data["step"], total=data["steps"])
+    elif event.kind == "reference":
+        text = f"{run.name}: reference"
+        progress.update(task, description=text, completed=data["done"], total=max(data["total"], 1))
+    elif event.kind == "data":
+        progress.console.print(Text(describe_data(data)))
+    elif event.kind == "warning":
+        progress.console.print(Text(f"! {visible(data['message'])}", style="yellow"))
+
+
+def describe_data(data: dict[str, Any]) -> str:
+    """What a run makes of its rows, in a line: nothing is left out in silence."""
+    left = [
+        f"{data[name]:,} {words}"
+        for name, words in (
+            ("too_long", f"longer than {data['max_length']:,} tokens: left out"),
+            ("no_label", "with nothing to train on: left out"),
+            ("repeated", "repeated"),
+        )
+        if data.get(name)
+    ]
+    return "; ".join(
+        [f"{data['used']:,} of {data['rows']:,} rows, {data['trained_tokens']:,} trained tokens", *left]
+    )
+
+
+def list_runs(store: Store, *, as_json: bool) -> None:
+    """Every run, the newest first."""
+    rows = runs.listed(store)
+    if as_json:
+        click.echo(json.dumps([_run_json(store, run) for run in rows], ensure_ascii=False, default=str))
+        return
+    if not rows:
+        click.echo("No runs yet. Start one: tuner train sft")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("run", "method", "status", "step", "loss", "created"):
+        table.add_column(name)
+    for run in rows:
+        step = _last_step(store, run)
+        done = f"{step['step']}/{step['steps']}" if step else ""
+        loss = f"{step['loss']:.4f}" if step else ""
+        table.add_row(run.name, run.method, run.status, done, loss, run.created[:16].replace("T", " "))
+    Console(highlight=False).print(table)
+
+
+def _last_step(store: Store, run: Run) -> dict[str, Any] | None:
+    steps = runs.events(store, run.id, kinds=["step"])
+    return steps[-1].data if steps else None
+
+
+def _run_json(store: Store, run: Run) -> dict[str, Any]:
+    steps = [event.data for event in runs.events(store, run.id, kinds=["step"])]
+    return {**vars(run), "steps": steps}
+
+
+def run_action(home: Home, store: Store, action: str, name: str, *, as_json: bool) -> int:
+    """Show, stop, pause, resume or print the log of the run called `name`."""
+    run = runs.get(store, name)
+    if run is None:
+        raise UserError(f"There is no run “{name}”.", do="List them: tuner runs")
+    if action == "log":
+        log = home.run(name) / "log.txt"
+        text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+        click.echo(visible(text) or "The log is empty.")
+    elif action == "show":
+        _show_run(store, run, as_json=as_json)
+    elif action == "resume":
+        if run.status in ("running", "done"):
+            raise UserError(f"Run {name} is {run.status}: there is nothing to resume.")
+        runs.request(store, run.id, "")
+        supervisor.start_run(home, store, run)
+        return follow(home, store, run, as_json=as_json)
+    else:
+        if run.status not in ("queued", "running"):
+            raise UserError(
+                f"Run {name} is {run.status}: it cannot be {action}ped.".replace("pauseped", "paused")
+            )
+        supervisor.stop_run(home, store, run, request=action)
+        ended = wait(home, store, run, quiet=True)
+        click.echo(f"Run {name} is {ended.status}.")
+    return 0
+
+
+def _show_run(store: Store, run: Run, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(_run_json(store, run), ensure_ascii=False, indent=2, default=str))
+        return
+    spec = run.spec
+    facts = {
+        "run": run.name,
+        "method": run.method,
+        "status": f"{run.status} {run.error}".strip(),
+        "base": spec["base"],
+        "from": spec["parent"] or "the base alone",
+        "precision": spec["precision"],
+        "adapter": f"LoRA r={spec['adapter']['rank']}, alpha={spec['adapter']['alpha']}",
+        "options": ", ".join(f"{k}={v}" for k, v in spec["options"].items()) or "defaults",
+        "snapshot": run.snapshot_hash[:16],
+        "started": run.started or "not yet",
+        "ended": run.ended or "not yet",
+    }
+    for event in runs.events(store, run.id, kinds=["data"])[-1:]:
+        facts["data"] = describe_data(event.data)
+    if step := _last_step(store, run):
+        facts["last step"] = f"{step['step']} of {step['steps']}, loss {step['loss']:.4f}"
+    for name, value in facts.items():
+        click.echo(f"{name:<10} {value}")
+
+
+def list_models(store: Store, *, as_json: bool) -> None:
+    """Bases with the adapters made from them, each under what it was trained from."""
+    rows = models.lineage(store)
+    if as_json:
+        shown = [{"depth": depth, "type": type(row).__name__.lower(), **vars(row)} for depth, row in rows]
+        click.echo(json.dumps(shown, ensure_ascii=False, indent=2, default=str))
+        return
+    if not rows:
+        click.echo("No models yet: chat or train once, and the base is listed.")
+        return
+    root = Tree("", hide_root=True)
+    branches = [root]
+    for depth, row in rows:
+        place = getattr(row, "source", "") or getattr(row, "folder", "")
+        del branches[depth + 1 :]
+        branches.append(branches[depth].add(Text(f"{row.name}  {place}")))
+    Console(highlight=False, soft_wrap=True).print(root)

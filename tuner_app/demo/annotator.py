@@ -1,0 +1,38 @@
+"""A scripted annotator: labels the way a careful person would, by the world's own rules."""
+
+import random
+import uuid
+from collections import Counter
+
+from assets import world
+from assets.world import Question
+from tuner_app.store import Store, labels
+from tuner_app.store.labels import Reply
+
+
+def label(store: Store, question: Question, replies: list[Reply], rng: random.Random) -> str:
+    """Judge two replies to a question and record the label; returns the key's verb.
+
+    Neither right: the better one is corrected to the right, warm, brief reply. Else the one of higher
+    gold score is chosen, and equal ones are a tie. Which one is shown first is drawn from `rng`.
+    """
+    item = labels.item_for_pair(store, question.prompt, *replies)
+    verdicts = [world.judge(question.prompt, reply.content) for reply in item.replies]
+    scores = [world.gold(verdict) for verdict in verdicts]
+    best = scores.index(max(scores))
+    if not any(verdict.right and verdict.well_formed for verdict in verdicts):
+        verb, value = "correct", {"reply": best, "text": world.ideal(question)}
+    elif scores[0] == scores[1]:
+        verb, value = "tie", {}
+    else:
+        verb, value = "choose", {"reply": best}
+    shown = (0, 1) if rng.random() < 0.5 else (1, 0)
+    uid = uuid.UUID(int=rng.getrandbits(128), version=4).hex
+    labels.record(store, item.hash, verb, value=value, shown=shown, uid=uid)
+    return verb
+
+
+def summary(verbs: Counter[str]) -> str:
+    """“62 chosen, 31 corrected, 7 ties”."""
+    words = (("choose", "chosen"), ("correct", "corrected"), ("tie", "ties"))
+    return ", ".join(f"{verbs[verb]} {word}" for verb, word in words if verbs[verb])

@@ -1,0 +1,129 @@
+"""What the demo measured: one row per model, the win rate against the base, and how it is printed."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import fmean, stdev
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from assets import world
+from assets.world import Question
+
+MANNERS = ("plain", "warm", "rude", "rambling")
+Answers = list[list[str]]  # for each question, the sampled replies
+
+
+@dataclass(frozen=True)
+class Score:
+    """How one model did on the held-out questions; shares are of all its replies, 0 to 1."""
+
+    name: str
+    replies: int
+    right: float
+    well_formed: float
+    warm_and_brief: float
+    manners: dict[str, float]
+    words: float
+    gold: float
+    perplexity: float = math.nan
+
+
+@dataclass
+class Report:
+    """Everything that the demo found."""
+
+    seed: int
+    home: str
+    scores: list[Score] = field(default_factory=list)
+    win_rates: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def better(self) -> bool:
+        """Whether the last model beats the base: right more often, warm and brief more often, and
+        preferred with a confidence interval above one half."""
+        base, trained = self.scores[0], self.scores[-1]
+        return (
+            trained.right > base.right
+            and trained.warm_and_brief > base.warm_and_brief
+            and self.win_rates[trained.name][1] > 0.5
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The report with `better` spelled out."""
+        return {**asdict(self), "better": self.better()}
+
+
+def score(name: str, questions: Sequence[Question], answers: Answers) -> Score:
+    """Judge every reply by the world's rules."""
+    verdicts = [
+        world.judge(question.prompt, reply)
+        for question, replies in zip(questions, answers, strict=True)
+        for reply in replies
+    ]
+    manners = Counter(verdict.manner for verdict in verdicts)
+    return Score(
+        name=name,
+        replies=len(verdicts),
+        right=fmean(verdict.right for verdict in verdicts),
+        well_formed=fmean(verdict.well_formed for verdict in verdicts),
+        warm_and_brief=fmean(world.warm_and_brief(verdict) for verdict in verdicts),
+        manners={manner: manners[manner] / len(verdicts) for manner in MANNERS},
+        words=fmean(verdict.words for verdict in verdicts),
+        gold=fmean(world.gold(verdict) for verdict in verdicts),
+    )
+
+
+def win_rate(questions: Sequence[Question], ours: Answers, theirs: Answers) -> tuple[float, float, float]:
+    """How often our reply has the higher gold score, ties counting half, with its 95 % interval.
+
+    Replies to one question are not independent, so the interval is of the mean over questions.
+    """
+    rates = []
+    for question, mine, other in zip(questions, ours, theirs, strict=True):
+        scores = [(_gold(question, a), _gold(question, b)) for a, b in zip(mine, other, strict=True)]
+        rates.append(fmean((a > b) + 0.5 * (a == b) for a, b in scores))
+    mean = fmean(rates)
+    half = 1.96 * stdev(rates) / math.sqrt(len(rates))
+    return mean, max(0.0, mean - half), min(1.0, mean + half)
+
+
+def _gold(question: Question, reply: str) -> float:
+    return world.gold(world.judge(question.prompt, reply))
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the tables."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    for row in report.scores:
+        table.add_column(row.name, justify="right")
+    for label, values in _rows(report):
+        table.add_row(label, *values)
+    console.print(table)
+    parts = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in report.seconds.items())
+    console.print(f"\nSeconds: {parts}; {sum(report.seconds.values()):.0f} s in all.")
+
+
+def _rows(report: Report) -> list[tuple[str, list[str]]]:
+    scores = report.scores
+    rows = [
+        ("right", [f"{s.right:.1%}" for s in scores]),
+        ("well formed", [f"{s.well_formed:.1%}" for s in scores]),
+        ("warm and brief", [f"{s.warm_and_brief:.1%}" for s in scores]),
+    ]
+    rows += [(f"  {manner}", [f"{s.manners[manner]:.1%}" for s in scores]) for manner in MANNERS]
+    rows += [
+        ("words per reply", [f"{s.words:.1f}" for s in scores]),
+        ("perplexity of held-out text", [f"{s.perplexity:.2f}" for s in scores]),
+        ("wins against the base", ["", *(_interval(report.win_rates[s.name]) for s in scores[1:])]),
+    ]
+    return rows
+
+
+def _interval(rate: tuple[float, float, float]) -> str:
+    return f"{rate[0]:.0%} ({rate[1]:.0%} to {rate[2]:.0%})"

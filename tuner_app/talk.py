@@ -1,0 +1,154 @@
+"""Chat in a plain terminal, and the chat worker in the foreground."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import click
+from rich.console import Console
+
+from engine.errors import UserError
+from tuner_app import settings
+from tuner_app.clean import visible
+from tuner_app.client import ChatClient
+from tuner_app.paths import Home
+from tuner_app.store import Store, chats, models
+from tuner_app.workers import supervisor
+
+POLL_SECONDS = 0.25
+error_console = Console(stderr=True, highlight=False)
+
+
+def serve(home: Home, base: str, port: int) -> int:
+    """Run the chat worker in the foreground until Ctrl+C."""
+    command = [sys.executable, "-m", "tuner_app.workers.chat", "--home", str(home.folder), "--base", base]
+    process = subprocess.Popen([*command, "--port", str(port)])
+    try:
+        while process.poll() is None:
+            endpoint = supervisor.chat_endpoint(home)
+            if endpoint and endpoint.pid == process.pid:
+                click.echo(f"{endpoint.url}/v1  key {endpoint.key}  (Ctrl+C stops)")
+                break
+            time.sleep(POLL_SECONDS)
+        return process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        return 0
+
+
+def connect(home: Home, base: str) -> ChatClient:
+    """A client of the chat worker for `base`, started when need be, or of the server in the settings."""
+    saved = settings.load(home)
+    if saved.chat_url and not base:
+        return ChatClient(saved.chat_url, saved.chat_key)
+    with error_console.status("Loading the model…"):
+        endpoint = supervisor.ensure_chat(home, base or saved.base)
+    return ChatClient(endpoint.url, endpoint.key)
+
+
+def chat(
+    home: Home,
+    store: Store,
+    prompt: str | None,
+    *,
+    model: str,
+    base: str,
+    system: str,
+    seed: int | None,
+    decoding: settings.Decoding,
+    as_json: bool,
+) -> None:
+    """Answer `prompt`, or chat until the end of input; the conversation is kept in the store."""
+    saved = settings.load(home)
+    adapter = "" if model == "base" else model or ("" if base else saved.adapter)
+    base = base or _base_of(store, adapter)
+    talk = _Talk(store, connect(home, base), base or saved.base, adapter, system, seed, decoding)
+    if prompt is None and not sys.stdin.isatty():
+        prompt = sys.stdin.read().strip()
+        if not prompt:
+            raise UserError("There is no prompt: what was piped in is empty.")
+    if prompt is not None:
+        asyncio.run(talk.turn(prompt, as_json=as_json))
+        return
+    click.echo(f"Chatting with {adapter or 'the base'}; an empty line or Ctrl+D ends it.")
+    while line := _ask():
+        asyncio.run(talk.turn(line, as_json=as_json))
+
+
+def _ask() -> str:
+    try:
+        return input("> ").strip()
+    except EOFError:
+        click.echo()
+        return ""
+
+
+def _base_of(store: Store, adapter: str) -> str:
+    """Where the base of the adapter called `adapter` comes from; "" without an adapter."""
+    if not adapter:
+        return ""
+    found = models.adapter(store, adapter)
+    if found is None:
+        names = ", ".join(row.name for row in models.adapters(store)) or "none yet"
+        raise UserError(f"There is no adapter “{adapter}”.", do=f"Adapters: {names}.")
+    return next(row.source for row in models.bases(store) if row.id == found.base_id)
+
+
+class _Talk:
+    """One conversation in a plain terminal."""
+
+    def __init__(
+        self,
+        store: Store,
+        client: ChatClient,
+        base: str,
+        adapter: str,
+        system: str,
+        seed: int | None,
+        decoding: settings.Decoding,
+    ) -> None:
+        self.store, self.client, self.base, self.adapter = store, client, base, adapter
+        self.seed, self.decoding = seed, decoding
+        self.conversation = chats.start(store, system=system)
+
+    async def turn(self, prompt: str, *, as_json: bool) -> None:
+        """Ask, show the answer as it comes, and keep both."""
+        asked = chats.add(self.store, self.conversation.id, role="user", content=prompt)
+        system = self.conversation.system
+        messages = [{"role": "system", "content": system}] if system else []
+        messages += [
+            {"role": m.role, "content": m.content} for m in chats.path(self.store, self.conversation.id)
+        ]
+        parts, finish = [], ""
+        async for delta in self._stream(messages):
+            parts.append(delta.text)
+            finish = delta.finish or finish
+            if not as_json:
+                click.echo(visible(delta.text), nl=False)
+        answer = "".join(parts)
+        chats.add(
+            self.store,
+            self.conversation.id,
+            role="assistant",
+            content=answer,
+            parent_id=asked.id,
+            model=self.base,
+            adapter=self.adapter,
+            decoding=self.decoding.to_json(),
+            seed=self.seed,
+            finish=finish,
+        )
+        if as_json:
+            shown = {"model": self.adapter or "base", "prompt": prompt, "answer": answer, "finish": finish}
+            click.echo(json.dumps(shown, ensure_ascii=False))
+        else:
+            click.echo("" if finish != "length" else " … (cut at --max-tokens)")
+
+    def _stream(self, messages: list[dict[str, str]]) -> AsyncIterator[Any]:
+        asked = self.decoding.to_json() | ({} if self.seed is None else {"seed": self.seed})
+        return self.client.stream(messages, model=self.adapter or "base", **asked)
