@@ -111,11 +111,9 @@ def lines(stream: TextIO) -> Iterator[Element]:
     number = 0
     while line := stream.readline(ROW_LIMIT + 1):
         number += 1
-        if (
-            (not line.endswith("\n")
-            and len(line) > ROW_LIMIT)
-            or len(line.encode("utf-8", "replace")) > ROW_LIMIT
-        ):
+        if (not line.endswith("\n") and len(line) > ROW_LIMIT) or len(
+            line.encode("utf-8", "replace")
+        ) > ROW_LIMIT:
             while line and not line.endswith("\n"):
                 line = stream.readline(ROW_LIMIT)
             yield Element(number, None, "the line is longer than 1 MiB")

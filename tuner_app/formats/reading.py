@@ -99,7 +99,7 @@ def read(
     elif not any(form.fits(row) for row in mapped):
         form = None
     if form is None:
-        raise strangers.refusal(path, str(container), sample, named(kind) if kind else None, columns)
+        raise strangers.refusal(container, sample, named(kind) if kind else None, columns)
     return Reading(container, form, columns, detected=kind is None)
 
 

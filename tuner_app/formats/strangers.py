@@ -7,38 +7,35 @@ from pathlib import Path
 from engine.errors import UserError
 from tuner_app.formats.catalogue import FORMATS
 from tuner_app.formats.columns import proposal
+from tuner_app.formats.containers import Container
 from tuner_app.formats.records import Format, Record
 
 
 def refusal(
-    path: Path,
-    container: str,
+    container: Container,
     sample: Sequence[Record],
     form: Format | None,
     columns: Mapping[str, str] | None,
 ) -> UserError:
     """The error for a file whose rows fit nothing, or not the `form` that was asked for."""
-    fields = sample[0].fields
+    path, fields = container.path, sample[0].fields
     known = None if columns else _known(path, fields)
     if known:
         return known
     what = f"{path} ({container}) has the columns {', '.join(fields)}"
     if columns:
-        roles = ", ".join(columns)
         target = f"that is not enough for {form.name}" if form else "no format consists of these"
-        return UserError(
-            f"{what}; with the roles {roles}, {target}.", do=_needs(form or _nearest(set(columns)))
-        )
-    nearest = form or _nearest(set(fields))
+        what += f"; with the roles {', '.join(columns)}, {target}."
+        return UserError(what, do=_needs(form or _nearest(set(columns))))
     what += f", which do not fit {form.name}." if form else ", which no format has."
     guess = proposal(sample)
     if not guess:
-        return UserError(what, do=_needs(nearest))
-    given = ",".join(f"{role}={name}" for role, name in guess.items())
-    return UserError(
-        what,
-        do=f"{_needs(nearest)}\nTry: tuner import {shlex.quote(str(path))} --columns {shlex.quote(given)}",
-    )
+        return UserError(what, do=_needs(form or _nearest(set(fields))))
+    command = f"tuner import {shlex.quote(str(path))} --columns "
+    command += shlex.quote(",".join(f"{role}={name}" for role, name in guess.items()))
+    if container.encoding not in ("utf-8", "utf-8-sig", "utf-16"):
+        command += f" --encoding {container.encoding}"
+    return UserError(what, do=f"{_needs(_nearest(set(guess)))}\nTry: {command}")
 
 
 def _needs(form: Format) -> str:
@@ -46,9 +43,11 @@ def _needs(form: Format) -> str:
 
 
 def _nearest(names: set[str]) -> Format:
-    """The format that shares the most names; prompt and completion where none shares any."""
+    """The format that `names` fit, or that shares the most with them, or else prompt and completion."""
+    row = Record(0, dict.fromkeys(names, "?"))
+    fitting = next((form for form in FORMATS.values() if form.fits(row)), None)
     best = max(FORMATS.values(), key=lambda form: len(names & set(form.fields)) / len(form.fields) ** 0.5)
-    return best if names & set(best.fields) else FORMATS["prompt-completion"]
+    return fitting or (best if names & set(best.fields) else FORMATS["prompt-completion"])
 
 
 def _known(path: Path, fields: Mapping[str, object]) -> UserError | None:
