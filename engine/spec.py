@@ -14,7 +14,7 @@ from engine import examples
 from engine.errors import UserError
 
 if TYPE_CHECKING:
-    from engine.job import Job
+    from engine.job import Job, Outcome
 
 Precision = Literal["auto", "fp32", "bf16", "nf4"]
 PRECISIONS: dict[str, str] = {
@@ -116,7 +116,7 @@ class Method:
     title: str
     learns_from: type[examples.Demonstration] | type[examples.Pair] | type[examples.Rated]
     options: type[Any]
-    train: Callable[["Job"], None]
+    train: Callable[["Job"], "Outcome"]
     paper: str
 
     @property

@@ -1,0 +1,50 @@
+"""Folders that are on disk whole or not at all, also after a power cut."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.errors import UserError
+
+
+@contextmanager
+def whole(folder: Path, kept: str = "") -> Iterator[Path]:
+    """A temporary folder to write files into; when the block ends they are forced to disk and it is renamed.
+
+    An older `folder` is replaced. A UserError says so when the disk is full or not writable; `kept` is
+    what it tells of earlier work.
+    """
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        yield temporary
+        for file in temporary.iterdir():
+            _sync(file)
+        _sync(temporary)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+        _sync(folder.parent)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise UserError(
+            f"{folder} cannot be written: {'the disk is full' if full else error.strerror or error}.",
+            kept=kept,
+            do="Make room (old runs' checkpoints can go), then resume the run."
+            if full
+            else "Mend that, then resume.",
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,53 @@
+"""Examples to trees of tokens, with a count of all that is left out."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from engine import logps
+from engine.batches import Tree
+from engine.errors import UserError
+from engine.examples import Example
+from engine.spec import Event
+
+if TYPE_CHECKING:
+    from engine.job import Job
+
+FEWEST = 2  # rows: with one, a shuffled batch or a held-out row means nothing
+
+
+def encode(job: "Job", to_tree: Callable[[Example], Tree]) -> "tuple[Job, list[Tree]]":
+    """The job's examples as trees, less those that cannot be used, and the job with its layout settled.
+
+    Nothing is cut: a row longer than `job.max_length` is left out, and counted in the "data" event with
+    those that repeat another (they are used) and those without a token to train on (they are not).
+    Raises UserError when too few rows are left.
+    """
+    trees = [to_tree(example) for example in job.examples]
+    short = [tree for tree in trees if tree.longest <= job.max_length]
+    used = [tree for tree in short if tree.trained]
+    seen = {(tuple(tree.prompt), *(tuple(branch.ids) for branch in tree.branches)) for tree in trees}
+    counts = {
+        "rows": len(trees),
+        "used": len(used),
+        "too_long": len(trees) - len(short),
+        "repeated": len(trees) - len(seen),
+        "no_label": len(short) - len(used),
+        "max_length": job.max_length,
+        "trained_tokens": sum(tree.trained for tree in used),
+    }
+    job.emit(Event("data", counts))
+    if len(used) < FEWEST:
+        raise UserError(
+            f"Too few rows to train on: {len(trees)} given, {counts['too_long']} longer than "
+            f"{job.max_length} tokens, {counts['no_label']} without a token to train on, {len(used)} left.",
+            do="Raise max_length, or label more." if counts["too_long"] else "Label or import more.",
+        )
+    reach = logps.window(job.base.model)
+    if job.as_trees and reach and any(tree.longest > reach for tree in used):
+        job.warn(
+            f"Some rows are longer than the {reach} tokens the model's attention reaches back: "
+            "each reply gets a row of its own (slower)."
+        )
+        job = replace(job, as_trees=False)
+    return job, used

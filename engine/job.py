@@ -1,0 +1,187 @@
+"""A run: a base is loaded, an adapter is put on it, a method trains it, and the adapter is saved."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from engine import adapters, checkpoints, logps, models
+from engine.batches import Batch, Tree, collate
+from engine.errors import UserError
+from engine.examples import Example, digest, kind_of, to_json
+from engine.spec import Emit, Event, ReferenceCache, ShouldStop, Spec, method_named, options_from
+from engine.template import Template, template_for
+
+Stopped = Literal["", "stop", "pause"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How far a method came: optimiser steps done, and why it ended before the last, if it did."""
+
+    steps: int
+    stopped: Stopped
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run left: the adapter's folder and hash. A paused run has written none yet: its hash is ""."""
+
+    folder: Path
+    hash: str
+    steps: int
+    stopped: Stopped
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a method's `train` needs.
+
+    `base.model` carries the adapter, ready to train. `parent` is the hash of the adapter it goes on from,
+    "" when it is fresh. `as_trees` says whether the model takes the tree layout. `identity` names the
+    specification with its data; `checkpoint` is where to resume.
+    """
+
+    spec: Spec
+    options: Any
+    examples: Sequence[Example]
+    folder: Path
+    base: models.Base
+    template: Template
+    parent: str
+    as_trees: bool
+    identity: str
+    checkpoint: checkpoints.Checkpoint | None
+    emit: Emit
+    should_stop: ShouldStop
+    reference_cache: ReferenceCache | None
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints lie."""
+        return self.folder / "checkpoints"
+
+    @property
+    def max_length(self) -> int:
+        """The longest sequence in tokens, prompt and reply together, that is trained on."""
+        return min(self.options.max_length or self.base.context, self.base.context)
+
+    @property
+    def micro_tokens(self) -> int:
+        """How many tokens go through the model at a time."""
+        return int(self.options.micro_tokens) or (512 if self.base.device.type == "cpu" else 8192)
+
+    def row_tokens(self, tree: Tree) -> int:
+        """How many tokens of a micro-batch a tree takes up."""
+        return tree.length if self.as_trees else tree.longest * len(tree.branches)
+
+    def collate(self, trees: Sequence[Tree]) -> Batch:
+        """Tensors for `trees`, in the layout that the model takes."""
+        return collate(trees, as_trees=self.as_trees, device=self.base.device, dtype=self.base.dtype)
+
+    def warn(self, message: str) -> None:
+        """Tell a person something that the run goes on in spite of."""
+        self.emit(Event("warning", {"message": message}))
+
+
+def run(
+    spec: Spec,
+    rows: Sequence[Example],
+    folder: Path,
+    *,
+    emit: Emit,
+    should_stop: ShouldStop,
+    reference_cache: ReferenceCache | None = None,
+) -> Result:
+    """Carry out `spec` on `rows`, in the run's `folder`: checkpoints below it, the result in `adapter`.
+
+    Resumes from the newest good checkpoint in `folder`. Reports through `emit` and asks `should_stop()`
+    between optimiser steps. Raises UserError for all that a person can cause; a run that raises has
+    written no adapter.
+    """
+    method = method_named(spec.method)
+    options_from(method, spec.options)
+    emit(Event("loading", {"what": spec.base}))
+    base = models.load(spec.base, spec.precision)
+    return train(
+        base, spec, rows, folder, emit=emit, should_stop=should_stop, reference_cache=reference_cache
+    )
+
+
+def train(
+    base: models.Base,
+    spec: Spec,
+    rows: Sequence[Example],
+    folder: Path,
+    *,
+    emit: Emit,
+    should_stop: ShouldStop,
+    reference_cache: ReferenceCache | None = None,
+) -> Result:
+    """`run` on a base that is loaded already and carries no adapter yet."""
+    job = _job(base, spec, rows, folder, emit, should_stop, reference_cache)
+    outcome = method_named(spec.method).train(job)
+    target = folder / "adapter"
+    hash = ""
+    if outcome.stopped != "pause":
+        hash = adapters.save(base, spec, job.template.text, target)
+    emit(
+        Event(
+            "done", {"step": outcome.steps, "folder": str(target), "hash": hash, "stopped": outcome.stopped}
+        )
+    )
+    return Result(target, hash, outcome.steps, outcome.stopped)
+
+
+def _job(
+    base: models.Base,
+    spec: Spec,
+    rows: Sequence[Example],
+    folder: Path,
+    emit: Emit,
+    should_stop: ShouldStop,
+    reference_cache: ReferenceCache | None,
+) -> Job:
+    def warn(message: str) -> None:
+        emit(Event("warning", {"message": message}))
+
+    method = method_named(spec.method)
+    foreign = next((row for row in rows if not isinstance(row, method.learns_from)), None)
+    if foreign is not None:
+        raise UserError(
+            f"{method.title} learns from {method.kind}s, and there is a {kind_of(foreign)} among the data.",
+            do=f"Give it {method.kind}s only.",
+        )
+    template = template_for(base.tokenizer, spec.template, end_tokens=base.end_tokens, training=True)
+    if template.source == "fallback":
+        warn("The model has no chat template; the built-in plain-text one is used. You can give another.")
+    if template.source == "trl":
+        warn("The model's chat template rewrites earlier turns; TRL's training version of it is used.")
+    with base.autocast():
+        as_trees = logps.takes_trees(base.model, len(base.tokenizer))
+    if not as_trees:
+        warn("This architecture cannot read several replies in one row: each gets a row of its own (slower).")
+    parent = ""
+    if spec.parent:
+        parent_folder = Path(spec.parent)
+        adapters.resume(base, parent_folder)
+        parent = adapters.hash_of(parent_folder)
+    else:
+        adapters.add(base, spec.adapter, spec.seed)
+    kept = {k: v for k, v in spec.to_json().items() if k not in ("base", "parent")}
+    identity = digest([kept, base.fingerprint, base.precision, parent, [to_json(row) for row in rows]])
+    return Job(
+        spec=spec,
+        options=options_from(method, spec.options),
+        examples=rows,
+        folder=folder,
+        base=base,
+        template=template,
+        parent=parent,
+        as_trees=as_trees,
+        identity=identity,
+        checkpoint=checkpoints.latest(folder / "checkpoints", identity, warn),
+        emit=emit,
+        should_stop=should_stop,
+        reference_cache=reference_cache,
+    )

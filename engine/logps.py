@@ -1,0 +1,160 @@
+"""Log-probabilities of trained tokens, without ever building a (batch, time, vocabulary) tensor.
+
+The backbone's hidden states are gathered where a trained token is predicted, and only those are multiplied
+by the vocabulary head, in chunks. The head is frozen, so the gradient of a log-prob with respect to its
+hidden state, W[target] − Σ_v p(v) W[v], is computed in the same chunk and nothing of vocabulary size is
+kept for the backward pass.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine.batches import Batch, Branch, Tree, collate
+from engine.errors import UserError
+
+CHUNK_ELEMENTS = 2**24  # of (tokens, vocabulary) at a time: 64 MiB of float32
+
+
+@dataclass(frozen=True)
+class Head:
+    """The vocabulary head: logits = cap(scale · (W h + b)).
+
+    `weight` is (V, D), `bias` (V,) or None; `cap` is c · tanh(x / c) for a `softcap` c above 0.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    scale: float
+    softcap: float
+
+
+def head_of(causal_lm: Any) -> Head:
+    """The head of a transformers causal language model. Raises UserError when it is none that we know."""
+    layer = causal_lm.get_output_embeddings()
+    if not isinstance(layer, nn.Linear) or layer.weight.requires_grad:
+        raise UserError(
+            "The model's vocabulary head is adapted or of an unknown kind, and cannot be trained through.",
+            do="Go on from an adapter that leaves the head alone, or from the base itself.",
+        )
+    config = causal_lm.config.get_text_config()
+    scale = getattr(config, "logit_scale", None) or 1.0  # Cohere
+    scale /= getattr(config, "logits_scaling", None) or 1.0  # Granite
+    return Head(layer.weight, layer.bias, scale, getattr(config, "final_logit_softcapping", None) or 0.0)
+
+
+def token_log_probs(causal_lm: Any, batch: Batch) -> Tensor:
+    """log p(target | what precedes it) of the N trained tokens: (N,), float32, differentiable.
+
+    `causal_lm` is the transformers model (with its adapter's layers in place), not peft's wrapper.
+    """
+    hidden = causal_lm.base_model(
+        input_ids=batch.ids, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False
+    ).last_hidden_state
+    gathered = hidden[batch.row, batch.column]  # (N, D)
+    values: Tensor = _HeadLogProbs.apply(gathered, head_of(causal_lm), batch.targets)
+    return values
+
+
+def branch_log_probs(causal_lm: Any, batch: Batch) -> Tensor:
+    """Sum of the trained tokens' log-probs of each branch: (B,), float32, differentiable."""
+    tokens = token_log_probs(causal_lm, batch)
+    return tokens.new_zeros(batch.branches).index_add(0, batch.owner, tokens)
+
+
+class _HeadLogProbs(torch.autograd.Function):
+    """hidden (N, D), head, targets (N,) → log-probs (N,)."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, head: Head, targets: Tensor) -> Tensor:
+        rows = max(1, CHUNK_ELEMENTS // head.weight.shape[0])
+        wants_gradient = ctx.needs_input_grad[0]
+        chunks = [
+            _chunk(h, head, t, wants_gradient)
+            for h, t in zip(hidden.split(rows), targets.split(rows), strict=True)
+        ]
+        if wants_gradient:
+            ctx.save_for_backward(torch.cat([gradient for _, gradient in chunks]))
+        return torch.cat([values for values, _ in chunks])
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        (gradient,) = ctx.saved_tensors  # (N, D)
+        return (upstream[:, None] * gradient).to(gradient.dtype), None, None
+
+
+def _chunk(hidden: Tensor, head: Head, targets: Tensor, wants_gradient: bool) -> tuple[Tensor, Tensor]:
+    """Log-probs (n,) of a chunk's targets and, if wanted, their gradients by the hidden states (n, D)."""
+    logits = nn.functional.linear(hidden.to(head.weight.dtype), head.weight, head.bias).float()
+    if head.scale != 1.0:
+        logits *= head.scale
+    slope = head.scale
+    if head.softcap:
+        tanh = (logits / head.softcap).tanh_()
+        logits = tanh * head.softcap
+    normaliser = logits.logsumexp(-1, keepdim=True)
+    picked = targets[:, None]
+    values = (logits.gather(-1, picked) - normaliser).squeeze(-1)
+    if not wants_gradient:
+        return values, values
+    by_logits = logits.sub_(normaliser).exp_().neg_()  # −p, then 1 − p at the target
+    by_logits.scatter_add_(-1, picked, torch.ones_like(picked, dtype=by_logits.dtype))
+    if head.softcap:
+        by_logits *= 1 - tanh**2
+    gradient = (by_logits * slope if slope != 1.0 else by_logits).to(head.weight.dtype) @ head.weight
+    return values, gradient.to(hidden.dtype)
+
+
+def takes_trees(causal_lm: Any, vocabulary: int) -> bool:
+    """Whether the tree layout gives the log-probs of plain rows for this very model.
+
+    It does not where attention ignores a mask of our own or positions are counted, not given (ALiBi,
+    state-space models). Raises UserError when not even plain rows give what the model's own logits say:
+    then the head does something that `head_of` does not know.
+    """
+    device, dtype = causal_lm.device, causal_lm.get_input_embeddings().weight.dtype
+    tokens = torch.randint(vocabulary, (21,), generator=torch.Generator().manual_seed(0)).tolist()
+    tree = Tree(tokens[:7], [Branch.reply(tokens[7:12]), Branch.reply(tokens[12:])])
+    tolerance = 1e-4 if dtype == torch.float32 else 0.1
+    with torch.no_grad():
+        plain = token_log_probs(causal_lm, collate([tree], as_trees=False, device=device, dtype=dtype))
+        own = torch.cat([_own_log_probs(causal_lm, tree.prompt, branch.ids) for branch in tree.branches])
+        if not torch.allclose(plain, own, rtol=tolerance, atol=tolerance):
+            raise UserError(
+                f"{type(causal_lm).__name__} makes logits of hidden states in a way that is not known here.",
+                do="Choose a model of another architecture.",
+            )
+        batch = collate([tree], as_trees=True, device=device, dtype=dtype)
+        try:
+            trees = token_log_probs(causal_lm, batch)
+        except (TypeError, ValueError, RuntimeError, IndexError):
+            return False
+    return bool(torch.allclose(plain, trees, rtol=tolerance, atol=tolerance))
+
+
+def _own_log_probs(causal_lm: Any, prompt: Sequence[int], reply: Sequence[int]) -> Tensor:
+    """The reply's log-probs (len(reply),) by the model's own logits."""
+    ids = torch.tensor([[*prompt, *reply]], device=causal_lm.device)
+    logits = causal_lm(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 : -1].float()
+    values: Tensor = logits.log_softmax(-1).gather(-1, ids[0, len(prompt) :, None]).squeeze(-1)
+    return values
+
+
+def window(causal_lm: Any) -> int | None:
+    """The shortest reach of the model's attention in tokens, None when it is unlimited.
+
+    A sequence longer than this needs the model's own mask: the tree layout's has no window.
+    """
+    config = causal_lm.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or ())
+    if kinds and not kinds & {"sliding_attention", "chunked_attention"}:
+        return None
+    if getattr(config, "use_sliding_window", True) is False:
+        return None
+    reaches = [
+        getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size", "window_size")
+    ]
+    return min((int(reach) for reach in reaches if isinstance(reach, int)), default=None)

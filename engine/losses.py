@@ -1,0 +1,39 @@
+"""Losses: pure functions of log-probabilities. Keyword-only, float32, one value per example."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+
+def sft(*, log_probs: Tensor) -> Tensor:
+    """Negative log-likelihood of each trained token: −log π(y_t | x, y_<t).
+
+    log_probs (N,) → (N,).
+    """
+    return -log_probs.float()
+
+
+def dpo(
+    *,
+    chosen: Tensor,
+    rejected: Tensor,
+    reference_chosen: Tensor,
+    reference_rejected: Tensor,
+    beta: float,
+) -> Tensor:
+    """Direct preference optimisation, arXiv:2305.18290, equation 7:
+
+    −log σ(β [log π(y_w|x)/π_ref(y_w|x) − log π(y_l|x)/π_ref(y_l|x)]).
+
+    Each argument (P,): the summed log-probs of P pairs' replies under policy and reference → (P,).
+    """
+    return -logsigmoid(beta * dpo_margin(chosen, rejected, reference_chosen, reference_rejected))
+
+
+def dpo_margin(
+    chosen: Tensor, rejected: Tensor, reference_chosen: Tensor, reference_rejected: Tensor
+) -> Tensor:
+    """The implicit reward's difference between chosen and rejected, divided by β: (P,)."""
+    policy = chosen.float() - rejected.float()
+    reference = reference_chosen.float() - reference_rejected.float()
+    return torch.sub(policy, reference)

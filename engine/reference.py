@@ -1,0 +1,70 @@
+"""Log-probs of replies under the starting weights, computed once and kept between runs."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from engine import adapters
+from engine.batches import Tree, micro_batches
+from engine.logps import branch_log_probs
+from engine.spec import Event
+
+if TYPE_CHECKING:
+    from engine.job import Job
+
+CHUNK = 256  # trees between two writes to the cache
+
+
+def reference_log_probs(job: "Job", trees: Sequence[Tree]) -> Tensor:
+    """Summed log-probs of every tree's branches under the weights that the run starts from: (trees, k).
+
+    These are the base alone or, going on from an adapter, that adapter: call before the first step. Trees
+    in the cache are not computed. The rest are taken in chunks whose results are cached together, so that
+    a run killed in between computes the same micro-batches when it starts again.
+    """
+    keys = [_keys(job, tree) for tree in trees]
+    cache = job.reference_cache
+    known = dict(cache.get_many([key for row in keys for key in row])) if cache else {}
+    missing = [i for i, row in enumerate(keys) if not all(key in known for key in row)]
+    cached = done = len(trees) - len(missing)
+    _report(job, done, len(trees), cached)
+    for start in range(0, len(missing), CHUNK):
+        chunk = missing[start : start + CHUNK]
+        fresh = _compute(job, trees, keys, chunk)
+        if cache:
+            cache.put_many(fresh)
+        known |= fresh
+        done += len(chunk)
+        _report(job, done, len(trees), cached)
+    return torch.tensor([[known[key] for key in row] for row in keys], device=job.base.device)
+
+
+def _compute(
+    job: "Job", trees: Sequence[Tree], keys: Sequence[Sequence[bytes]], chunk: Sequence[int]
+) -> dict[bytes, float]:
+    fresh: dict[bytes, float] = {}
+    lengths = [job.row_tokens(tree) for tree in trees]
+    for numbers in micro_batches(chunk, lengths, job.micro_tokens):
+        batch = job.collate([trees[i] for i in numbers])
+        with torch.no_grad(), job.base.autocast():
+            if job.parent:
+                values = branch_log_probs(job.base.model, batch)
+            else:
+                with adapters.without(job.base):  # the fresh adapter adds exactly nothing, but takes time
+                    values = branch_log_probs(job.base.model, batch)
+        fresh |= zip((key for i in numbers for key in keys[i]), values.tolist(), strict=True)
+    return fresh
+
+
+def _keys(job: "Job", tree: Tree) -> list[bytes]:
+    weights = f"{job.base.fingerprint} {job.parent} {job.base.precision}"
+    return [
+        hashlib.sha256(f"{weights} {tree.prompt} {branch.ids}".encode()).digest() for branch in tree.branches
+    ]
+
+
+def _report(job: "Job", done: int, total: int, cached: int) -> None:
+    job.emit(Event("reference", {"done": done, "total": total, "cached": cached}))
