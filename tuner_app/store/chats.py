@@ -1,0 +1,150 @@
+"""Conversations: trees of messages, each with a branch that it is on."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from engine.errors import UserError
+from engine.examples import Role, canonical
+from tuner_app.store import stamps
+from tuner_app.store.database import Store
+from tuner_app.store.rows import Conversation, Message
+
+_CONVERSATION = "id, uid, title, system, created, updated, tip_id, archived"
+_MESSAGE = (
+    "id, uid, conversation_id, parent_id, role, content, model, adapter, decoding, seed, finish, created"
+)
+
+
+def start(store: Store, *, title: str = "", system: str = "", uid: str | None = None) -> Conversation:
+    """A new conversation without messages; the same `uid` again gives the same one."""
+    with store.write():
+        known = uid and store.one("SELECT id FROM conversations WHERE uid = ?", (uid,))
+        if known:
+            return get(store, known["id"])
+        now = stamps.now()
+        new = store.execute(
+            "INSERT INTO conversations (uid, title, system, created, updated) VALUES (?, ?, ?, ?, ?)",
+            (uid or stamps.new_uid(), title, system, now, now),
+        )
+        return get(store, new)
+
+
+def get(store: Store, conversation_id: int) -> Conversation:
+    """One conversation; a UserError where there is none."""
+    row = store.one(f"SELECT {_CONVERSATION} FROM conversations WHERE id = ?", (conversation_id,))
+    if row is None:
+        raise UserError(f"There is no conversation {conversation_id}.")
+    return _conversation(row)
+
+
+def conversations(store: Store, *, limit: int = 200, archived: bool = False) -> list[Conversation]:
+    """The conversations, or the archived ones, the latest activity first."""
+    rows = store.query(
+        f"SELECT {_CONVERSATION} FROM conversations WHERE archived = ? ORDER BY updated DESC LIMIT ?",
+        (archived, limit),
+    )
+    return [_conversation(row) for row in rows]
+
+
+def rename(store: Store, conversation_id: int, title: str) -> None:
+    """Give a conversation another title."""
+    with store.write():
+        store.execute("UPDATE conversations SET title = ? WHERE id = ?", (title, conversation_id))
+
+
+def archive(store: Store, conversation_id: int, archived: bool = True) -> None:
+    """Take a conversation out of the list, or put it back; nothing is deleted."""
+    with store.write():
+        store.execute("UPDATE conversations SET archived = ? WHERE id = ?", (archived, conversation_id))
+
+
+def add(
+    store: Store,
+    conversation_id: int,
+    *,
+    role: Role,
+    content: str,
+    parent_id: int | None = None,
+    model: str = "",
+    adapter: str = "",
+    decoding: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    finish: str = "",
+    tip: bool = True,
+    uid: str | None = None,
+) -> Message:
+    """A new message under `parent_id` (None: a first message), and with `tip` the conversation moves to it.
+
+    The same `uid` again gives the same message, so that a retry adds nothing.
+    """
+    with store.write():
+        known = uid and store.one(f"SELECT {_MESSAGE} FROM messages WHERE uid = ?", (uid,))
+        if known:
+            return _message(known)
+        if parent_id is not None:
+            _require_in(store, conversation_id, parent_id)
+        now = stamps.now()
+        values = (uid or stamps.new_uid(), conversation_id, parent_id, role, content, model, adapter)
+        new = store.execute(
+            "INSERT INTO messages (uid, conversation_id, parent_id, role, content, model, adapter, decoding,"
+            " seed, finish, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*values, canonical(dict(decoding or {})), seed, finish, now),
+        )
+        store.execute("UPDATE conversations SET updated = ? WHERE id = ?", (now, conversation_id))
+        if tip:
+            set_tip(store, conversation_id, new)
+        return message(store, new)
+
+
+def message(store: Store, message_id: int) -> Message:
+    """One message; a UserError where there is none."""
+    row = store.one(f"SELECT {_MESSAGE} FROM messages WHERE id = ?", (message_id,))
+    if row is None:
+        raise UserError(f"There is no message {message_id}.")
+    return _message(row)
+
+
+def set_tip(store: Store, conversation_id: int, message_id: int) -> None:
+    """Put the conversation on the branch that ends with this message."""
+    with store.write():
+        _require_in(store, conversation_id, message_id)
+        store.execute("UPDATE conversations SET tip_id = ? WHERE id = ?", (message_id, conversation_id))
+
+
+def path(store: Store, conversation_id: int, tip_id: int | None = None) -> list[Message]:
+    """The messages from the first to `tip_id`, or to the conversation's tip."""
+    rows = store.query(
+        f"""WITH RECURSIVE branch AS (
+              SELECT {_MESSAGE}, 0 AS height FROM messages
+              WHERE conversation_id = :conversation
+                AND id = coalesce(:tip, (SELECT tip_id FROM conversations WHERE id = :conversation))
+              UNION ALL
+              SELECT {", ".join(f"m.{name}" for name in _MESSAGE.split(", "))}, height + 1
+              FROM branch JOIN messages m ON m.id = branch.parent_id
+            ) SELECT {_MESSAGE} FROM branch ORDER BY height DESC""",
+        {"conversation": conversation_id, "tip": tip_id},
+    )
+    return [_message(row) for row in rows]
+
+
+def answers(store: Store, message_id: int) -> list[Message]:
+    """The answers to a message, oldest first."""
+    rows = store.query(
+        f"SELECT {_MESSAGE} FROM messages WHERE parent_id = ? AND role = 'assistant' ORDER BY id",
+        (message_id,),
+    )
+    return [_message(row) for row in rows]
+
+
+def _require_in(store: Store, conversation_id: int, message_id: int) -> None:
+    if message(store, message_id).conversation_id != conversation_id:
+        raise UserError(f"Message {message_id} belongs to another conversation than {conversation_id}.")
+
+
+def _conversation(row: Any) -> Conversation:
+    return Conversation(**{**row, "archived": bool(row["archived"])})
+
+
+def _message(row: Any) -> Message:
+    return Message(**{**row, "decoding": json.loads(row["decoding"])})

@@ -1,0 +1,139 @@
+"""The database file of a home: opening it, transactions, backups."""
+
+import threading
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from engine.errors import UserError
+from tuner_app.store import migrations, sqlite
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+
+class Store:
+    """One database, for any number of threads: each gets a connection of its own on first use.
+
+    Reading is `query` and `one`; writing is `execute` inside `with store.write():`. What was written is on
+    disk when the outermost `write` block has ended. Errors that a person can mend are UserErrors.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connections: weakref.WeakKeyDictionary[threading.Thread, sqlite.Connection] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._lock = threading.Lock()
+        self._watcher: sqlite.Connection | None = None
+
+    @staticmethod
+    def open(path: Path, *, migrate: bool = False) -> "Store":
+        """The database at `path`.
+
+        With `migrate` (the command line alone passes it) it is made where it is missing and brought up to
+        date, after a backup. A UserError, and the file untouched, where it is of a newer version, another
+        application's or no database at all; without `migrate` also where it is missing or out of date.
+        """
+        migrations.check(path)
+        if migrate:
+            migrations.migrate(path)
+        store = Store(path)
+        try:
+            migrations.require_current(store.db, path)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @property
+    def db(self) -> sqlite.Connection:
+        """This thread's connection."""
+        thread = threading.current_thread()
+        with self._lock:
+            connection = self._connections.get(thread)
+            if connection is None:
+                connection = self._connections[thread] = sqlite.connect(self.path)
+        return connection
+
+    def query(self, sql: str, parameters: Parameters = ()) -> list[sqlite.Row]:
+        """The rows that a SELECT gives."""
+        with sqlite.translated(self.path):
+            return list(self.db.execute(sql, parameters))
+
+    def one(self, sql: str, parameters: Parameters = ()) -> sqlite.Row | None:
+        """The first row that a SELECT gives, or None."""
+        with sqlite.translated(self.path):
+            return self.db.execute(sql, parameters).fetchone()
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run a statement inside a `write` block; the id of the row that it inserted."""
+        assert self.db.in_transaction, "a write outside of store.write()"
+        with sqlite.translated(self.path):
+            return int(self.db.execute(sql, parameters).lastrowid or 0)
+
+    def execute_many(self, sql: str, rows: Sequence[Parameters]) -> int:
+        """Run a statement for each of `rows` inside a `write` block; how many rows changed."""
+        assert self.db.in_transaction, "a write outside of store.write()"
+        with sqlite.translated(self.path):
+            return int(self.db.executemany(sql, rows).rowcount)
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        """One transaction: all of the block or nothing of it. A block inside another joins it.
+
+        BEGIN IMMEDIATE, because a read that turns into a write inside a deferred transaction fails at once
+        when another process has written in between, however long it may wait for locks.
+        """
+        db = self.db
+        if db.in_transaction:
+            yield
+            return
+        with sqlite.translated(self.path):
+            db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            with sqlite.translated(self.path):
+                db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:  # a full disk has rolled it back already
+                with sqlite.translated(self.path):
+                    db.execute("ROLLBACK")
+            raise
+
+    def data_version(self) -> int:
+        """A number that changes when anyone, in this process or another, has committed something.
+
+        The pragma does not see its own connection's commits, so a connection that never writes asks it.
+        """
+        with self._lock, sqlite.translated(self.path):
+            if self._watcher is None:
+                self._watcher = sqlite.connect(self.path)
+            (version,) = self._watcher.execute("PRAGMA data_version").fetchone()
+            return int(version)
+
+    def backup(self, file: Path) -> None:
+        """Write a checked copy to `file`, which must not exist yet: it appears whole or not at all."""
+        if file.exists():
+            raise UserError(
+                f"{file} exists already.", kept="It was left as it is.", do="Give the backup another name."
+            )
+        try:
+            with sqlite.translated(self.path):
+                sqlite.copy(self.db, file)
+        except OSError as error:
+            raise UserError(
+                f"The backup {file} cannot be written: {error.strerror}.",
+                kept="The database is unchanged.",
+                do="Check that the folder exists and that there is space.",
+            ) from error
+
+    def close(self) -> None:
+        """Close every thread's connection; no thread may be at work on one."""
+        with self._lock:
+            for connection in [*self._connections.values(), self._watcher]:
+                if connection is not None:
+                    connection.close()
+            self._connections.clear()
+            self._watcher = None

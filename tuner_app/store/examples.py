@@ -1,0 +1,171 @@
+"""Examples, each kept once under the SHA-256 of its canonical JSON, and the imports that brought them.
+
+An example is listed while an import or a label that stands has it: what an undone label gave stays stored,
+because a snapshot may hold it, but counts no more.
+"""
+
+import hashlib
+import json
+import pickle
+import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import IO, Any
+
+from engine.errors import UserError
+from engine.examples import Example, Pair, Rated, canonical, from_json, to_json
+from tuner_app.store import stamps
+from tuner_app.store.database import Store
+from tuner_app.store.rows import Added, ExampleRow, Source
+
+_BATCH = 2000
+_INSERT = (
+    "INSERT INTO examples (hash, kind, question, answer, body, created) VALUES (?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (hash) DO NOTHING"
+)
+_STANDS = """(EXISTS (SELECT 1 FROM imports i WHERE i.example_id = x.id)
+   OR EXISTS (SELECT 1 FROM label_examples le JOIN heads h ON h.event_id = le.event_id
+              WHERE le.example_id = x.id))"""
+
+
+def add(store: Store, items: Iterable[tuple[Example, int]], *, source: str) -> Added:
+    """Keep examples with their line numbers as brought by the import `source`: all of them, or none.
+
+    `items` may be long and slow: it is read to its end, into a temporary file, before the database is
+    locked, so that nobody's label has to wait for it.
+    """
+    with tempfile.TemporaryFile() as spool:
+        try:
+            total = _spool(spool, items)
+        except OSError as error:
+            raise UserError(
+                f"There is no room for the import in {tempfile.gettempdir()}: {error.strerror}.",
+                kept="Nothing was imported.",
+                do="Free some space, or point TMPDIR at another folder, and import again.",
+            ) from error
+        if not total:
+            return Added(0, 0)
+        with store.write():
+            source_id = _source(store, source)
+            new = sum(_add_batch(store, batch, source_id) for batch in _unspool(spool))
+    return Added(new, total - new)
+
+
+def insert(store: Store, example: Example) -> int:
+    """Keep one example inside a `write` block; its id, whether it was there before or not."""
+    values = _prepared(example)
+    store.execute(_INSERT, (*values, stamps.now()))
+    row = store.one("SELECT id FROM examples WHERE hash = ?", (values[0],))
+    assert row is not None
+    return int(row["id"])
+
+
+def get(store: Store, hash: str) -> Example:
+    """The example with this hash; a UserError where there is none."""
+    row = store.one("SELECT body FROM examples WHERE hash = ?", (hash,))
+    if row is None:
+        raise UserError(f"There is no example {hash}.")
+    return from_json(json.loads(row["body"]))
+
+
+def count(store: Store, kind: str | None = None) -> dict[str, int]:
+    """How many examples stand, by kind."""
+    rows = store.query(
+        f"SELECT kind, count(*) AS n FROM examples x WHERE (:kind IS NULL OR kind = :kind) AND {_STANDS}"
+        " GROUP BY kind ORDER BY kind",
+        {"kind": kind},
+    )
+    return {row["kind"]: row["n"] for row in rows}
+
+
+def listed(
+    store: Store, kind: str, *, limit: int = 100, offset: int = 0, search: str = ""
+) -> list[ExampleRow]:
+    """Examples of a kind that stand, the newest first; `search` keeps those whose text holds it."""
+    escaped = canonical(search)[1:-1]  # as the stored JSON has it
+    found = "AND instr(lower(x.body), lower(:search))" if search else ""
+    rows = store.query(
+        f"""SELECT x.hash, x.kind, x.body, x.created, s.name AS source, i.line
+            FROM (SELECT * FROM examples x WHERE x.kind = :kind AND {_STANDS} {found}
+                  ORDER BY x.id DESC LIMIT :limit OFFSET :offset) x
+            LEFT JOIN imports i ON i.example_id = x.id
+                 AND i.source_id = (SELECT min(source_id) FROM imports WHERE example_id = x.id)
+            LEFT JOIN sources s ON s.id = i.source_id ORDER BY x.id DESC""",
+        {"kind": kind, "limit": limit, "offset": offset, "search": escaped},
+    )
+    return [_row(row) for row in rows]
+
+
+def sources(store: Store) -> list[Source]:
+    """What imports have brought, one row per source and kind, the newest source first."""
+    rows = store.query(
+        """SELECT s.name, i.kind, count(*) AS rows, s.created AS added
+           FROM sources s JOIN imports i ON i.source_id = s.id
+           GROUP BY s.id, i.kind ORDER BY s.id DESC, i.kind"""
+    )
+    return [Source(**row) for row in rows]
+
+
+def _prepared(example: Example) -> tuple[str, str, int | None, int | None, str]:
+    data = to_json(example)
+    body = canonical(data)
+    question, answer = _judged(example, data)
+    return hashlib.sha256(body.encode()).hexdigest(), data["kind"], question, answer, body
+
+
+def _judged(example: Example, data: dict[str, Any]) -> tuple[int | None, int | None]:
+    """What was asked, as 8 bytes of a SHA-256, and which of two ways it was answered."""
+    match example:
+        case Pair(chosen=chosen, rejected=rejected):
+            return _short([data["prompt"], *sorted((chosen, rejected))]), chosen > rejected
+        case Rated(reply=reply, good=good):
+            return _short([data["prompt"], reply]), good
+    return None, None
+
+
+def _short(data: Any) -> int:
+    return int.from_bytes(hashlib.sha256(canonical(data).encode()).digest()[:8], "big", signed=True)
+
+
+def _spool(spool: IO[bytes], items: Iterable[tuple[Example, int]]) -> int:
+    prepared = ((*_prepared(example), line) for example, line in items)
+    total = 0
+    while batch := list(islice(prepared, _BATCH)):
+        pickle.dump(batch, spool)
+        total += len(batch)
+    spool.seek(0)
+    return total
+
+
+def _unspool(spool: IO[bytes]) -> Iterator[list[tuple[Any, ...]]]:
+    while True:
+        try:
+            yield pickle.load(spool)
+        except EOFError:
+            return
+
+
+def _source(store: Store, name: str) -> int:
+    store.execute(
+        "INSERT INTO sources (name, created) VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
+        (name, stamps.now()),
+    )
+    row = store.one("SELECT id FROM sources WHERE name = ?", (name,))
+    assert row is not None
+    return int(row["id"])
+
+
+def _add_batch(store: Store, batch: list[tuple[Any, ...]], source_id: int) -> int:
+    now = stamps.now()
+    new = store.execute_many(_INSERT, [(*values, now) for *values, _ in batch])
+    store.execute_many(
+        "INSERT INTO imports (source_id, kind, example_id, line) SELECT ?, kind, id, ? FROM examples"
+        " WHERE hash = ? ON CONFLICT DO NOTHING",
+        [(source_id, line, hash) for hash, *_, line in batch],
+    )
+    return new
+
+
+def _row(row: Any) -> ExampleRow:
+    example = from_json(json.loads(row["body"]))
+    return ExampleRow(row["hash"], row["kind"], example, row["source"] or "", row["line"], row["created"])

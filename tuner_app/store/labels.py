@@ -1,0 +1,267 @@
+"""Labels: events that are appended and never changed, and the head that says which one stands.
+
+The head of an item for a person is a pure function of their events (`head_of`), so two databases whose
+events are merged by uid agree, whatever the order in which the events arrived.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from engine.errors import UserError
+from engine.examples import canonical
+from tuner_app.store import examples, people, stamps
+from tuner_app.store.database import Store
+from tuner_app.store.feeds import describe_fed, fed
+from tuner_app.store.items import item, item_for_pair, item_for_single, items
+from tuner_app.store.rows import Item, LabelEvent, Verb
+
+__all__ = [
+    "append",
+    "counts",
+    "describe_fed",
+    "fed",
+    "head",
+    "head_of",
+    "heads",
+    "history",
+    "item",
+    "item_for_pair",
+    "item_for_single",
+    "items",
+    "on_messages",
+    "pending",
+    "record",
+    "undo",
+    "undo_last",
+]
+
+_EVENT = """SELECT e.uid, i.hash AS item_hash, p.name AS person, e.verb, e.value, e.shown, e.undoes, e.created
+  FROM label_events e JOIN items i ON i.id = e.item_id JOIN people p ON p.id = e.person_id"""
+_VERBS: dict[str, tuple[Verb, ...]] = {
+    "single": ("good", "bad", "correct", "skip"),
+    "pair": ("choose", "tie", "both_bad", "correct", "skip"),
+}
+_VALUES: dict[str, dict[str, type]] = {"choose": {"reply": int}, "correct": {"reply": int, "text": str}}
+_NOT_SAVED = "This label was not saved; all others are."
+
+
+def record(
+    store: Store,
+    item_hash: str,
+    verb: Verb,
+    *,
+    value: Mapping[str, Any] | None = None,
+    shown: Sequence[int] = (),
+    person: str = people.ME,
+    uid: str,
+) -> LabelEvent:
+    """Append a label; it is on disk when this returns (inside a `write` block: when that ends).
+
+    The same `uid` again gives the label that is there, so a retry is safe; a UserError when it comes with
+    other content. `value` and `shown` as in `LabelEvent`.
+    """
+    judged = item(store, item_hash)
+    event = LabelEvent(uid, item_hash, person, verb, dict(value or {}), tuple(shown), None, "")
+    _check(judged, event)
+    with store.write():
+        return _known(store, event) or append(store, replace(event, created=_next_time(store, person)))
+
+
+def undo(store: Store, item_hash: str, *, person: str = people.ME, uid: str) -> LabelEvent:
+    """Take back the label that stands, so that the one before it stands again; a UserError without one."""
+    item(store, item_hash)
+    with store.write():
+        known = _known(store, LabelEvent(uid, item_hash, person, "undo", {}, (), None, ""))
+        if known:
+            return known
+        current = head(store, item_hash, person)
+        if current is None:
+            raise UserError("There is no label on this item to undo.", kept="Nothing was changed.")
+        return _take_back(store, current, uid)
+
+
+def undo_last(store: Store, *, person: str = people.ME, uid: str) -> LabelEvent | None:
+    """Take back the person's latest label that is not undone yet; None where there is none."""
+    with store.write():
+        again = _find(store, uid)
+        if again and (again.verb, again.person) == ("undo", person):
+            return again
+        if again:
+            raise _taken(uid)
+        row = store.one(
+            f"""{_EVENT} WHERE e.person_id = ? AND e.verb <> 'undo'
+                AND NOT EXISTS (SELECT 1 FROM label_events u WHERE u.undoes = e.uid)
+                ORDER BY e.created DESC, e.uid DESC LIMIT 1""",
+            (people.get(store, person).id,),
+        )
+        return row and _take_back(store, _event(row), uid)
+
+
+def append(store: Store, event: LabelEvent) -> LabelEvent:
+    """Add an event as it is, with what it gives to training, and move its item's head.
+
+    For events made elsewhere: item and person must be here; nothing happens where the uid is.
+    """
+    with store.write():
+        known = _known(store, event)
+        if known:
+            return known
+        person_id = people.get(store, event.person).id
+        judged = item(store, event.item_hash)
+        row = store.one("SELECT id FROM items WHERE hash = ?", (event.item_hash,))
+        assert row is not None
+        event_id = store.execute(
+            "INSERT INTO label_events (uid, item_id, person_id, verb, value, shown, undoes, created)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (event.uid, row["id"], person_id, event.verb, canonical(dict(event.value)))
+            + (canonical(list(event.shown)), event.undoes, event.created),
+        )
+        store.execute_many(
+            "INSERT INTO label_examples (event_id, kind, example_id) SELECT ?, kind, id FROM examples"
+            " WHERE id = ? ON CONFLICT DO NOTHING",
+            [(event_id, examples.insert(store, example)) for example in fed(judged, event)],
+        )
+        _move_head(store, row["id"], person_id)
+        return event
+
+
+def head_of(events: Iterable[LabelEvent]) -> LabelEvent | None:
+    """The label that stands among one person's events on one item: the latest by (created, uid) that no
+    undo takes back. The order of `events` does not matter."""
+    events = list(events)
+    undone = {event.undoes for event in events}
+    standing = [event for event in events if event.verb != "undo" and event.uid not in undone]
+    return max(standing, key=lambda event: (event.created, event.uid), default=None)
+
+
+def head(store: Store, item_hash: str, person: str = people.ME) -> LabelEvent | None:
+    """The label of one person that stands on one item."""
+    return heads(store, [item_hash], person).get(item_hash)
+
+
+def heads(store: Store, item_hashes: Iterable[str], person: str = people.ME) -> dict[str, LabelEvent]:
+    """The labels of one person that stand on these items, by item; unlabelled ones are left out."""
+    rows = store.query(
+        f"""{_EVENT} JOIN heads h ON h.event_id = e.id
+            WHERE p.name = ? AND i.hash IN (SELECT value FROM json_each(?))""",
+        (person, canonical(list(item_hashes))),
+    )
+    return {row["item_hash"]: _event(row) for row in rows}
+
+
+def history(store: Store, item_hash: str) -> list[LabelEvent]:
+    """Everything that happened to an item, in order."""
+    rows = store.query(f"{_EVENT} WHERE i.hash = ? ORDER BY e.created, e.uid", (item_hash,))
+    return [_event(row) for row in rows]
+
+
+def counts(store: Store, person: str | None = None) -> dict[Verb, int]:
+    """How many labels stand, by verb; of one person, or of all."""
+    rows = store.query(
+        """SELECT verb, count(*) AS n FROM heads WHERE person_id IN
+             (SELECT id FROM people WHERE :person IS NULL OR name = :person)
+           GROUP BY verb ORDER BY verb""",
+        {"person": person},
+    )
+    return {row["verb"]: row["n"] for row in rows}
+
+
+def pending(store: Store, person: str = people.ME, limit: int = 100) -> list[Item]:
+    """Items that a person has not labelled, oldest first."""
+    rows = store.query(
+        """SELECT hash FROM items i WHERE NOT EXISTS
+             (SELECT 1 FROM heads WHERE person_id = ? AND item_id = i.id)
+           ORDER BY id LIMIT ?""",
+        (people.get(store, person).id, limit),
+    )
+    return items(store, [row["hash"] for row in rows])
+
+
+def on_messages(
+    store: Store, message_ids: Iterable[int], person: str = people.ME
+) -> dict[int, list[LabelEvent]]:
+    """One person's labels that stand on items whose replies are these messages, by message, oldest first."""
+    rows = store.query(
+        """SELECT im.message_id, i.hash FROM item_messages im JOIN items i ON i.id = im.item_id
+           WHERE im.message_id IN (SELECT value FROM json_each(?))""",
+        (canonical(list(message_ids)),),
+    )
+    standing = heads(store, {row["hash"] for row in rows}, person)
+    found: dict[int, list[LabelEvent]] = {}
+    for row in rows:
+        if row["hash"] in standing:
+            found.setdefault(row["message_id"], []).append(standing[row["hash"]])
+    return {at: sorted(events, key=lambda event: event.created) for at, events in found.items()}
+
+
+def _check(judged: Item, event: LabelEvent) -> None:
+    """A UserError where a label does not fit its item: a page can be sent anything."""
+    if event.verb not in _VERBS[judged.kind]:
+        raise _misfit(f"“{event.verb}” is no label for a {judged.kind}", ", ".join(_VERBS[judged.kind]))
+    expected = _VALUES.get(event.verb, {})
+    if {name: type(part) for name, part in event.value.items()} != expected:
+        raise _misfit(f"“{event.verb}” came with {dict(event.value)!r}", ", ".join(expected) or "no value")
+    if event.value.get("reply", 0) not in range(len(judged.replies)):
+        raise _misfit(f"There is no reply {event.value['reply']}", f"0 to {len(judged.replies) - 1}")
+    if event.shown and sorted(event.shown) != list(range(len(judged.replies))):
+        raise _misfit(f"{event.shown} is no order of the replies", f"each of 0 to {len(judged.replies) - 1}")
+    if not event.value.get("text", "a reply").strip():
+        raise UserError("The corrected answer is empty.", kept=_NOT_SAVED, do="Write the answer, or skip.")
+
+
+def _misfit(what: str, expected: str) -> UserError:
+    return UserError(f"{what}.", kept=_NOT_SAVED, do=f"Expected: {expected}.")
+
+
+def _take_back(store: Store, label: LabelEvent, uid: str) -> LabelEvent:
+    created = _next_time(store, label.person)
+    return append(store, LabelEvent(uid, label.item_hash, label.person, "undo", {}, (), label.uid, created))
+
+
+def _next_time(store: Store, person: str) -> str:
+    row = store.one(
+        "SELECT max(created) AS latest FROM label_events WHERE person_id = ?",
+        (people.get(store, person).id,),
+    )
+    assert row is not None
+    return stamps.after(row["latest"])
+
+
+def _known(store: Store, event: LabelEvent) -> LabelEvent | None:
+    """The event that has this uid already; a UserError where it says something else."""
+    known = _find(store, event.uid)
+    if known and replace(known, created="", undoes=None) != replace(event, created="", undoes=None):
+        raise _taken(event.uid)
+    return known
+
+
+def _taken(uid: str) -> UserError:
+    return UserError(
+        f"The label {uid} exists already with other content.",
+        kept="The label that was there first is unchanged.",
+        do="Label again; every press of a key needs a uid of its own.",
+    )
+
+
+def _find(store: Store, uid: str) -> LabelEvent | None:
+    row = store.one(f"{_EVENT} WHERE e.uid = ?", (uid,))
+    return row and _event(row)
+
+
+def _move_head(store: Store, item_id: int, person_id: int) -> None:
+    rows = store.query(f"{_EVENT} WHERE e.item_id = ? AND e.person_id = ?", (item_id, person_id))
+    standing = head_of(map(_event, rows))
+    store.execute("DELETE FROM heads WHERE person_id = ? AND item_id = ?", (person_id, item_id))
+    if standing:
+        store.execute(
+            "INSERT INTO heads (person_id, item_id, event_id, verb)"
+            " SELECT person_id, item_id, id, verb FROM label_events WHERE uid = ?",
+            (standing.uid,),
+        )
+
+
+def _event(row: Any) -> LabelEvent:
+    shown = tuple(json.loads(row["shown"]))
+    return LabelEvent(**{**row, "value": json.loads(row["value"]), "shown": shown})

@@ -1,0 +1,207 @@
+"""What the store gives back: frozen rows. Times are UTC, ISO 8601 text with microseconds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from engine.examples import Example
+from engine.examples import Message as Turn
+
+Verb = Literal["choose", "tie", "both_bad", "good", "bad", "correct", "skip", "undo"]
+RunStatus = Literal["queued", "running", "paused", "stopped", "done", "failed"]
+Request = Literal["", "stop", "pause"]
+PersonKind = Literal["human", "program", "model"]
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whoever labels: a human, a program or a model."""
+
+    id: int
+    name: str
+    kind: PersonKind
+    created: str
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A tree of messages; `tip_id` is the end of the branch that it is on."""
+
+    id: int
+    uid: str
+    title: str
+    system: str
+    created: str
+    updated: str
+    tip_id: int | None
+    archived: bool
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message and, for an answer, what made it: base (`model`), adapter ("" for none), decoding, seed."""
+
+    id: int
+    uid: str
+    conversation_id: int
+    parent_id: int | None
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    model: str
+    adapter: str
+    decoding: Mapping[str, Any]
+    seed: int | None
+    finish: str
+    created: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply to be judged; `message_id` says where it stands in a conversation, if it does."""
+
+    content: str
+    model: str = ""
+    adapter: str = ""
+    message_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """What is judged: one reply (`single`) or two (`pair`) to a prompt.
+
+    `hash` is the SHA-256 of kind, prompt and the replies' content, model and adapter.
+    """
+
+    hash: str
+    kind: Literal["single", "pair"]
+    prompt: tuple[Turn, ...]
+    replies: tuple[Reply, ...]
+    created: str
+
+
+@dataclass(frozen=True)
+class LabelEvent:
+    """One judgement of one person, kept for ever. `undoes` is the uid of the label that an undo takes back.
+
+    `value` is `{"reply": index}` for choose and `{"reply": index, "text": …}` for correct, where index
+    counts the item's replies; `shown` is the order in which they were displayed.
+    """
+
+    uid: str
+    item_hash: str
+    person: str
+    verb: Verb
+    value: Mapping[str, Any]
+    shown: tuple[int, ...]
+    undoes: str | None
+    created: str
+
+
+@dataclass(frozen=True)
+class Added:
+    """What an import brought: examples that were not there before, and ones that were (repeats included)."""
+
+    new: int
+    known: int
+
+
+@dataclass(frozen=True)
+class ExampleRow:
+    """A stored example; `source` is the import that first brought it, "" when labels made it."""
+
+    hash: str
+    kind: str
+    example: Example
+    source: str
+    line: int | None
+    created: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """How many examples of one kind an import has brought."""
+
+    name: str
+    kind: str
+    rows: int
+    added: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a selection holds. `repeated` counts occurrences beyond an example's first; `contradictory` the
+    examples that another one says the opposite of."""
+
+    examples: int
+    from_labels: int
+    from_imports: int
+    repeated: int
+    contradictory: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A frozen list of `rows` examples of one kind; `hash` is that of its content."""
+
+    hash: str
+    kind: str
+    rows: int
+    created: str
+
+
+@dataclass(frozen=True)
+class Base:
+    """A model that adapters are trained on; `source` is a folder or a hub name."""
+
+    id: int
+    name: str
+    source: str
+    fingerprint: str
+    created: str
+
+
+@dataclass(frozen=True)
+class AdapterRow:
+    """A trained adapter: over which base, gone on from which parent, made by which run."""
+
+    id: int
+    name: str
+    base_id: int
+    parent_id: int | None
+    run_id: int | None
+    folder: str
+    hash: str
+    created: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run: what it was asked to do and how far it is."""
+
+    id: int
+    uid: str
+    name: str
+    method: str
+    spec: Mapping[str, Any]
+    base_id: int
+    parent_id: int | None
+    snapshot_hash: str
+    status: RunStatus
+    request: Request
+    pid: int | None
+    error: str
+    versions: Mapping[str, str]
+    created: str
+    started: str | None
+    ended: str | None
+
+
+@dataclass(frozen=True)
+class RunEvent:
+    """Something that a run reported; `kind` and `data` as in `engine.spec.Event`."""
+
+    id: int
+    run_id: int
+    kind: str
+    data: Mapping[str, Any]
+    created: str

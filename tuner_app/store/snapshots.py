@@ -1,0 +1,176 @@
+"""Snapshots: frozen lists of examples that runs train on, and the labels behind them."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from engine.errors import UserError
+from engine.examples import Example, digest, from_json
+from tuner_app.store import people, stamps
+from tuner_app.store.database import Store
+from tuner_app.store.rows import Snapshot, Summary
+from tuner_app.store.selection import Selection
+
+__all__ = ["Selection", "available", "labels_of", "rows", "runs_that_saw", "take"]
+
+_ALL = Selection()
+_PAGE = 1000
+
+
+def available(store: Store, kind: str, selection: Selection = _ALL) -> Summary:
+    """What the selection holds of one kind of example, without freezing it."""
+    chosen, parameters = _chosen(store, kind, selection)
+    row = store.one(
+        f"""{chosen}, opposed AS (SELECT count(*) AS n FROM picked JOIN examples x ON x.id = example_id
+              WHERE question IS NOT NULL GROUP BY question HAVING min(answer) <> max(answer))
+            SELECT count(*) AS examples, coalesce(sum(labelled), 0) AS from_labels,
+              coalesce(sum(NOT labelled), 0) AS from_imports, coalesce(sum(times - 1), 0) AS repeated,
+              (SELECT coalesce(sum(n), 0) FROM opposed) AS contradictory FROM picked""",
+        parameters,
+    )
+    assert row is not None
+    return Summary(**row)
+
+
+def take(store: Store, kind: str, selection: Selection = _ALL) -> Snapshot:
+    """Freeze the selection's examples of one kind, each once, with the labels that gave them.
+
+    Their order is that of their hashes and the snapshot's hash that of its content, so the same data is the
+    same snapshot on every machine and new labels do not reorder old ones. A UserError when there are none.
+    """
+    chosen, parameters = _chosen(store, kind, selection)
+    with store.write():
+        examples = store.query(
+            f"{chosen} SELECT x.hash, x.id FROM picked JOIN examples x ON x.id = example_id ORDER BY x.hash",
+            parameters,
+        )
+        if not examples:
+            raise UserError(
+                f"There is no {kind} to train on in this selection.",
+                kept="Nothing was changed.",
+                do="Label some answers, import a file, or choose a wider selection.",
+            )
+        labels = store.query(
+            f"""{chosen} SELECT DISTINCT e.uid, e.id FROM picked JOIN occurrences USING (example_id)
+                JOIN label_events e ON e.id = event_id ORDER BY e.uid""",
+            parameters,
+        )
+        content = {"examples": [hash for hash, _ in examples], "labels": [uid for uid, _ in labels]}
+        hash = digest({"kind": kind, **content})
+        return _find(store, hash) or _freeze(
+            store, hash, kind, [row["id"] for row in examples], [row["id"] for row in labels]
+        )
+
+
+def rows(store: Store, snapshot_hash: str) -> Iterator[Example]:
+    """The examples of a snapshot, in its order; a UserError where there is no such snapshot."""
+    snapshot = _find(store, snapshot_hash)
+    if snapshot is None:
+        raise UserError(f"There is no snapshot {snapshot_hash}.")
+    for start in range(0, snapshot.rows, _PAGE):
+        page = store.query(
+            """SELECT x.body FROM snapshots s JOIN snapshot_examples se ON se.snapshot_id = s.id
+               JOIN examples x ON x.id = se.example_id
+               WHERE s.hash = ? AND se.position >= ? AND se.position < ? ORDER BY se.position""",
+            (snapshot_hash, start, start + _PAGE),
+        )
+        for row in page:
+            yield from_json(json.loads(row["body"]))
+
+
+def labels_of(store: Store, run_name: str) -> list[str]:
+    """The uids of the labels that made a run's model, those of the adapters it went on from included."""
+    found = store.query(
+        """WITH RECURSIVE ancestry(run_id) AS (
+             SELECT id FROM runs WHERE name = ?
+             UNION SELECT a.run_id FROM ancestry JOIN runs r ON r.id = ancestry.run_id
+                   JOIN adapters a ON a.id = r.parent_id WHERE a.run_id IS NOT NULL)
+           SELECT DISTINCT e.uid, e.created FROM ancestry JOIN runs r ON r.id = ancestry.run_id
+           JOIN snapshots s ON s.hash = r.snapshot_hash
+           JOIN snapshot_labels sl ON sl.snapshot_id = s.id JOIN label_events e ON e.id = sl.event_id
+           ORDER BY e.created, e.uid""",
+        (run_name,),
+    )
+    return [row["uid"] for row in found]
+
+
+def runs_that_saw(store: Store, label_uid: str) -> list[str]:
+    """The names of the runs that learned from a label, those that went on from their adapters included."""
+    found = store.query(
+        """WITH RECURSIVE descent(run_id) AS (
+             SELECT r.id FROM label_events e JOIN snapshot_labels sl ON sl.event_id = e.id
+               JOIN snapshots s ON s.id = sl.snapshot_id JOIN runs r ON r.snapshot_hash = s.hash
+               WHERE e.uid = ?
+             UNION SELECT r.id FROM descent JOIN adapters a ON a.run_id = descent.run_id
+                   JOIN runs r ON r.parent_id = a.id)
+           SELECT name FROM runs WHERE id IN (SELECT run_id FROM descent) ORDER BY id""",
+        (label_uid,),
+    )
+    return [row["name"] for row in found]
+
+
+def _chosen(store: Store, kind: str, selection: Selection) -> tuple[str, dict[str, Any]]:
+    """Two tables for a query: `occurrences` (example_id, event_id or NULL, created), and `picked` (example_id,
+    times, labelled), which has each example once."""
+    parts, parameters = [], {"kind": kind, "limit": selection.limit, "since": selection.since}
+    if selection.has_labels:
+        where = ""
+        if selection.person:
+            parameters["person"] = people.get(store, selection.person).id
+            where = "AND h.person_id = :person"
+        parts.append(
+            f"""SELECT le.example_id, le.event_id, e.created FROM heads h
+                JOIN label_examples le ON le.event_id = h.event_id AND le.kind = :kind
+                JOIN label_events e ON e.id = h.event_id WHERE e.created >= :since {where}"""
+        )
+    if selection.has_imports:
+        where = ""
+        if selection.source:
+            parameters["source"] = _source(store, selection.source)
+            where = "AND i.source_id = :source"
+        parts.append(
+            f"""SELECT i.example_id, NULL AS event_id, x.created FROM imports i
+                JOIN examples x ON x.id = i.example_id
+                WHERE i.kind = :kind AND x.created >= :since {where}"""
+        )
+    newest = "ORDER BY max(created) DESC, example_id DESC LIMIT :limit" if selection.limit else ""
+    return (
+        f"""WITH occurrences AS MATERIALIZED ({" UNION ALL ".join(parts)}),
+        picked AS MATERIALIZED (SELECT example_id, count(*) AS times, max(event_id IS NOT NULL) AS labelled
+          FROM occurrences GROUP BY example_id {newest})""",
+        parameters,
+    )
+
+
+def _source(store: Store, name: str) -> int:
+    row = store.one("SELECT id FROM sources WHERE name = ?", (name,))
+    if row is None:
+        known = [
+            source["name"] for source in store.query("SELECT name FROM sources ORDER BY id DESC LIMIT 20")
+        ]
+        raise UserError(
+            f"There is no import called “{name}”.", do=f"Imports: {', '.join(known) or 'none so far'}."
+        )
+    return int(row["id"])
+
+
+def _find(store: Store, hash: str) -> Snapshot | None:
+    row = store.one("SELECT hash, kind, rows, created FROM snapshots WHERE hash = ?", (hash,))
+    return row and Snapshot(**row)
+
+
+def _freeze(store: Store, hash: str, kind: str, example_ids: list[int], event_ids: list[int]) -> Snapshot:
+    snapshot = Snapshot(hash, kind, len(example_ids), stamps.now())
+    new = store.execute(
+        "INSERT INTO snapshots (hash, kind, rows, created) VALUES (:hash, :kind, :rows, :created)",
+        vars(snapshot),
+    )
+    store.execute_many(
+        "INSERT INTO snapshot_examples (snapshot_id, position, example_id) VALUES (?, ?, ?)",
+        [(new, position, example) for position, example in enumerate(example_ids)],
+    )
+    store.execute_many(
+        "INSERT INTO snapshot_labels (snapshot_id, event_id) VALUES (?, ?)",
+        [(new, event) for event in event_ids],
+    )
+    return snapshot

@@ -1,0 +1,164 @@
+"""One SQLite connection: how it is opened, copied and checked, and what its errors mean to a person."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pysqlite3 as sqlite3
+
+from engine.errors import UserError
+
+BUSY_SECONDS = 5.0
+# Older versions can corrupt a WAL database that two connections checkpoint at once:
+# https://sqlite.org/wal.html#walresetbug
+WAL_IS_SAFE = (3, 51, 3)
+
+Connection = Any  # pysqlite3 has no annotations
+Row = Any
+
+
+def connect(path: Path) -> Connection:
+    """A connection for reading and writing an existing file, with every pragma set.
+
+    One thread at a time may use it. Transactions are ours alone: outside of them each statement is its own.
+    """
+    with translated(path):
+        db = open_raw(path)
+        db.row_factory = sqlite3.Row
+        for pragma in ("trusted_schema=OFF", "recursive_triggers=ON", "synchronous=FULL", "foreign_keys=ON"):
+            db.execute(f"PRAGMA {pragma}")
+        use_journal(db, path)
+        return db
+
+
+def open_raw(path: Path, mode: str = "rw") -> Connection:
+    """A connection with SQLite's own defaults, except that it waits for locks and never makes the file."""
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        timeout=BUSY_SECONDS,
+        check_same_thread=False,
+    )
+
+
+def use_journal(db: Connection, path: Path) -> None:
+    """WAL, or a rollback journal where this SQLite's WAL is not safe; a UserError where neither can be had."""
+    wanted = "wal" if sqlite3.sqlite_version_info >= WAL_IS_SAFE else "delete"
+    (mode,) = db.execute(f"PRAGMA journal_mode={wanted}").fetchone()
+    if wanted == "delete" and mode == "wal":
+        raise UserError(
+            f"SQLite {sqlite3.sqlite_version} can corrupt {path} while another program uses it.",
+            kept="The database was left as it is.",
+            do=f"Close the other program, or install pysqlite3 with SQLite {_dotted(WAL_IS_SAFE)} or newer.",
+        )
+
+
+def header(path: Path) -> tuple[int, int]:
+    """(application_id, user_version) as the file itself has them, without touching it or its folder."""
+    with closing(open_raw(path, "ro&immutable=1")) as db:
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        return application, version
+
+
+def copy(db: Connection, target: Path) -> None:
+    """Write all that `db` holds to `target`, atomically: it appears whole and checked, or not at all."""
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    os.close(handle)
+    try:
+        with closing(open_raw(Path(name))) as other:
+            db.backup(other)
+            other.execute("PRAGMA journal_mode=DELETE")  # one file, readable where nothing can be written
+            damage = [str(row[0]) for row in other.execute("PRAGMA integrity_check(3)")]
+        if damage != ["ok"]:
+            raise sqlite3.DatabaseError("; ".join(damage))
+        _sync(Path(name))
+        os.replace(name, target)
+        _sync(target.parent)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn the errors of SQLite that a person can mend into UserErrors; others pass through."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        if code not in _MEANINGS:
+            raise
+        what, kept, do = (part.format(path=path, folder=path.parent, error=error) for part in _MEANINGS[code])
+        raise UserError(what, kept=kept, do=do) from error
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"The text has half a character (U+{ord(error.object[error.start]):04X}) at position "
+            f"{error.start + 1}, which UTF-8 cannot hold.",
+            kept=_UNCHANGED,
+            do="Remove that character and try again.",
+        ) from error
+    except OverflowError as error:
+        raise UserError(
+            "A number is too large to be stored: at most 63 bits fit.",
+            kept=_UNCHANGED,
+            do="Give a smaller number.",
+        ) from error
+
+
+_UNCHANGED = "All that was saved before is still there; this change was not saved."
+_FULL = (
+    "The database {path} cannot grow: the disk is full or a limit on file sizes is reached ({error}).",
+    _UNCHANGED,
+    "Free some space, then do it again.",
+)
+_LOCKED = (
+    f"Another program has kept the database {{path}} locked for {BUSY_SECONDS:.0f} seconds.",
+    _UNCHANGED,
+    "Try again; if it stays so, close the other program that uses this file.",
+)
+_CLOSED = (
+    "The database {path} cannot be opened or written ({error}).",
+    _UNCHANGED,
+    "Check that {folder} exists and that you may write to it and to the files in it.",
+)
+_DAMAGED = (
+    "The database {path} is damaged, or is no SQLite database ({error}).",
+    "It was left as it is.",
+    "Move it away, and put the newest copy of {folder}/backups in its place.",
+)
+_MEANINGS = {
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_IOERR: (
+        "The disk failed while the database {path} was read or written: it may be full ({error}).",
+        _UNCHANGED,
+        "Check the disk and its free space, then do it again.",
+    ),
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_READONLY: _CLOSED,
+    sqlite3.SQLITE_CANTOPEN: _CLOSED,
+    sqlite3.SQLITE_PERM: _CLOSED,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+    sqlite3.SQLITE_TOOBIG: (
+        "The text is too long to be stored: a thousand million bytes are the most ({error}).",
+        _UNCHANGED,
+        "Shorten it.",
+    ),
+}
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
