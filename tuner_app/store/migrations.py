@@ -122,7 +122,7 @@ def _alone(db: sqlite.Connection, path: Path) -> None:
     before may be at work on tables that change under it, and the file's own header is always right."""
     try:
         db.execute("PRAGMA journal_mode=DELETE")
-    except sqlite.sqlite3.OperationalError as error:
+    except sqlite.OperationalError as error:
         raise UserError(
             f"The database {path} must be brought up to date, but another program has it open.",
             kept="Nothing was changed.",
@@ -160,7 +160,7 @@ def _apply(db: sqlite.Connection) -> None:
         db.execute(f"PRAGMA application_id={APPLICATION_ID}")
         db.execute(f"PRAGMA user_version={LATEST}")
         if db.execute("PRAGMA foreign_key_check").fetchall():
-            raise sqlite.sqlite3.DatabaseError("rows point to rows that do not exist")
+            raise sqlite.DatabaseError("rows point to rows that do not exist")
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:

@@ -40,7 +40,8 @@ def bases(store: Store) -> list[Base]:
 def base(store: Store, name_or_source: str) -> Base | None:
     """The base with this name, or the newest with this source."""
     row = store.one(
-        f"SELECT {_BASE} FROM bases WHERE name = :it OR source = :it ORDER BY name = :it DESC, id DESC LIMIT 1",
+        f"""SELECT {_BASE} FROM bases WHERE name = :it OR source = :it
+            ORDER BY name = :it DESC, id DESC LIMIT 1""",
         {"it": name_or_source},
     )
     return row and Base(**row)

@@ -70,8 +70,5 @@ class ReferenceFile:
         with closing(sqlite.open_raw(self.path)) as db:
             try:
                 return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
-            except sqlite.sqlite3.DatabaseError as error:
-                return error.sqlite_errorcode & 0xFF in (
-                    sqlite.sqlite3.SQLITE_CORRUPT,
-                    sqlite.sqlite3.SQLITE_NOTADB,
-                )
+            except sqlite.DatabaseError as error:
+                return sqlite.is_damage(error)

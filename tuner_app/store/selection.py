@@ -66,8 +66,8 @@ def _part(word: str) -> tuple[str, Any]:
         pass
     raise UserError(
         f"“{word}” is no selection of examples.",
-        do="Use all, labels, imports, source:NAME, person:NAME, last:100, since:2026-01-31, or several of them"
-        " with commas between.",
+        do="Use all, labels, imports, source:NAME, person:NAME, last:100, since:2026-01-31,"
+        " or several of them with commas between.",
     )
 
 

@@ -110,8 +110,8 @@ def runs_that_saw(store: Store, label_uid: str) -> list[str]:
 
 
 def _chosen(store: Store, kind: str, selection: Selection) -> tuple[str, dict[str, Any]]:
-    """Two tables for a query: `occurrences` (example_id, event_id or NULL, created), and `picked` (example_id,
-    times, labelled), which has each example once."""
+    """Two tables for a query: `occurrences` (example_id, event_id or NULL, created), and `picked`
+    (example_id, times, labelled), which has each example once."""
     parts, parameters = [], {"kind": kind, "limit": selection.limit, "since": selection.since}
     if selection.has_labels:
         where = ""

@@ -18,6 +18,7 @@ WAL_IS_SAFE = (3, 51, 3)
 
 Connection = Any  # pysqlite3 has no annotations
 Row = Any
+DatabaseError, OperationalError = sqlite3.DatabaseError, sqlite3.OperationalError
 
 
 def connect(path: Path) -> Connection:
@@ -46,7 +47,7 @@ def open_raw(path: Path, mode: str = "rw") -> Connection:
 
 
 def use_journal(db: Connection, path: Path) -> None:
-    """WAL, or a rollback journal where this SQLite's WAL is not safe; a UserError where neither can be had."""
+    """WAL, or a rollback journal where this SQLite's WAL is not safe; a UserError where that is no choice."""
     wanted = "wal" if sqlite3.sqlite_version_info >= WAL_IS_SAFE else "delete"
     (mode,) = db.execute(f"PRAGMA journal_mode={wanted}").fetchone()
     if wanted == "delete" and mode == "wal":
@@ -91,16 +92,22 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
+def is_damage(error: Exception) -> bool:
+    """Whether SQLite says that a file is corrupt or no database."""
+    return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Turn the errors of SQLite that a person can mend into UserErrors; others pass through."""
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-        if code not in _MEANINGS:
+        if _code(error) not in _MEANINGS:
             raise
-        what, kept, do = (part.format(path=path, folder=path.parent, error=error) for part in _MEANINGS[code])
+        what, kept, do = (
+            part.format(path=path, folder=path.parent, error=error) for part in _MEANINGS[_code(error)]
+        )
         raise UserError(what, kept=kept, do=do) from error
     except UnicodeEncodeError as error:
         raise UserError(
@@ -158,6 +165,11 @@ _MEANINGS = {
         "Shorten it.",
     ),
 }
+
+
+def _code(error: Exception) -> int:
+    """SQLite's primary result code; 0 for what the Python module itself finds wrong."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _dotted(version: tuple[int, ...]) -> str:
