@@ -1,9 +1,10 @@
 """Answers from a causal language model, token by token.
 
 One pass over the prompt serves all `n` answers; each answer draws from a random stream of its own, so that
-the same seed gives the same answer, and answer i of n is what seed + i gives alone.
+the same seed gives the same answers, however many are drawn beside them.
 """
 
+import hashlib
 import secrets
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ from transformers.generation import logits_process as processors
 
 from engine.errors import UserError
 from engine.text_stream import TextStream
+
+
+class ContextFullError(UserError):
+    """The prompt leaves no room for an answer."""
+
 
 Finish = Literal["", "stop", "length", "cancelled"]
 
@@ -75,7 +81,7 @@ def generate(
     if not prompt:
         raise UserError("The conversation is empty.", do="Send at least one message.")
     if room < 1:
-        raise UserError(
+        raise ContextFullError(
             f"The conversation is {len(prompt)} tokens; the model takes {context}, its answer included.",
             kept="Nothing was cut off.",
             do="Start a new conversation, or shorten this one.",
@@ -180,8 +186,7 @@ def _inverse_cdf(sampling: Sampling, n: int) -> Draw:
     So an answer depends on its seed alone: not on the device, nor on which other answers still run beside it.
     """
     seed = secrets.randbits(32) if sampling.seed is None else sampling.seed
-    # manual_seed takes 64 bits; a seed from a person may be negative or longer
-    generators = [torch.Generator().manual_seed((seed + index) % 2**63) for index in range(n)]
+    generators = [torch.Generator().manual_seed(_stream_seed(seed, index)) for index in range(n)]
 
     def draw(scores: Tensor, running: list[int]) -> Tensor:
         uniform = torch.cat([torch.rand(1, generator=generators[index]) for index in running])
@@ -191,6 +196,11 @@ def _inverse_cdf(sampling: Sampling, n: int) -> Draw:
         return torch.searchsorted(cdf, threshold, right=True)[:, 0]
 
     return draw
+
+
+def _stream_seed(seed: int, index: int) -> int:
+    """A seed for answer `index`: hashed, so that neighbouring seeds share no answer."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{index}".encode()).digest()[:7])
 
 
 class _Cancelled(StoppingCriteria):  # type: ignore[misc]

@@ -1,0 +1,80 @@
+"""File locks that say which worker is alive: the kernel frees them with their owner, however it died."""
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from typing import IO
+
+from tuner_app.paths import Home
+
+PATIENCE = 1.0  # seconds; a glance of `owner` holds the lock for an instant
+
+
+def chat(home: Home) -> Path:
+    """The lock of a home's chat worker."""
+    return home.workers / "chat.lock"
+
+
+def run(home: Home, name: str) -> Path:
+    """The lock of the training worker of the run called `name`."""
+    return home.run(name) / "lock"
+
+
+def hold(file: Path) -> IO[str] | None:
+    """Hold `file`, unsigned, until the returned stream is closed or the last process that has it ends.
+
+    None when another process holds it.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    stream = file.open("a+", encoding="ascii")
+    deadline = time.monotonic() + PATIENCE
+    while not _lock(stream, fcntl.LOCK_EX):
+        if time.monotonic() > deadline:
+            stream.close()
+            return None
+        time.sleep(0.02)
+    stream.truncate(0)
+    return stream
+
+
+def sign(stream: IO[str], pid: int) -> None:
+    """Note in a lock that we hold which process it belongs to."""
+    stream.write(str(pid))
+    stream.flush()
+
+
+def take(file: Path, descriptor: int | None) -> IO[str] | None:
+    """Hold `file` and sign it with this process; None when another process holds it.
+
+    `descriptor` is the open file of whoever started this process and held the lock for it.
+    """
+    if descriptor is None:
+        stream = hold(file)
+    else:
+        os.set_inheritable(descriptor, False)  # or our own children would hold it after us
+        stream = os.fdopen(descriptor, "a+", encoding="ascii")
+        stream.truncate(0)
+    if stream:
+        sign(stream, os.getpid())
+    return stream
+
+
+def owner(file: Path) -> int | None:
+    """The process that holds `file`, None if none does; 0 while the lock is unsigned."""
+    try:
+        stream = file.open(encoding="ascii")
+    except FileNotFoundError:
+        return None
+    with stream:
+        if _lock(stream, fcntl.LOCK_SH):
+            return None
+        return int(stream.read() or 0)
+
+
+def _lock(stream: IO[str], kind: int) -> bool:
+    try:
+        fcntl.flock(stream, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

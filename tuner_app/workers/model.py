@@ -1,0 +1,101 @@
+"""The model behind the chat worker: a base, its adapters by run name, and the template they speak in."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+
+from engine import adapters
+from engine import models as engine_models
+from engine.errors import UserError
+from engine.generate import ContextFullError, Delta, generate
+from engine.template import Template, template_for
+from tuner_app import bases
+from tuner_app.paths import Home
+from tuner_app.store import Store, models
+from tuner_app.store.rows import AdapterRow
+from tuner_app.workers.openai_api import ApiError, ChatRequest, Reply
+
+BASE = "base"  # the name on the wire of the base alone
+MOST_LOADED = 16  # adapters kept in memory; the one that was not used for longest goes first
+
+
+class ChatModel:
+    """One base in memory; `answer` is called from one thread at a time, all else from any."""
+
+    def __init__(self, home: Home, store: Store, name: str) -> None:
+        self.home, self.store = home, store
+        self.row = bases.register(store, name)
+        self.base: engine_models.Base | None = None
+        self.warning = ""
+        self._loaded: OrderedDict[str, str] = OrderedDict()  # adapter hash to chat template, oldest use first
+
+    def load(self) -> None:
+        """Load the base and see to its chat template. Raises UserError when it cannot be loaded."""
+        base = engine_models.load(bases.located(self.row.source))
+        models.add_base(self.store, self.row.name, self.row.source, base.fingerprint)
+        if template_for(base.tokenizer, bases.template_override(self.home, self.row)).source == "fallback":
+            bases.write_fallback(self.home, self.row)
+        if not base.tokenizer.chat_template:
+            self.warning = (
+                f"{self.row.name} comes without a chat template. It uses one that you can change: "
+                f"{bases.template_file(self.home, self.row)}"
+            )
+        self.base = base
+
+    def adapters(self) -> list[AdapterRow]:
+        """What the store has for this base, runs that ended a moment ago included."""
+        return models.adapters(self.store, self.row.id)
+
+    def answer(self, asked: ChatRequest, reply: Reply, should_stop: Callable[[], bool]) -> Iterator[Delta]:
+        """The answers to a request; `reply` learns the length of the prompt."""
+        assert self.base is not None
+        try:
+            prompt = self._use(asked.model).prompt(asked.messages)
+            reply.prompt_tokens = len(prompt)
+            yield from generate(
+                self.base.model,
+                self.base.tokenizer,
+                prompt,
+                asked.sampling,
+                context=self.base.context,
+                ends=self.base.end_tokens,
+                should_stop=should_stop,
+            )
+        except ContextFullError as error:
+            raise ApiError(400, str(error), param="messages", code="context_length_exceeded") from error
+        except UserError as error:
+            raise ApiError(422, str(error), code="unusable") from error
+
+    def _use(self, name: str) -> Template:
+        """Let the model called `name` answer; returns the template that it was trained with."""
+        assert self.base is not None
+        override = bases.template_override(self.home, self.row)
+        if name == BASE:
+            adapters.activate(self.base, None)
+            return self._template(override)
+        row = self.named(name)
+        if row.hash not in self._loaded:
+            folder = self.home.folder / row.folder
+            adapters.attach(self.base, row.hash, folder)
+            self._loaded[row.hash] = adapters.card(folder).get("template", "")
+        self._loaded.move_to_end(row.hash)
+        while len(self._loaded) > MOST_LOADED:
+            oldest, _ = self._loaded.popitem(last=False)
+            adapters.detach(self.base, oldest)
+        adapters.activate(self.base, row.hash)
+        return self._template(self._loaded[row.hash] or override)
+
+    def _template(self, override: str | None) -> Template:
+        assert self.base is not None
+        return template_for(self.base.tokenizer, override, end_tokens=self.base.end_tokens)
+
+    def named(self, name: str) -> AdapterRow:
+        """The adapter called `name`; an ApiError of status 404 lists those that there are."""
+        rows = {row.name: row for row in self.adapters()}
+        if name not in rows:
+            raise ApiError(
+                404,
+                f"The model “{name}” does not exist. Models: {', '.join([BASE, *rows])}.",
+                param="model",
+                code="model_not_found",
+            )
+        return rows[name]

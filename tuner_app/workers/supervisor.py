@@ -1,0 +1,255 @@
+"""Starts, finds and ends workers. No torch.
+
+A worker is alive as long as its lock is held. The lock is taken here, before the worker starts, and handed
+down to it: there is no moment in which two could start, or in which a starting worker looks dead. Workers
+are process groups of their own and outlive whoever started them.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import httpx
+
+from engine.errors import UserError
+from tuner_app.paths import Home
+from tuner_app.store import Store, runs
+from tuner_app.store.rows import Request, Run, RunStatus
+from tuner_app.workers import locks
+
+POLL = 0.05
+KILL_PATIENCE = 5.0  # seconds between SIGTERM and SIGKILL, and after SIGKILL
+LOG_LINES = 12
+EVERY = 10**9  # no limit
+ENVIRONMENT = {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
+
+_children: list[subprocess.Popen[bytes]] = []  # ours to wait for, or they would stay as zombies
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where the chat worker listens; `base` is what it serves, `source` its folder or hub name."""
+
+    url: str
+    key: str
+    pid: int
+    base: str
+    source: str = ""
+
+
+def chat_endpoint(home: Home) -> Endpoint | None:
+    """The live chat worker of this home, whether it still loads or not; None if there is none."""
+    pid = locks.owner(locks.chat(home))
+    try:
+        endpoint = Endpoint(**json.loads((home.workers / "chat.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return endpoint if endpoint.pid == pid else None  # else a dead worker left the file
+
+
+def ensure_chat(
+    home: Home, base: str, *, timeout: float = 120, on_line: Callable[[str], None] | None = None
+) -> Endpoint:
+    """The chat worker for `base`, ready to answer: the one that runs, or a new one in its place.
+
+    `on_line` gets the lines of its log while it starts. Raises UserError when it ends before it is ready,
+    or is not ready after `timeout` seconds (it then goes on loading).
+    """
+    log = home.workers / "chat.log"
+    started, seen, deadline = False, 0, time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        endpoint = chat_endpoint(home)
+        if endpoint and not _serves(endpoint, base):
+            stop_chat(home)
+            continue
+        if endpoint and _ready(endpoint):
+            return endpoint
+        if locks.owner(locks.chat(home)) is None:
+            if started:
+                raise UserError(
+                    f"The chat worker for {base} ended.\n{_tail(log)}",
+                    kept="Conversations and labels are in the database.",
+                    do=f"Mend what it says, then try again. Its log: {log}",
+                )
+            started = _start_chat(home, base, log)
+        if on_line:
+            seen = _pass_on(log, seen, on_line)
+        time.sleep(POLL)
+    raise UserError(
+        f"The chat worker for {base} is not ready after {timeout:.0f} seconds.\n{_tail(log)}",
+        do="It goes on loading: try again in a while, or choose a smaller model.",
+    )
+
+
+def stop_chat(home: Home) -> None:
+    """End the chat worker, if there is one, and its running answers with it."""
+    _end(locks.chat(home))
+
+
+def start_run(home: Home, store: Store, run: Run) -> int:
+    """Start, or go on with, a run in a worker of its own; returns the worker's process id.
+
+    Raises UserError when the run is going on already.
+    """
+    lock = locks.hold(locks.run(home, run.name))
+    if lock is None:
+        raise UserError(f"Run {run.name} is going on already.", do="Follow it: tuner runs show " + run.name)
+    runs.request(store, run.id, "")
+    runs.set_status(store, run.id, "running")
+    log = home.run(run.name) / "log.txt"
+    return _spawn("tuner_app.workers.train", ["--home", str(home.folder), run.name], lock, log, "ab")
+
+
+def stop_run(home: Home, store: Store, run: Run, *, request: Request = "stop", grace: float = 20.0) -> None:
+    """Ask a run to stop or pause and wait for it; after `grace` seconds end its process group.
+
+    A run that had to be killed goes on from its last checkpoint when it is resumed.
+    """
+    runs.request(store, run.id, request)
+    lock = locks.run(home, run.name)
+    if not _free(lock, grace):
+        _end(lock)
+    with store.write():
+        if _status(store, run) == "queued":
+            runs.set_status(store, run.id, "paused" if request == "pause" else "stopped")
+    reap(home, store)
+
+
+def reap(home: Home, store: Store) -> list[Run]:
+    """Mark the runs whose worker died without a word, and say what is left of them; returns those runs."""
+    _collect()
+    dead = []
+    for run in runs.listed(store):
+        if run.status != "running" or locks.owner(locks.run(home, run.name)) is not None:
+            continue
+        with store.write():
+            if _status(store, run) != "running":  # it ended by itself since we looked
+                continue
+            asked: dict[str, RunStatus] = {"stop": "stopped", "pause": "paused"}
+            runs.set_status(store, run.id, asked.get(run.request, "failed"), error=_obituary(store, run))
+        found = runs.get(store, run.name)
+        assert found is not None
+        dead.append(found)
+    return dead
+
+
+def _status(store: Store, run: Run) -> str:
+    found = runs.get(store, run.name)
+    return found.status if found else ""
+
+
+def _obituary(store: Store, run: Run) -> str:
+    events = runs.events(store, run.id, kinds=["step", "checkpoint"], limit=EVERY)
+    steps = {event.kind: event.data["step"] for event in events}
+    where = f"at step {steps['step']}" if "step" in steps else "before its first step"
+    kept = f"The checkpoint of step {steps['checkpoint']} is kept. " if "checkpoint" in steps else ""
+    return f"It was killed {where}. {kept}Go on with it: tuner runs resume {run.name}"
+
+
+def _serves(endpoint: Endpoint, base: str) -> bool:
+    folder = Path(base).expanduser()
+    named = {base, str(folder.resolve())} if folder.is_dir() else {base}
+    return bool(named & {endpoint.base, endpoint.source})
+
+
+def _ready(endpoint: Endpoint) -> bool:
+    headers = {"Authorization": f"Bearer {endpoint.key}"}
+    try:
+        # trust_env: a proxy is not to see what goes over the loopback
+        answer = httpx.get(
+            f"{endpoint.url}/health", headers=headers, timeout=5, trust_env=False, verify=False
+        )
+    except httpx.TransportError:
+        return False
+    return answer.status_code == 200 and answer.json()["status"] == "ready"
+
+
+def _start_chat(home: Home, base: str, log: Path) -> bool:
+    """Start a chat worker unless somebody else is about to; whether we did."""
+    lock = locks.hold(locks.chat(home))
+    if lock is None:
+        return False
+    folder = Path(base).expanduser()
+    base = str(folder.resolve()) if folder.is_dir() else base
+    _spawn("tuner_app.workers.chat", ["--home", str(home.folder), "--base", base], lock, log, "wb")
+    return True
+
+
+def _spawn(module: str, arguments: list[str], lock: IO[str], log: Path, mode: str) -> int:
+    _collect()
+    with lock, log.open(mode) as output:
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", module, "--lock-fd", str(lock.fileno()), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=[lock.fileno()],
+            env=os.environ | ENVIRONMENT,
+        )
+    _children.append(child)
+    return child.pid
+
+
+def _collect() -> None:
+    _children[:] = [child for child in _children if child.poll() is None]
+
+
+def _end(lock: Path) -> None:
+    """SIGTERM, then SIGKILL, to whoever holds `lock`, and to the rest of its process group."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + KILL_PATIENCE
+        signalled = False
+        while (pid := locks.owner(lock)) is not None and time.monotonic() < deadline:
+            if pid and not signalled:
+                _signal(pid, number)
+                signalled = True
+            time.sleep(POLL)
+    _collect()
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        if os.getpgid(pid) == pid:
+            os.killpg(pid, number)
+        else:  # somebody's foreground process: its group is a terminal's
+            os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def _free(lock: Path, timeout: float) -> bool:
+    """Wait until nobody holds `lock`; whether that came about in `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while locks.owner(lock) is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL)
+    return True
+
+
+def _tail(log: Path) -> str:
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(lines[-LOG_LINES:])
+
+
+def _pass_on(log: Path, seen: int, on_line: Callable[[str], None]) -> int:
+    """Give `on_line` the log's whole lines from byte `seen` on; returns where the next one starts."""
+    try:
+        new = log.read_bytes()[seen:]
+    except OSError:
+        return seen
+    whole = new[: new.rfind(b"\n") + 1]
+    for line in whole.decode(errors="replace").splitlines():
+        on_line(line)
+    return seen + len(whole)

@@ -1,0 +1,127 @@
+"""The training worker: one process per run; a snapshot in, an adapter out.
+
+`python -m tuner_app.workers.train --home DIR RUN`. It holds the run's lock all its life. Starting the
+same run again goes on from its last checkpoint.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from engine.errors import UserError
+from engine.spec import Event, ShouldStop, Spec
+from tuner_app import bases
+from tuner_app.paths import Home
+from tuner_app.paths import home as home_at
+from tuner_app.store import Store, models, runs, snapshots
+from tuner_app.store.reference import ReferenceFile
+from tuner_app.store.rows import Request, Run, RunStatus
+from tuner_app.workers import locks
+
+PACKAGES = ("tuner", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "safetensors")
+STATUS: dict[str, RunStatus] = {"": "done", "stop": "stopped", "pause": "paused"}
+
+
+def main() -> int:
+    """Train; returns 1 when the run failed, 2 when it cannot be worked on."""
+    parser = argparse.ArgumentParser(prog="tuner_app.workers.train", description=__doc__)
+    parser.add_argument("--home", required=True, type=Path)
+    parser.add_argument("run")
+    parser.add_argument("--lock-fd", type=int, help="the lock, when whoever started us holds it already")
+    given = parser.parse_args()
+    home = home_at(given.home)
+    try:
+        store = Store.open(home.database)
+        run = runs.get(store, given.run)
+        if run is None:
+            raise UserError(f"There is no run “{given.run}” in {home.folder}.")
+        lock = locks.take(locks.run(home, run.name), given.lock_fd)
+        if lock is None:
+            raise UserError(f"Run {run.name} is going on already, in another process.", kept="It goes on.")
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return work(home, store, run)
+
+
+def work(home: Home, store: Store, run: Run) -> int:
+    """Carry out `run`, whose lock we hold, and write down how it ended."""
+    terminated: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: terminated.append(number))
+
+    def should_stop() -> Request:
+        return "stop" if terminated else runs.requested(store, run.id)
+
+    try:
+        versions = {name: version(name) for name in PACKAGES}
+        runs.set_status(store, run.id, "running", pid=os.getpid(), versions=versions)
+        status = train(home, store, run, should_stop)
+    except UserError as error:
+        return _failed(home, store, run, str(error))
+    except BaseException as error:
+        traceback.print_exception(error)
+        log = home.run(run.name) / "log.txt"
+        return _failed(home, store, run, f"An unexpected fault: {type(error).__name__}. Its details: {log}")
+    runs.set_status(store, run.id, status)
+    return 0
+
+
+def train(home: Home, store: Store, run: Run, should_stop: ShouldStop) -> RunStatus:
+    """Train, register the adapter, and return the status that the run ended with."""
+    from engine import job
+
+    def emit(event: Event) -> None:
+        runs.emit(store, run.id, event.kind, event.data)
+        print(time.strftime("%H:%M:%S"), event.kind, json.dumps(event.data, ensure_ascii=False), flush=True)
+
+    spec = _located(home, store, Spec.from_json(run.spec), run)
+    if spec.template:
+        emit(Event("warning", {"message": f"The chat template is the one in {home.templates}."}))
+    result = job.run(
+        spec,
+        list(snapshots.rows(store, run.snapshot_hash)),
+        home.run(run.name),
+        emit=emit,
+        should_stop=should_stop,
+        reference_cache=ReferenceFile(home.reference_cache),
+    )
+    if result.hash:
+        models.add_adapter(
+            store,
+            name=run.name,
+            base_id=run.base_id,
+            run_id=run.id,
+            parent_id=run.parent_id,
+            folder=str(result.folder.relative_to(home.folder)),  # so that a home can be moved
+            hash=result.hash,
+        )
+    return STATUS[result.stopped]
+
+
+def _located(home: Home, store: Store, spec: Spec, run: Run) -> Spec:
+    """The specification with folders as they are on this machine now."""
+    changes: dict[str, Any] = {"base": bases.located(spec.base)}
+    if spec.parent:
+        changes["parent"] = str(home.folder / spec.parent)
+    return replace(spec, **changes)
+
+
+def _failed(home: Home, store: Store, run: Run, reason: str) -> int:
+    from engine.checkpoints import last_good
+
+    kept = last_good(home.run(run.name) / "checkpoints")
+    print(reason, file=sys.stderr, flush=True)
+    runs.set_status(store, run.id, "failed", error=f"{reason}\n{kept}")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
