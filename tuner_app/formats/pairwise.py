@@ -3,10 +3,10 @@
 import json
 
 from engine.examples import Pair
-from tuner_app.formats import alpaca
-from tuner_app.formats.preference import pair, with_margin
-from tuner_app.formats.records import Fields, Format, Record, Refused, describe, has, no_tools, reply
-from tuner_app.formats.turns import plain_prompt, prompt
+from tuner_app.formats import alpaca, preference
+from tuner_app.formats.preference import pair
+from tuner_app.formats.records import Fields, Format, Record, Refused, describe, has, no_tools
+from tuner_app.formats.turns import only_reply, prompt
 
 _A = ("a", "1", "a1", "left", "first", "model_a", "response1", "response_a", "output_1")
 _B = ("b", "2", "a2", "right", "second", "model_b", "response2", "response_b", "output_2")
@@ -18,7 +18,7 @@ def read(record: Record) -> Pair:
     no_tools(record)
     before = alpaca.question(record) if has(record, "instruction") else ()
     before = prompt(record) if has(record, "prompt") else before
-    sides = {"a": reply(record, "a"), "b": reply(record, "b")}
+    sides = {name: only_reply(record, name, before) for name in ("a", "b")}
     better = _winner(record)
     return pair(before, sides[better], sides["b" if better == "a" else "a"], record)
 
@@ -34,12 +34,18 @@ def _winner(record: Record) -> str:
 
 
 def write(example: Pair) -> Fields:
-    """The row of a pair, the better reply first."""
-    before = plain_prompt(example.prompt)
-    if before is None:
-        raise Refused("its prompt is more than one user's turn")
-    fields: Fields = {"prompt": before, "a": example.chosen, "b": example.rejected, "winner": "a"}
-    return fields | with_margin(example)
+    """The row with everything as lists of messages, the better reply first."""
+    return _with_winner(preference.write(example))
+
+
+def write_plain(example: Pair) -> Fields:
+    """The row with everything as texts, the better reply first."""
+    return _with_winner(preference.write_plain(example))
+
+
+def _with_winner(row: Fields) -> Fields:
+    sides = {"chosen": "a", "rejected": "b"}
+    return {sides.get(name, name): value for name, value in row.items()} | {"winner": "a"}
 
 
 FORMAT = Format(
@@ -50,4 +56,5 @@ FORMAT = Format(
     fits=lambda record: has(record, "a", "b", "winner"),
     read=read,
     write=write,
+    write_plain=write_plain,
 )

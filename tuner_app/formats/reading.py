@@ -14,7 +14,7 @@ from tuner_app.formats.catalogue import FORMATS, named
 from tuner_app.formats.containers import Container, open_container
 from tuner_app.formats.records import Format, Record, Refusal, Refused, Row
 
-_PEEK = 50
+_PEEK = 20
 _PLACEHOLDER = re.compile(r"\{\{\s*\w+\s*\}\}")
 
 
@@ -85,10 +85,9 @@ def read(
     form = named(kind) if kind else None
     column_roles.check(columns or {})
     container = open_container(path, encoding, column_roles.numbered(columns))
-    rows = list(islice(container, _PEEK))
-    sample = [row for row in rows if isinstance(row, Record)]
+    sample = list(islice((row for row in container if isinstance(row, Record)), _PEEK))
     if not sample:
-        raise _nothing(path, rows)
+        raise _nothing(path, next(iter(container), None))
     if columns:
         column_roles.check_present(
             columns, list(dict.fromkeys(name for row in sample for name in row.fields))
@@ -119,8 +118,7 @@ def _fitting(sample: list[Record]) -> Format | None:
     return FORMATS[fits.most_common(1)[0][0]] if fits else None
 
 
-def _nothing(path: Path, rows: list[Record | Refusal]) -> UserError:
-    first = next((row for row in rows if isinstance(row, Refusal)), None)
-    if first is None:
-        return UserError(f"{path} has no rows.")
-    return UserError(f"No row of {path} can be read. The first, on line {first.line}: {first.reason}.")
+def _nothing(path: Path, first: Record | Refusal | None) -> UserError:
+    if isinstance(first, Refusal):
+        return UserError(f"No row of {path} can be read. The first, on line {first.line}: {first.reason}.")
+    return UserError(f"{path} has no rows.")

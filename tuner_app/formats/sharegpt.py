@@ -21,16 +21,15 @@ def write(example: Demonstration) -> Fields:
 
 def to_turns(messages: tuple[Message, ...]) -> list[dict[str, str]]:
     """`messages` as from and value; an assistant's turn that a tool answers is a function call."""
-    following = [message.role for message in messages[1:]] + [""]
     return [
-        {
-            "from": "function_call"
-            if (message.role, after) == ("assistant", "tool")
-            else _NAMES[message.role],
-            "value": message.content,
-        }
-        for message, after in zip(messages, following, strict=True)
+        {"from": _name(message, messages[after : after + 1]), "value": message.content}
+        for after, message in enumerate(messages, 1)
     ]
+
+
+def _name(message: Message, following: tuple[Message, ...]) -> str:
+    called = message.role == "assistant" and any(answer.role == "tool" for answer in following)
+    return "function_call" if called else _NAMES[message.role]
 
 
 FORMAT = Format(

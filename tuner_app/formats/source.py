@@ -17,7 +17,9 @@ FILE_LIMIT = 2 << 30
 SAMPLE = 1 << 20
 _GZIP = b"\x1f\x8b"
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-_WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "hz": "gb18030", "cp936": "gb18030", "cp949": "cp949"}
+_WIDER = {"gb2312": "gb18030", "gbk": "gb18030"}  # what is called the former often needs the latter
+_TELLING = 20  # bytes beyond ASCII from which an encoding can be guessed
+_TELLING_SAMPLE = 64 << 10
 
 
 class _Bounded(io.RawIOBase):
@@ -91,8 +93,8 @@ def encoding_of(path: Path, head: bytes, named: str | None) -> str:
     """The encoding: as `named`, as the byte order mark says, or UTF-8; a UserError names another one."""
     if named:
         try:
-            b"".decode(named)
-        except LookupError:
+            "?".encode(named)
+        except (LookupError, UnicodeError):
             raise UserError(f"There is no encoding “{named}”.", do="Try utf-8, gb18030 or cp1252.") from None
         return named
     for mark, encoding in _MARKS.items():
@@ -103,14 +105,31 @@ def encoding_of(path: Path, head: bytes, named: str | None) -> str:
         lines = lines[:-1]
     if sum(_is_utf8(line) for line in lines) * 2 >= len(lines):
         return "utf-8"
-    best = charset_normalizer.from_bytes(head[: 64 << 10].rpartition(b"\n")[0] or head).best()
-    if best is None:
-        raise UserError(f"{path} is neither text nor Parquet.")
+    raise _foreign(path, head)
+
+
+def _foreign(path: Path, head: bytes) -> UserError:
+    """The refusal of text that is mostly not UTF-8: where, and what it may be if there is enough to tell."""
+    bad = next(number for number, line in enumerate(head.split(b"\n"), 1) if not _is_utf8(line))
+    what = f"{path} is not UTF-8, first on line {bad}, at byte {_first_bad(head) + 1} of the file"
+    if sum(byte > 127 for byte in head) < _TELLING:
+        return UserError(f"{what}.", do="Convert it to UTF-8, or name its encoding with --encoding.")
+    best = charset_normalizer.from_bytes(head[:_TELLING_SAMPLE].rpartition(b"\n")[0] or head).best()
+    if best is None or (b"\0" in head and not best.encoding.startswith("utf")):
+        return UserError(f"{path} is neither text nor Parquet.")
     guess = _WIDER.get(best.encoding, best.encoding)
-    raise UserError(
-        f"{path} is not UTF-8: it looks like {guess.upper()} text.",
+    return UserError(
+        f"{what}: it looks like {guess.upper()}.",
         do=f"Import it with --encoding {guess}, or convert it to UTF-8.",
     )
+
+
+def _first_bad(head: bytes) -> int:
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return error.start
+    return 0
 
 
 def _is_utf8(line: bytes) -> bool:

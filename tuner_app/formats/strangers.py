@@ -22,7 +22,8 @@ def refusal(
     known = None if columns else _known(path, fields)
     if known:
         return known
-    what = f"{path} ({container}) has the columns {', '.join(fields)}"
+    names = list(dict.fromkeys(name for record in sample for name in record.fields))
+    what = f"{path} ({container}) has the columns {', '.join(names) or '(none)'}"
     if columns:
         target = f"that is not enough for {form.name}" if form else "no format consists of these"
         what += f"; with the roles {', '.join(columns)}, {target}."
