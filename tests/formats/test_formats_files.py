@@ -74,7 +74,7 @@ def test_utf16_with_a_mark_reads(tmp_path: Path) -> None:
         ("[1, 2]", "a list, not an object with named fields"),
         (f'{{"prompt": "{"q" * (1 << 20)}", "completion": "a"}}', "the line is longer than 1 MiB"),
         (f'{{"prompt": "{"é" * (1 << 19)}", "completion": "a"}}', "the line is longer than 1 MiB"),
-        (b'{"prompt": "q\xff", "completion": "a"}', "byte 14 (0xff) is not UTF-8"),
+        (b'{"prompt": "q\xff", "completion": "a"}', "column 14: the byte 0xff is not in the file's encoding"),
     ],
 )
 def test_a_bad_line_is_refused_and_the_others_are_taken(
@@ -117,7 +117,7 @@ def test_an_array_longer_than_what_is_held_keeps_lines_and_columns(tmp_path: Pat
         ("3 cells,too,many\n", "3 cells where the first row has 2"),
         ("only one\n", "1 cells where the first row has 2"),
         (f"q,{'a' * (1 << 20)}\n", "the row is longer than 1 MiB"),
-        (b"q,\xe9\n", "byte 3 (0xe9) is not UTF-8"),
+        (b"q,\xe9\n", "column 3: the byte 0xe9 is not in the file's encoding"),
         ("q,\0a\n", "“completion” holds a NUL character"),
         ("q,\n", "“completion” is empty"),
     ],
@@ -142,6 +142,9 @@ def test_columns_map_tables_of_judgements(tmp_path: Path) -> None:
         read(path)
     (row,) = read(path, columns={"prompt": "context", "completion": "response", "label": "label"})
     assert row == Row(1, Rated((Message("user", "q"),), "a", True))
+    path.write_text('[{"context": "q", "response": "", "label": "Safe"}]')
+    (bad,) = read(path, columns={"prompt": "context", "completion": "response", "label": "label"})
+    assert bad == Refusal(1, "“response” is empty")
     path = file(tmp_path, "#id\tlabel\ta1\ta2\nx\ta2\tan argument here\tthe other one\n")
     with pytest.raises(UserError, match="--columns a=a1,b=a2,winner=label"):
         read(path)
@@ -188,6 +191,25 @@ def test_another_encoding_is_named_and_taken(tmp_path: Path) -> None:
     assert said in str(rows[0].example)
     with pytest.raises(UserError, match="no encoding “klingon”"):
         read(path, encoding="klingon")
+
+
+def test_lists_in_cells_are_json_as_strictly_as_in_files(tmp_path: Path) -> None:
+    turns = '[{""role"": ""user"", ""content"": ""q""}, {""role"": ""assistant"", ""content"": ""a""}]'
+    doubled = turns.replace('""content"": ""a""', '""content"": ""a"", ""content"": ""b""')
+    path = file(tmp_path, f'messages\n"{turns}"\n"{doubled}"\n"[NaN]"\n')
+    assert list(read(path)) == [
+        Row(2, TAKEN),
+        Refusal(
+            3,
+            "“messages” is text that is not a list in JSON "
+            "(line 1, column 1: the key “content” is there twice)",
+        ),
+        Refusal(4, "“messages” is text that is not a list in JSON (line 1, column 2: NaN is not JSON)"),
+    ]
+
+
+def test_a_mark_is_skipped_also_when_utf8_is_named(tmp_path: Path) -> None:
+    assert list(read(file(tmp_path, "\ufeff" + ROW), encoding="UTF-8")) == [Row(1, TAKEN)]
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn, TextIO
 
-from tuner_app.formats.records import BAD_BYTE
-
 DEPTH = 32
 ROW_LIMIT = 1 << 20  # characters of one row; in UTF-8 a line of a mebibyte has at most as many
 _AHEAD = 4 * ROW_LIMIT  # how much of a stream is held, so that one row too long does not end the reading
 
+_BAD_BYTE = re.compile("[\udc80-\udcff]")  # what `surrogateescape` makes of a byte outside the encoding
 _SPACE = re.compile(r"[ \t\n\r]*")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]|NaN|-?Infinity', re.DOTALL)
 
@@ -46,11 +45,27 @@ def parse(data: bytes) -> Any:
         line, column = _position(before, len(before))
         reason = f"byte {error.start + 1} (0x{data[error.start]:02x}) is not UTF-8"
         raise JSONError(reason, line, column) from None
-    value, end, _ = decode(text, _SPACE.match(text).end())  # type: ignore[union-attr]
-    end = _SPACE.match(text, end).end()  # type: ignore[union-attr]
+    return _whole(text)[0]
+
+
+def loads(text: str) -> Any:
+    """The value of a JSON text inside another file; JSONError also for a key that is there twice."""
+    value, doubled = _whole(text)
+    if doubled:
+        raise JSONError(_doubled(doubled), 1, 1)
+    return value
+
+
+def _whole(text: str) -> tuple[Any, str]:
+    value, end, doubled = decode(text, _skip_space(text, 0))
+    end = _skip_space(text, end)
     if end < len(text):
         raise JSONError("more text after the value", *_position(text, end))
-    return value
+    return value, doubled
+
+
+def _skip_space(text: str, at: int) -> int:
+    return _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
 
 
 def decode(text: str, start: int) -> tuple[Any, int, str]:
@@ -122,24 +137,21 @@ def lines(stream: TextIO) -> Iterator[Element]:
 
 
 def _line(line: str, number: int) -> Element:
-    start = _SPACE.match(line).end()  # type: ignore[union-attr]
     try:
-        value, end, doubled = decode(line, start)
+        value, doubled = _whole(line)
     except JSONError as error:
         return Element(number, None, bad_byte(line) or f"column {error.column}: {error.reason}")
-    end = _SPACE.match(line, end).end()  # type: ignore[union-attr]
-    if end < len(line):
-        return Element(number, None, f"column {end + 1}: more text after the value")
     return Element(number, value, bad_byte(line) or _doubled(doubled))
 
 
 def bad_byte(text: str) -> str:
     """The problem with text in which a byte was not in its encoding; "" if there is none."""
-    match = BAD_BYTE.search(text)
+    match = _BAD_BYTE.search(text)
     if not match:
         return ""
-    at = len(text[: match.start()].encode("utf-8", "surrogateescape")) + 1
-    return f"byte {at} (0x{ord(match[0]) - 0xDC00:02x}) is not UTF-8"
+    return (
+        f"column {match.start() + 1}: the byte 0x{ord(match[0]) - 0xDC00:02x} is not in the file's encoding"
+    )
 
 
 def _doubled(key: str) -> str:
@@ -177,7 +189,7 @@ class _Source:
     def peek(self) -> str:
         """The next character that is not space, "" at the end."""
         while True:
-            self._move(_SPACE.match(self.text, self.at).end())  # type: ignore[union-attr]
+            self._move(_skip_space(self.text, self.at))
             if self.at < len(self.text):
                 return self.text[self.at]
             if not self._fill():

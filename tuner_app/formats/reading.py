@@ -45,11 +45,16 @@ class Reading:
             try:
                 example = self._form.read(record)
             except Refused as refused:
-                yield Refusal(record.line, str(refused))
+                yield Refusal(record.line, self._in_their_names(str(refused)))
                 continue
             placeholders.update(_placeholders(example))
             yield Row(record.line, example)
         self.notes = list(_notes(list(unused), placeholders))
+
+    def _in_their_names(self, reason: str) -> str:
+        for role, name in (self._columns or {}).items():
+            reason = reason.replace(f"“{role}”", f"“{name}”")
+        return reason
 
 
 def _notes(unused: list[str], placeholders: Counter[str]) -> Iterator[str]:

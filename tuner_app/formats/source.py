@@ -1,5 +1,6 @@
 """A file's bytes and text: unpacked, bounded, decoded."""
 
+import codecs
 import gzip
 import io
 import tempfile
@@ -91,11 +92,7 @@ def sample(path: Path) -> tuple[bytes, bool]:
 
 def encoding_of(path: Path, head: bytes, named: str | None) -> str:
     """The encoding: as `named`, as the byte order mark says, or UTF-8; a UserError names another one."""
-    if named:
-        try:
-            "?".encode(named)
-        except (LookupError, UnicodeError):
-            raise UserError(f"There is no encoding “{named}”.", do="Try utf-8, gb18030 or cp1252.") from None
+    if named and _checked(named) != "utf-8":
         return named
     for mark, encoding in _MARKS.items():
         if head.startswith(mark):
@@ -106,6 +103,15 @@ def encoding_of(path: Path, head: bytes, named: str | None) -> str:
     if sum(_is_utf8(line) for line in lines) * 2 >= len(lines):
         return "utf-8"
     raise _foreign(path, head)
+
+
+def _checked(encoding: str) -> str:
+    """The encoding's own name; a UserError if Python knows none such for text."""
+    try:
+        "?".encode(encoding)
+    except (LookupError, UnicodeError):
+        raise UserError(f"There is no encoding “{encoding}”.", do="Try utf-8, gb18030 or cp1252.") from None
+    return codecs.lookup(encoding).name
 
 
 def _foreign(path: Path, head: bytes) -> UserError:

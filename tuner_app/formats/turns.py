@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from engine.examples import Message, Role
+from tuner_app.formats.json_text import JSONError, loads
 from tuner_app.formats.records import Record, Refused, clean, describe, optional, spoken, text
 
 # ShareGPT's `function_call` is what the model says to call a tool: an assistant's turn.
@@ -79,7 +80,7 @@ def said(record: Record, name: str) -> str | tuple[Message, ...]:
     """A field that is a text, one turn, or a list of turns; in a table the latter two as JSON."""
     value = record.fields.get(name)
     if record.table and isinstance(value, str) and looks_like_turns(value):
-        value = json.loads(value)
+        value = loads(value)
     if isinstance(value, list):
         return conversation(value, f"“{name}”")
     if isinstance(value, dict):
@@ -92,8 +93,8 @@ def looks_like_turns(value: str) -> bool:
     if not value.startswith(("[{", "{")):
         return False
     try:
-        turns = json.loads(value)
-    except (ValueError, RecursionError):
+        turns = loads(value)
+    except JSONError:
         return False
     turns = turns if isinstance(turns, list) else [turns]
     return all(
