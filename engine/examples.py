@@ -60,9 +60,14 @@ KINDS: dict[str, type[Demonstration] | type[Pair] | type[Rated]] = {
 }
 
 
+def name_of(cls: type) -> str:
+    """The name under which `KINDS` lists a class of example."""
+    return next(name for name, listed in KINDS.items() if listed is cls)
+
+
 def kind_of(example: Example) -> str:
     """The name under which `KINDS` lists the example's class."""
-    return next(name for name, cls in KINDS.items() if isinstance(example, cls))
+    return name_of(type(example))
 
 
 def to_json(example: Example) -> dict[str, Any]:

@@ -122,7 +122,7 @@ class Method:
     @property
     def kind(self) -> str:
         """The name of `learns_from` in `examples.KINDS`."""
-        return next(name for name, cls in examples.KINDS.items() if cls is self.learns_from)
+        return examples.name_of(self.learns_from)
 
 
 @cache

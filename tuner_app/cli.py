@@ -27,8 +27,10 @@ pass_home = click.pass_obj
 
 def main() -> None:
     """Run the command line; an error that a person can act on is shown without a traceback."""
+    context = None
     try:
-        cli(standalone_mode=False)
+        with cli.make_context("tuner", sys.argv[1:]) as context:
+            cli.invoke(context)
     except UserError as error:
         fail(str(error))
     except click.ClickException as error:
@@ -43,7 +45,7 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(1)
     except Exception as error:
-        fail(f"An unexpected fault: {type(error).__name__}: {error}\n{_keep_traceback()}")
+        fail(f"An unexpected fault: {type(error).__name__}: {error}\n{_keep_traceback(context)}")
 
 
 def fail(message: str) -> None:
@@ -55,8 +57,9 @@ def fail(message: str) -> None:
     sys.exit(1)
 
 
-def _keep_traceback() -> str:
-    file = paths.home().folder / "fault.log"
+def _keep_traceback(context: click.Context | None) -> str:
+    home = context.obj if context and context.obj else paths.home()
+    file = home.folder / "fault.log"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(traceback.format_exc(), encoding="utf-8")
@@ -154,7 +157,7 @@ def given(cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:
 @partial(options_of, settings.Decoding)
 @json_option
 @pass_home
-def chat(home: Home, prompt: str | None, **values: Any) -> None:
+def chat(home: Home, /, prompt: str | None, **values: Any) -> None:
     """One answer to PROMPT (or to what is piped in), streamed; without PROMPT, a plain chat."""
     from tuner_app import talk
 
@@ -173,7 +176,7 @@ def chat(home: Home, prompt: str | None, **values: Any) -> None:
 @click.option("--all-refusals", is_flag=True, help="list every refused row, not the first ten")
 @json_option
 @pass_home
-def import_(home: Home, files: tuple[Path, ...], **options: Any) -> None:
+def import_(home: Home, /, files: tuple[Path, ...], **options: Any) -> None:
     """Read training data from FILES; each file is taken whole or, on a fault, not at all."""
     from tuner_app import transfer
 
@@ -232,23 +235,21 @@ def _train_command(method: Method) -> click.Command:
             console.train(home, open_store(home), plan, detach=values["detach"], as_json=values["as_json"])
         )
 
-    command: Any = click.pass_obj(start)
-    for decorate in reversed(
-        [
-            click.option("--base", default="", help="builtin, a folder or a hub name"),
-            click.option("--from", "parent", default="", metavar="RUN", help="go on from this run's adapter"),
-            click.option("--name", default="", help=f"the run's name [default: {method.name}-1, -2, …]"),
-            click.option("--data", default="all", metavar="SELECTION", help=SELECTION_HELP),
-            click.option(
-                "--precision", default="auto", type=click.Choice(list(PRECISIONS)), help="of the frozen base"
-            ),
-            click.option("--seed", default=0, help="seed of the order and the adapter's start"),
-            click.option("--detach", is_flag=True, help="start it and return; see `tuner runs`"),
-            partial(options_of, Adapter),
-            partial(options_of, method.options),
-            json_option,
-        ]
-    ):
+    decorators: list[Callable[..., Any]] = [
+        click.option("--base", default="", help="builtin, a folder or a hub name"),
+        click.option("--from", "parent", default="", metavar="RUN", help="go on from this run's adapter"),
+        click.option("--name", default="", help=f"the run's name [default: {method.name}-1, -2, …]"),
+        click.option("--data", default="all", metavar="SELECTION", help=SELECTION_HELP),
+        click.option("--precision", default="auto", type=click.Choice(list(PRECISIONS)), help="of the base"),
+        click.option("--seed", default=0, help="seed of the order and the adapter's start"),
+        click.option("--detach", is_flag=True, help="start it and return; see `tuner runs`"),
+        partial(options_of, Adapter),
+        partial(options_of, method.options),
+        json_option,
+        click.pass_obj,
+    ]
+    command: Any = start
+    for decorate in reversed(decorators):
         command = decorate(command)
     text = f"{method.title} ({method.paper})."
     return click.command(method.name, help=text, context_settings={"show_default": True})(command)

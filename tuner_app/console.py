@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -91,7 +92,7 @@ def _show(progress: Progress, task: Any, run: Run, event: RunEvent) -> None:
         progress.console.print(Text(f"! {visible(data['message'])}", style="yellow"))
 
 
-def describe_data(data: dict[str, Any]) -> str:
+def describe_data(data: Mapping[str, Any]) -> str:
     """What a run makes of its rows, in a line: nothing is left out in silence."""
     left = [
         f"{data[name]:,} {words}"
@@ -127,7 +128,7 @@ def list_runs(store: Store, *, as_json: bool) -> None:
     Console(highlight=False).print(table)
 
 
-def _last_step(store: Store, run: Run) -> dict[str, Any] | None:
+def _last_step(store: Store, run: Run) -> Mapping[str, Any] | None:
     steps = runs.events(store, run.id, kinds=["step"])
     return steps[-1].data if steps else None
 

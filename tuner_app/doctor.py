@@ -105,7 +105,7 @@ def _sqlite(problems: list[str]) -> str:
     try:
         from pysqlite3 import dbapi2
     except ImportError:
-        import sqlite3 as dbapi2  # type: ignore[no-redef]
+        import sqlite3 as dbapi2  # type: ignore[no-redef,unused-ignore]
 
         problems.append("pysqlite3 is missing: the database falls back to a slower rollback journal.")
     return str(dbapi2.sqlite_version)
@@ -118,10 +118,10 @@ def _database(home: Home, problems: list[str]) -> str:
 
     try:
         store = Store.open(home.database)
-        found = store.check()
+        found = [str(row[0]) for row in store.query("PRAGMA integrity_check")]
         store.close()
     except UserError as error:
         problems.append(str(error))
         return "unusable"
-    problems.extend(f"The database is damaged: {line}" for line in found)
+    problems.extend(f"The database is damaged: {line}" for line in found if line != "ok")
     return f"{home.database.stat().st_size / 1e6:.1f} MB"

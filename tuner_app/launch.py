@@ -13,6 +13,7 @@ from tuner_app.store.rows import AdapterRow, Base, Run, Summary
 from tuner_app.store.selection import Selection
 
 RESERVED = ("base", bases.BUILTIN)  # names that chat gives to the base alone
+FEWEST = 2  # rows that the engine trains on
 WHERE_FROM = {
     "demonstration": "Correct an answer in the chat, or import conversations",
     "pair": "Choose between two answers in the chat, or import pairs",
@@ -94,15 +95,16 @@ def check(store: Store, home: Home, plan: Plan) -> tuple[Method, Base, AdapterRo
 
 def _data(store: Store, method: Method, selection: Selection) -> Summary:
     summary = snapshots.available(store, method.kind, selection)
-    if summary.examples:
+    if summary.examples >= FEWEST:
         return summary
-    kinds = f"{method.kind} examples" if method.kind == "rated" else f"{method.kind}s"
+    kinds = "rated replies" if method.kind == "rated" else f"{method.kind}s"
     every = snapshots.available(store, method.kind).examples
-    elsewhere = f" ({every} without this selection)" if every else ""
+    elsewhere = f" here, {every} without this selection" if every > summary.examples else ""
     raise UserError(
-        f"{method.name.upper()} learns from {kinds}: it needs at least 1, and there are 0{elsewhere}.",
+        f"{method.name.upper()} learns from {kinds}: it takes at least {FEWEST}, and there "
+        f"{'is' if summary.examples == 1 else 'are'} {summary.examples}{elsewhere}.",
         kept="Nothing was started.",
-        do="Widen the selection." if every else f"{WHERE_FROM[method.kind]}: tuner import FILE.",
+        do="Widen the selection." if every >= FEWEST else f"{WHERE_FROM[method.kind]} (tuner import FILE).",
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from engine.errors import UserError
-from engine.examples import Example, kind_of
+from engine.examples import Example, kind_of, name_of
 from tuner_app import formats
 from tuner_app.formats import Refusal
 from tuner_app.store import Store, examples, snapshots
@@ -115,7 +115,7 @@ def export_file(store: Store, file: Path, kind: str, selection: str, *, as_json:
     """Write every example of the format's kind, those that labels give included."""
     if kind not in formats.FORMATS:
         raise UserError(f"There is no format “{kind}”.", do=f"Choose one of: {', '.join(formats.FORMATS)}.")
-    holds = formats.FORMATS[kind].holds
+    holds = name_of(formats.FORMATS[kind].holds)
     rows = snapshots.select(store, holds, snapshots.Selection.parse(selection))
     count = formats.write(file, rows, kind)
     if as_json:

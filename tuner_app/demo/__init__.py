@@ -30,7 +30,7 @@ from tuner_app.demo import annotator
 from tuner_app.demo.report import Answers, Report, score, show, win_rate
 from tuner_app.paths import Home
 from tuner_app.store import Store, chats
-from tuner_app.store.labels import Reply
+from tuner_app.store.rows import Reply, Verb
 from tuner_app.store.snapshots import Selection
 from tuner_app.workers import supervisor
 
@@ -138,7 +138,7 @@ class Loop:
     def label(self, name: str, adapter: str) -> None:
         """Chat over the prompts to be taught, keep the conversations, and have the answers labelled."""
         with self.part(f"label: {name}, {len(self.teach)} pairs"):
-            verbs: Counter[str] = Counter()
+            verbs: Counter[Verb] = Counter()
             for question, texts in zip(self.teach, self.ask(self.teach, adapter, 2), strict=True):
                 replies = self.keep(question, texts, adapter)
                 verbs[annotator.label(self.store, question, replies, self.rng)] += 1
@@ -193,7 +193,7 @@ class Loop:
             ended = progress.wait(self.home, self.store, run, quiet=not sys.stderr.isatty())
         if ended.status != "done":
             raise UserError(f"The {method} run ended as {ended.status}. {ended.error}")
-        return run.name
+        return ended.name
 
     def add_perplexity(self, adapters: Sequence[str]) -> None:
         """Perplexity of held-out text of the world under each model: forgetting shows here."""
@@ -201,7 +201,7 @@ class Loop:
 
         texts = list(islice(world.dialogues(self.seed + 1, TEXTS, split="held_out"), TEXTS))
         folders = [self.home.adapter(name) if name else None for name in adapters]
-        values = perplexities(paths.builtin_base(), folders, texts)
+        values = perplexities(str(paths.builtin_base()), folders, texts)
         self.report.scores = [
             replace(row, perplexity=value) for row, value in zip(self.report.scores, values, strict=True)
         ]

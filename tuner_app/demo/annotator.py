@@ -3,14 +3,15 @@
 import random
 import uuid
 from collections import Counter
+from typing import Any
 
 from assets import world
 from assets.world import Question
 from tuner_app.store import Store, labels
-from tuner_app.store.labels import Reply
+from tuner_app.store.rows import Reply, Verb
 
 
-def label(store: Store, question: Question, replies: list[Reply], rng: random.Random) -> str:
+def label(store: Store, question: Question, replies: list[Reply], rng: random.Random) -> Verb:
     """Judge two replies to a question and record the label; returns the key's verb.
 
     Neither right: the better one is corrected to the right, warm, brief reply. Else the one of higher
@@ -20,6 +21,8 @@ def label(store: Store, question: Question, replies: list[Reply], rng: random.Ra
     verdicts = [world.judge(question.prompt, reply.content) for reply in item.replies]
     scores = [world.gold(verdict) for verdict in verdicts]
     best = scores.index(max(scores))
+    verb: Verb
+    value: dict[str, Any]
     if not any(verdict.right and verdict.well_formed for verdict in verdicts):
         verb, value = "correct", {"reply": best, "text": world.ideal(question)}
     elif scores[0] == scores[1]:
@@ -32,7 +35,7 @@ def label(store: Store, question: Question, replies: list[Reply], rng: random.Ra
     return verb
 
 
-def summary(verbs: Counter[str]) -> str:
+def summary(verbs: Counter[Verb]) -> str:
     """“62 chosen, 31 corrected, 7 ties”."""
-    words = (("choose", "chosen"), ("correct", "corrected"), ("tie", "ties"))
+    words: tuple[tuple[Verb, str], ...] = (("choose", "chosen"), ("correct", "corrected"), ("tie", "ties"))
     return ", ".join(f"{verbs[verb]} {word}" for verb, word in words if verbs[verb])

@@ -13,7 +13,8 @@ from rich.table import Table
 from assets import world
 from assets.world import Question
 
-MANNERS = ("plain", "warm", "rude", "rambling")
+MANNERS = tuple(world.RATES)
+BRIEF = 12  # words: a right, warm reply of the world has at most these many
 Answers = list[list[str]]  # for each question, the sampled replies
 
 
@@ -71,7 +72,7 @@ def score(name: str, questions: Sequence[Question], answers: Answers) -> Score:
         replies=len(verdicts),
         right=fmean(verdict.right for verdict in verdicts),
         well_formed=fmean(verdict.well_formed for verdict in verdicts),
-        warm_and_brief=fmean(world.warm_and_brief(verdict) for verdict in verdicts),
+        warm_and_brief=fmean(verdict.manner == "warm" and verdict.words <= BRIEF for verdict in verdicts),
         manners={manner: manners[manner] / len(verdicts) for manner in MANNERS},
         words=fmean(verdict.words for verdict in verdicts),
         gold=fmean(world.gold(verdict) for verdict in verdicts),
