@@ -36,9 +36,10 @@ class Store:
         date, after a backup. A UserError, and the file untouched, where it is of a newer version, another
         application's or no database at all; without `migrate` also where it is missing or out of date.
         """
-        migrations.check(path)
         if migrate:
             migrations.migrate(path)
+        else:
+            migrations.require_ours(path)
         store = Store(path)
         try:
             migrations.require_current(store.db, path)
@@ -102,6 +103,20 @@ class Store:
                     db.execute("ROLLBACK")
             raise
 
+    @contextmanager
+    def read(self) -> Iterator[None]:
+        """One view of the database for all queries of the block, whatever others write meanwhile."""
+        db = self.db
+        if db.in_transaction:
+            yield
+            return
+        with sqlite.translated(self.path):
+            db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            db.execute("ROLLBACK")
+
     def data_version(self) -> int:
         """A number that changes when anyone, in this process or another, has committed something.
 
@@ -119,15 +134,7 @@ class Store:
             raise UserError(
                 f"{file} exists already.", kept="It was left as it is.", do="Give the backup another name."
             )
-        try:
-            with sqlite.translated(self.path):
-                sqlite.copy(self.db, file)
-        except OSError as error:
-            raise UserError(
-                f"The backup {file} cannot be written: {error.strerror}.",
-                kept="The database is unchanged.",
-                do="Check that the folder exists and that there is space.",
-            ) from error
+        sqlite.copy(self.db, self.path, file)
 
     def close(self) -> None:
         """Close every thread's connection; no thread may be at work on one."""

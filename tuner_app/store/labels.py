@@ -144,9 +144,10 @@ def head(store: Store, item_hash: str, person: str = people.ME) -> LabelEvent | 
 def heads(store: Store, item_hashes: Iterable[str], person: str = people.ME) -> dict[str, LabelEvent]:
     """The labels of one person that stand on these items, by item; unlabelled ones are left out."""
     rows = store.query(
-        f"""{_EVENT} JOIN heads h ON h.event_id = e.id
-            WHERE p.name = ? AND i.hash IN (SELECT value FROM json_each(?))""",
-        (person, canonical(list(item_hashes))),
+        f"""{_EVENT} WHERE e.id IN (SELECT h.event_id FROM items i CROSS JOIN heads h ON h.item_id = i.id
+              WHERE i.hash IN (SELECT value FROM json_each(?))
+                AND h.person_id = (SELECT id FROM people WHERE name = ?))""",
+        (canonical(list(item_hashes)), person),
     )
     return {row["item_hash"]: _event(row) for row in rows}
 
@@ -173,7 +174,7 @@ def pending(store: Store, person: str = people.ME, limit: int = 100) -> list[Ite
     rows = store.query(
         """SELECT hash FROM items i WHERE NOT EXISTS
              (SELECT 1 FROM heads WHERE person_id = ? AND item_id = i.id)
-           ORDER BY id LIMIT ?""",
+           ORDER BY created, id LIMIT ?""",
         (people.get(store, person).id, limit),
     )
     return items(store, [row["hash"] for row in rows])

@@ -4,7 +4,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,10 +29,13 @@ STEPS = (first,)
 LATEST = len(STEPS)  # the database's user_version counts the steps that it has had
 
 
-def check(path: Path) -> None:
-    """A UserError when `path` holds something that is not ours or is newer; the file is only read."""
-    if not path.exists() or path.stat().st_size == 0:
-        return
+def require_ours(path: Path) -> None:
+    """A UserError when `path` holds no database of ours, or a newer one's; the file is only read."""
+    if _is_new(path):
+        raise UserError(
+            f"There is no database at {path} yet.",
+            do="Run `tuner` from the command line, which makes it, or choose another home with --home DIR.",
+        )
     with sqlite.translated(path):
         application, version = sqlite.header(path)
     if application != APPLICATION_ID:
@@ -62,6 +65,8 @@ def require_current(db: sqlite.Connection, path: Path) -> None:
 
 def migrate(path: Path) -> None:
     """Make the database or bring it up to date: under a file lock, after a backup, all steps or none."""
+    if not _is_new(path):
+        require_ours(path)
     with sqlite.translated(path), _only_one(path):
         _make(path)
         with closing(sqlite.open_raw(path)) as db:
@@ -71,7 +76,11 @@ def migrate(path: Path) -> None:
             _alone(db, path)
             if version:
                 _backup(db, path, version)
-            _apply(db)
+            _apply(db, path)
+
+
+def _is_new(path: Path) -> bool:
+    return not path.exists() or path.stat().st_size == 0
 
 
 def _version(db: sqlite.Connection) -> int:
@@ -132,20 +141,13 @@ def _alone(db: sqlite.Connection, path: Path) -> None:
 
 def _backup(db: sqlite.Connection, path: Path, version: int) -> None:
     folder = path.parent / "backups"
-    time_stamp = stamps.now().replace(":", "").replace("+0000", "Z")
-    try:
+    with suppress(OSError):  # the copy says what is wrong
         folder.mkdir(mode=0o700, exist_ok=True)
-        sqlite.copy(db, folder / f"{path.stem}-{version}-{time_stamp}.sqlite")
-    except OSError as error:
-        raise UserError(
-            f"The database {path} must be brought up to date, but no backup can be written to {folder}: "
-            f"{error.strerror}.",
-            kept="The database is unchanged.",
-            do="Free some space or check the folder's permissions, then try again.",
-        ) from error
+    time_stamp = stamps.now().replace(":", "").replace("+0000", "Z")
+    sqlite.copy(db, path, folder / f"{path.stem}-{version}-{time_stamp}.sqlite")
 
 
-def _apply(db: sqlite.Connection) -> None:
+def _apply(db: sqlite.Connection, path: Path) -> None:
     # Imported here: it takes a third of a second, and most starts have nothing to apply.
     from sqlite_utils import Database
     from sqlite_utils.migrations import Migrations
@@ -160,7 +162,11 @@ def _apply(db: sqlite.Connection) -> None:
         db.execute(f"PRAGMA application_id={APPLICATION_ID}")
         db.execute(f"PRAGMA user_version={LATEST}")
         if db.execute("PRAGMA foreign_key_check").fetchall():
-            raise sqlite.DatabaseError("rows point to rows that do not exist")
+            raise UserError(
+                f"The database {path} has rows that point to rows which do not exist.",
+                kept="It was left as it is.",
+                do=f"Move it away, and put the newest copy of {path.parent}/backups in its place.",
+            )
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:

@@ -57,12 +57,15 @@ def add_adapter(
     folder: str,
     hash: str,
 ) -> AdapterRow:
-    """A new adapter; the same name and hash again give the known one, a name that is taken a UserError."""
+    """A new adapter; the same name and hash again give the known one, a name that is taken a UserError.
+
+    A run that goes on after it was stopped replaces the adapter that it made by then.
+    """
     with store.write():
         known = adapter(store, name)
         if known and known.hash == hash:
             return known
-        if known:
+        if known and (run_id is None or known.run_id != run_id):
             raise UserError(
                 f"There is an adapter called “{known.name}” already.",
                 kept="It is unchanged.",
@@ -70,7 +73,8 @@ def add_adapter(
             )
         store.execute(
             "INSERT INTO adapters (name, base_id, parent_id, run_id, folder, hash, created)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
+            " folder = excluded.folder, hash = excluded.hash, created = excluded.created",
             (name, base_id, parent_id, run_id, folder, hash, stamps.now()),
         )
         made = adapter(store, name)

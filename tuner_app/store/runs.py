@@ -87,6 +87,20 @@ def events(
     return [RunEvent(**{**row, "data": json.loads(row["data"])}) for row in rows]
 
 
+def last_event(store: Store) -> int:
+    """The id of the latest event of any run; 0 before the first."""
+    row = store.one("SELECT max(id) AS id FROM run_events")
+    return int(row["id"] or 0) if row else 0
+
+
+def last_step(store: Store, run_id: int) -> Mapping[str, Any]:
+    """The data of a run's latest `step` event; empty before the first."""
+    row = store.one(
+        "SELECT data FROM run_events WHERE run_id = ? AND kind = 'step' ORDER BY id DESC LIMIT 1", (run_id,)
+    )
+    return json.loads(row["data"]) if row else {}
+
+
 def set_status(
     store: Store,
     run_id: int,

@@ -46,6 +46,7 @@ _TABLES = (
   created TEXT NOT NULL
 ) STRICT""",
     "CREATE INDEX examples_by_kind ON examples(kind)",
+    "CREATE INDEX examples_by_question ON examples(kind, question, answer)",
     """CREATE TABLE sources (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
@@ -66,6 +67,7 @@ _TABLES = (
   body TEXT NOT NULL,
   created TEXT NOT NULL
 ) STRICT""",
+    "CREATE INDEX items_by_time ON items(created)",
     """CREATE TABLE item_messages (
   item_id INTEGER NOT NULL REFERENCES items(id),
   position INTEGER NOT NULL,

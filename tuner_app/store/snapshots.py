@@ -21,8 +21,11 @@ def available(store: Store, kind: str, selection: Selection = _ALL) -> Summary:
     """What the selection holds of one kind of example, without freezing it."""
     chosen, parameters = _chosen(store, kind, selection)
     row = store.one(
-        f"""{chosen}, opposed AS (SELECT count(*) AS n FROM picked JOIN examples x ON x.id = example_id
-              WHERE question IS NOT NULL GROUP BY question HAVING min(answer) <> max(answer))
+        f"""{chosen}, asked AS (SELECT question FROM examples WHERE kind = :kind AND question IS NOT NULL
+              GROUP BY question HAVING min(answer) <> max(answer)),
+            opposed AS (SELECT count(*) AS n FROM asked CROSS JOIN examples x USING (question)
+              WHERE x.kind = :kind AND x.id IN (SELECT example_id FROM picked)
+              GROUP BY question HAVING min(answer) <> max(answer))
             SELECT count(*) AS examples, coalesce(sum(labelled), 0) AS from_labels,
               coalesce(sum(NOT labelled), 0) AS from_imports, coalesce(sum(times - 1), 0) AS repeated,
               (SELECT coalesce(sum(n), 0) FROM opposed) AS contradictory FROM picked""",
@@ -39,26 +42,27 @@ def take(store: Store, kind: str, selection: Selection = _ALL) -> Snapshot:
     same snapshot on every machine and new labels do not reorder old ones. A UserError when there are none.
     """
     chosen, parameters = _chosen(store, kind, selection)
-    with store.write():
+    with store.read():
         examples = store.query(
             f"{chosen} SELECT x.hash, x.id FROM picked JOIN examples x ON x.id = example_id ORDER BY x.hash",
             parameters,
         )
-        if not examples:
-            raise UserError(
-                f"There is no {kind} to train on in this selection.",
-                kept="Nothing was changed.",
-                do="Label some answers, import a file, or choose a wider selection.",
-            )
         labels = store.query(
             f"""{chosen} SELECT DISTINCT e.uid, e.id FROM picked JOIN occurrences USING (example_id)
                 JOIN label_events e ON e.id = event_id ORDER BY e.uid""",
             parameters,
         )
-        content = {"examples": [hash for hash, _ in examples], "labels": [uid for uid, _ in labels]}
-        hash = digest({"kind": kind, **content})
+    if not examples:
+        raise UserError(
+            f"There is no {kind} to train on in this selection.",
+            kept="Nothing was changed.",
+            do="Label some answers, import a file, or choose a wider selection.",
+        )
+    content = {"examples": [hash for hash, _ in examples], "labels": [uid for uid, _ in labels]}
+    hash = digest({"kind": kind, **content})
+    with store.write():
         return _find(store, hash) or _freeze(
-            store, hash, kind, [row["id"] for row in examples], [row["id"] for row in labels]
+            store, hash, kind, [id for _, id in examples], [id for _, id in labels]
         )
 
 
@@ -112,26 +116,28 @@ def runs_that_saw(store: Store, label_uid: str) -> list[str]:
 def _chosen(store: Store, kind: str, selection: Selection) -> tuple[str, dict[str, Any]]:
     """Two tables for a query: `occurrences` (example_id, event_id or NULL, created), and `picked`
     (example_id, times, labelled), which has each example once."""
-    parts, parameters = [], {"kind": kind, "limit": selection.limit, "since": selection.since}
+    parameters: dict[str, Any] = {"kind": kind, "limit": selection.limit, "since": selection.since}
+    timed = selection.limit or selection.since  # times are looked up only where they are asked for
+    parts = []
     if selection.has_labels:
-        where = ""
+        join = "JOIN label_events t ON t.id = h.event_id" if timed else ""
+        where = "AND t.created >= :since" if timed else ""
         if selection.person:
             parameters["person"] = people.get(store, selection.person).id
-            where = "AND h.person_id = :person"
+            where += " AND h.person_id = :person"
         parts.append(
-            f"""SELECT le.example_id, le.event_id, e.created FROM heads h
-                JOIN label_examples le ON le.event_id = h.event_id AND le.kind = :kind
-                JOIN label_events e ON e.id = h.event_id WHERE e.created >= :since {where}"""
+            f"""SELECT le.example_id, le.event_id, {"t.created" if timed else "NULL"} AS created FROM heads h
+                JOIN label_examples le ON le.event_id = h.event_id {join} WHERE le.kind = :kind {where}"""
         )
     if selection.has_imports:
-        where = ""
+        join = "JOIN examples t ON t.id = i.example_id" if timed else ""
+        where = "AND t.created >= :since" if timed else ""
         if selection.source:
             parameters["source"] = _source(store, selection.source)
-            where = "AND i.source_id = :source"
+            where += " AND i.source_id = :source"
         parts.append(
-            f"""SELECT i.example_id, NULL AS event_id, x.created FROM imports i
-                JOIN examples x ON x.id = i.example_id
-                WHERE i.kind = :kind AND x.created >= :since {where}"""
+            f"""SELECT i.example_id, NULL AS event_id, {"t.created" if timed else "NULL"} AS created
+                FROM imports i {join} WHERE i.kind = :kind {where}"""
         )
     newest = "ORDER BY max(created) DESC, example_id DESC LIMIT :limit" if selection.limit else ""
     return (

@@ -66,22 +66,34 @@ def header(path: Path) -> tuple[int, int]:
         return application, version
 
 
-def copy(db: Connection, target: Path) -> None:
-    """Write all that `db` holds to `target`, atomically: it appears whole and checked, or not at all."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    os.close(handle)
+def copy(db: Connection, path: Path, target: Path) -> None:
+    """Write all of `db`, the database at `path`, to `target`: it appears whole and checked, or not at all."""
     try:
-        with closing(open_raw(Path(name))) as other:
-            db.backup(other)
-            other.execute("PRAGMA journal_mode=DELETE")  # one file, readable where nothing can be written
-            damage = [str(row[0]) for row in other.execute("PRAGMA integrity_check(3)")]
-        if damage != ["ok"]:
-            raise sqlite3.DatabaseError("; ".join(damage))
-        _sync(Path(name))
-        os.replace(name, target)
-        _sync(target.parent)
-    finally:
-        Path(name).unlink(missing_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        os.close(handle)
+        try:
+            with translated(target):
+                _copy_checked(db, path, Path(name))
+            _sync(Path(name))
+            os.replace(name, target)
+            _sync(target.parent)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"The backup {target} of the database cannot be written: {error.strerror}.",
+            kept=_UNCHANGED,
+            do="Check that the folder exists, that you may write to it and that it has space.",
+        ) from error
+
+
+def _copy_checked(db: Connection, path: Path, target: Path) -> None:
+    with closing(open_raw(target)) as other:
+        db.backup(other)
+        other.execute("PRAGMA journal_mode=DELETE")  # one file, readable where nothing can be written
+        damage = "; ".join(str(row[0]) for row in other.execute("PRAGMA integrity_check(3)"))
+    if damage != "ok":
+        raise _error(_DAMAGED, path, damage)
 
 
 def _sync(path: Path) -> None:
@@ -105,10 +117,7 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         if _code(error) not in _MEANINGS:
             raise
-        what, kept, do = (
-            part.format(path=path, folder=path.parent, error=error) for part in _MEANINGS[_code(error)]
-        )
-        raise UserError(what, kept=kept, do=do) from error
+        raise _error(_MEANINGS[_code(error)], path, error) from error
     except UnicodeEncodeError as error:
         raise UserError(
             f"The text has half a character (U+{ord(error.object[error.start]):04X}) at position "
@@ -165,6 +174,11 @@ _MEANINGS = {
         "Shorten it.",
     ),
 }
+
+
+def _error(meaning: tuple[str, str, str], path: Path, error: object) -> UserError:
+    what, kept, do = (part.format(path=path, folder=path.parent, error=error) for part in meaning)
+    return UserError(what, kept=kept, do=do)
 
 
 def _code(error: Exception) -> int:
