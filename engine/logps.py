@@ -55,7 +55,7 @@ def token_log_probs(causal_lm: Any, batch: Batch) -> Tensor:
         input_ids=batch.ids, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False
     ).last_hidden_state
     gathered = hidden[batch.row, batch.column]  # (N, D)
-    values: Tensor = _HeadLogProbs.apply(gathered, head_of(causal_lm), batch.targets)
+    values: Tensor = _HeadLogProbs.apply(gathered, head_of(causal_lm), batch.targets)  # type: ignore[no-untyped-call]
     return values
 
 
@@ -81,7 +81,7 @@ class _HeadLogProbs(torch.autograd.Function):
         return torch.cat([values for values, _ in chunks])
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors  # (N, D)
         return (upstream[:, None] * gradient).to(gradient.dtype), None, None
 
