@@ -1,0 +1,84 @@
+"""An OpenAI-compatible server that answers from a script, word by word."""
+
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Answer = str | Exception
+
+
+class ScriptedServer:
+    """Answers each request with the next of `answers` ("ok" when they run out).
+
+    A `ConnectionError` among them breaks the connection off after one word; a `ValueError` is refused with
+    its text. While `gate` is cleared, an answer stops after its first word.
+    """
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+        self.requests: list[dict[str, Any]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._http.daemon_threads = True
+        threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+
+    def close(self) -> None:
+        self.gate.set()
+        self._http.shutdown()
+        self._http.server_close()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                server.requests.append(body)
+                answer = server.answers.pop(0) if server.answers else "ok"
+                if isinstance(answer, ValueError):
+                    refusal = json.dumps({"error": {"message": str(answer)}}).encode()
+                    self.send_response(400)
+                    self.send_header("Content-Length", str(len(refusal)))
+                    self.end_headers()
+                    self.wfile.write(refusal)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                try:
+                    server._stream(answer, self._chunk)
+                except OSError:
+                    self.close_connection = True
+
+            def _chunk(self, data: str) -> None:
+                raw = data.encode()
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(raw), raw))
+                self.wfile.flush()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+    def _stream(self, answer: Answer, chunk: Callable[[str], None]) -> None:
+        words = ["Half"] if isinstance(answer, Exception) else answer.split(" ")
+        for number, word in enumerate(words):
+            delta = {"content": word if number == 0 else f" {word}"}
+            chunk(_event({"index": 0, "delta": delta, "finish_reason": None}))
+            self.gate.wait()
+        if isinstance(answer, Exception):
+            raise OSError("scripted")
+        chunk(_event({"index": 0, "delta": {}, "finish_reason": "stop"}))
+        chunk("data: [DONE]\n\n")
+        chunk("")
+
+
+def _event(choice: dict[str, Any]) -> str:
+    return "data: " + json.dumps({"choices": [choice]}) + "\n\n"

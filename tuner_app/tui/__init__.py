@@ -1,0 +1,1 @@
+"""The terminal app (Textual). It never imports torch: models live in workers."""

@@ -1,0 +1,167 @@
+"""The terminal app: what all screens share, and the way between them."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from importlib import import_module
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.reactive import reactive
+from textual.screen import Screen
+
+from engine.errors import UserError
+from tuner_app import settings as settings_file
+from tuner_app.paths import Home
+from tuner_app.settings import Settings
+from tuner_app.store import Store, runs
+from tuner_app.store.rows import Run
+from tuner_app.tui.database import Database
+from tuner_app.tui.link import ModelLink
+from tuner_app.tui.messages import Link, StoreChanged, WatchFailed
+from tuner_app.tui.run_facts import STATUS, progress
+from tuner_app.tui.screens.chat import ChatScreen
+from tuner_app.tui.watcher import Watcher
+
+# Screens that are not there at the first paint are imported when they are first opened.
+_SCREENS = {
+    "conversations": ("tuner_app.tui.screens.conversations", "ConversationsScreen"),
+    "models": ("tuner_app.tui.screens.models", "ModelsScreen"),
+    "train": ("tuner_app.tui.screens.train", "TrainScreen"),
+    "runs": ("tuner_app.tui.screens.runs", "RunsScreen"),
+    "help": ("tuner_app.tui.screens.help", "HelpScreen"),
+}
+
+
+def run(home: Home) -> None:
+    """Open the app on a home whose database is there and up to date."""
+    store = Store.open(home.database)
+    try:
+        TunerApp(home, store).run()
+    finally:
+        store.close()
+
+
+class TunerApp(App[None]):
+    """Chat, label, train, and chat with the result."""
+
+    TITLE = "tuner"
+    CSS_PATH = "app.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+n", "new_conversation", "new"),
+        Binding("ctrl+l", "go('conversations')", "chats", id="conversations"),
+        Binding("ctrl+o", "go('models')", "model", id="models"),
+        Binding("ctrl+t", "go('train')", "train", id="train"),
+        Binding("ctrl+r", "go('runs')", "runs", id="runs"),
+        Binding("question_mark,f1", "go('help')", "help", key_display="?", id="help"),
+    ]
+
+    settings: reactive[Settings] = reactive(Settings)
+    link: reactive[Link] = reactive(Link("off"))
+    training: reactive[str] = reactive("")
+
+    def __init__(self, home: Home, store: Store) -> None:
+        super().__init__()
+        self.home = home
+        self.store = store
+        self.database = Database(store)
+        self.model_link = ModelLink(home, self._link_changed)
+        self._watcher = Watcher(self, home, store)
+        self._chat = ChatScreen()
+        self._under_way: set[int] = set()
+
+    @property
+    def answering(self) -> str:
+        """Which model answers, in words."""
+        chosen = self.settings
+        base = chosen.base.rstrip("/").rsplit("/", 1)[-1]
+        return f"{chosen.adapter} on {base}" if chosen.adapter else base
+
+    def on_mount(self) -> None:
+        try:
+            self.settings = settings_file.load(self.home)
+        except UserError as error:
+            self.notify(str(error), severity="error", timeout=20, markup=False)
+        self.push_screen(self._chat)
+        self._watcher.start()
+
+    def on_unmount(self) -> None:
+        self._watcher.stop()
+        self.database.close()
+
+    def choose_model(self, *, base: str, adapter: str) -> None:
+        """Let another model answer from now on, after a restart too."""
+        chosen = replace(self.settings, base=base, adapter=adapter)
+        settings_file.save(self.home, chosen)
+        self.settings = chosen
+        self._chat.connect()
+
+    def on_store_changed(self, event: StoreChanged) -> None:
+        """Pass it on to the screens."""
+        for screen in self.screen_stack:
+            screen.post_message(StoreChanged(event.events))
+        self.run_worker(self._look_at_runs())
+
+    async def _look_at_runs(self) -> None:
+        """Keep the top bar's word on the runs under way, and tell of those that ended."""
+        try:
+            listed = await self.database(_recent_runs)
+        except UserError:
+            return  # the watcher has said so
+        for run, _ in listed:
+            if run.id in self._under_way and run.status != "running":
+                self.notify(f"{run.name}: {STATUS[run.status]}. Ctrl+R shows the runs.", markup=False)
+        under_way = [(run, progress) for run, progress in listed if run.status == "running"]
+        self._under_way = {run.id for run, _ in under_way}
+        self.training = ", ".join(f"▶ {run.name} {progress}".rstrip() for run, progress in under_way)
+
+    def open_screen(self, screen: Screen[None]) -> None:
+        """Show `screen` over the chat, in place of what was there."""
+        self.action_chat()
+        self.push_screen(screen)
+
+    def open_conversation(self, conversation_id: int | None) -> None:
+        """Show a conversation, or an empty page for a new one."""
+        self.action_chat()
+        self._chat.open_conversation(conversation_id)
+
+    def action_chat(self) -> None:
+        while self.screen is not self._chat:
+            self.pop_screen()
+
+    def action_go(self, name: str) -> None:
+        module, screen = _SCREENS[name]
+        kind: type[Screen[None]] = getattr(import_module(module), screen)
+        if isinstance(self.screen, kind):
+            return
+        if name == "help":
+            self.push_screen(kind())
+        else:
+            self.open_screen(kind())
+
+    def action_new_conversation(self) -> None:
+        self.open_conversation(None)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        yield from super().get_system_commands(screen)
+        yield SystemCommand("New conversation", "Start from an empty page", self.action_new_conversation)
+        for name, title, text in (
+            ("conversations", "Conversations", "Go back to an earlier one"),
+            ("models", "Models", "Choose which model answers"),
+            ("train", "Train", "Train on what you have labelled and imported"),
+            ("runs", "Runs", "Look at training runs, stop and resume them"),
+            ("help", "Keys", "All keys of every screen"),
+        ):
+            yield SystemCommand(title, text, lambda name=name: self.action_go(name))
+
+    def on_watch_failed(self, event: WatchFailed) -> None:
+        self.notify(event.reason, severity="error", markup=False)
+
+    def _link_changed(self, link: Link) -> None:
+        self.link = link
+
+
+def _recent_runs(store: Store) -> list[tuple[Run, str]]:
+    listed = runs.listed(store, 20)
+    return [(run, progress(store, run) if run.status == "running" else "") for run in listed]

@@ -1,0 +1,34 @@
+"""The screens' way to the store: one thread that reads and writes in the order of the keys pressed."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Concatenate, ParamSpec, TypeVar
+
+from tuner_app.store import Store
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Database:
+    """`await database(function, …)` runs `function(store, …)` in the database thread.
+
+    A call that has been made is carried out even when whoever awaits it is cancelled.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
+
+    async def __call__(
+        self, function: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """What `function` returns; raises what it raises."""
+        call = partial(function, self.store, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    def close(self) -> None:
+        """Wait for what is being written."""
+        self._thread.shutdown(wait=True)

@@ -1,0 +1,69 @@
+"""The app's link to whoever answers: our own chat worker, or the server that the settings name."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, TypeVar
+
+from engine.errors import UserError
+from tuner_app.paths import Home
+from tuner_app.settings import Settings
+from tuner_app.tui.messages import Link
+from tuner_app.workers import supervisor
+
+if TYPE_CHECKING:
+    from tuner_app.client import ChatClient
+
+T = TypeVar("T")
+
+
+class ModelLink:
+    """Finds or starts the chat worker; `changed` is told of every change of state, in the app's loop."""
+
+    def __init__(self, home: Home, changed: Callable[[Link], None]) -> None:
+        self._home = home
+        self._changed = changed
+        self._one_at_a_time = asyncio.Lock()
+
+    async def client(self, settings: Settings) -> "ChatClient":
+        """A client of a live server for the settings' base; a UserError says why there is none."""
+        from tuner_app.client import ChatClient  # httpx takes a tenth of a second: not before the first paint
+
+        if settings.chat_url:
+            self._changed(Link("ready"))
+            return ChatClient(settings.chat_url, settings.chat_key)
+        loop = asyncio.get_running_loop()
+
+        def on_line(line: str) -> None:
+            loop.call_soon_threadsafe(self._changed, Link("starting", line))
+
+        def ensure() -> supervisor.Endpoint:
+            alive = supervisor.chat_endpoint(self._home)
+            if alive is None or alive.base != settings.base:
+                on_line("")
+            return supervisor.ensure_chat(self._home, settings.base, on_line=on_line)
+
+        async with self._one_at_a_time:
+            try:
+                endpoint = await in_background(ensure)
+            except UserError as error:
+                self._changed(Link("failed", str(error)))
+                raise
+        self._changed(Link("ready"))
+        return ChatClient(endpoint.url, endpoint.key)
+
+
+async def in_background(work: Callable[[], T]) -> T:
+    """Run blocking work in a daemon thread, for which quitting the app does not wait."""
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await asyncio.wrap_future(future)

@@ -1,0 +1,230 @@
+"""The chat: ask, read, judge."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, ClassVar
+from uuid import uuid4
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from engine.errors import UserError
+from tuner_app.clean import one_line
+from tuner_app.store import chats
+from tuner_app.store.rows import Message
+from tuner_app.tui import dialogue
+from tuner_app.tui.dialogue import Dialogue
+from tuner_app.tui.messages import PromptLeft, PromptSubmitted, StoreChanged
+from tuner_app.tui.screens.base import Saving
+from tuner_app.tui.screens.judging import JudgingScreen
+from tuner_app.tui.widgets.answer import Answer
+from tuner_app.tui.widgets.comparison import Comparison
+from tuner_app.tui.widgets.draft import Draft
+from tuner_app.tui.widgets.key_bar import KeyBar
+from tuner_app.tui.widgets.notice import Notice
+from tuner_app.tui.widgets.prompt_box import PromptBox
+from tuner_app.tui.widgets.top_bar import TopBar
+from tuner_app.tui.widgets.transcript import Transcript
+
+NEW = "new conversation"
+BUSY = "An answer is still being written: Esc stops it."
+
+
+class ChatScreen(JudgingScreen):
+    """One conversation. Esc stops an answer, or goes between the prompt box and the answers."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "stop", "stop", key_display="esc"),
+        Binding("escape", "back", "", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._writing: asyncio.Task[None] | None = None
+
+    def compose(self) -> ComposeResult:
+        yield TopBar(NEW)
+        yield Transcript()
+        yield Notice()
+        yield PromptBox()
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self.query_one(PromptBox).focus()
+        self.run_worker(self._open(dialogue.latest))
+        self.connect()
+
+    # --- conversations
+
+    def open_conversation(self, conversation_id: int | None) -> None:
+        """Show another conversation, or an empty page."""
+        if self._writing:
+            self._writing.cancel()
+        if conversation_id is None:
+            self.run_worker(self._open(lambda _: Dialogue()))
+        else:
+            self.run_worker(self._open(dialogue.load, conversation_id))
+        self.query_one(PromptBox).focus()
+
+    async def _open(self, load: Callable[..., Dialogue], *args: int) -> None:
+        try:
+            shown = await self.tuner.database(load, *args)
+        except UserError as error:
+            self.notice.fail(error)
+            return
+        await self.query(Draft).remove()
+        await self.query(Comparison).remove()
+        await self.show(shown)
+        self.transcript.anchor()
+
+    async def show(self, shown: Dialogue) -> None:
+        title = shown.conversation.title or "untitled" if shown.conversation else NEW
+        self.query_one(TopBar).place(title)
+        await super().show(shown)
+
+    async def on_store_changed(self, event: StoreChanged) -> None:
+        """Another app may have gone on with this conversation."""
+        here = self.dialogue.conversation
+        busy = self._writing or self.query("Editor, Comparison")
+        if not here or busy or event.events:
+            return
+        try:
+            if (await self.tuner.database(chats.get, here.id)).tip_id != here.tip_id:
+                await self.reload()
+        except UserError as error:
+            self.notice.fail(error)
+
+    # --- asking and answering
+
+    def connect(self) -> None:
+        """Start the chat worker before it is needed."""
+        self.run_worker(self._connect())
+
+    async def _connect(self) -> None:
+        try:
+            await self.tuner.model_link.client(self.tuner.settings)
+        except UserError as error:
+            self.notice.fail(error)
+
+    def on_prompt_submitted(self, event: PromptSubmitted) -> None:
+        if self._writing:
+            self.notice.fail(BUSY)
+        elif event.text:
+            self.query_one(PromptBox).text = ""
+            self._start(self._ask(event.text))
+        elif self.dialogue.unanswered:
+            self._start(self._write(self.dialogue.unanswered))
+
+    async def on_answer_acted(self, event: Answer.Acted) -> None:
+        if event.act not in ("second", "again"):
+            return
+        event.prevent_default()
+        answer = event.answer
+        question = self.dialogue.question_of(answer.turn.message)
+        if self._writing:
+            self.notice.fail(BUSY)
+        elif self.query(Comparison):
+            self.query_one(Comparison).focus()
+        elif question:
+            self._start(self._write(question, beside=answer if event.act == "second" else None))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin to write an answer; there is one at a time."""
+        self.notice.clear()
+        self._writing = asyncio.create_task(work)
+        self.run_worker(self._wait(self._writing))
+        self.refresh_bindings()
+
+    async def _wait(self, writing: asyncio.Task[None]) -> None:
+        try:
+            await asyncio.shield(writing)
+        finally:
+            self._writing = None
+            self.refresh_bindings()
+
+    async def _ask(self, text: str) -> None:
+        here = self.dialogue.conversation.id if self.dialogue.conversation else None
+        try:
+            question = await self.tuner.database(dialogue.ask, here, text, one_line(text), uuid4().hex)
+            await self.query(Comparison).remove()
+            await self.show(await self.tuner.database(dialogue.load, question.conversation_id))
+        except UserError as error:
+            self.notice.fail(error)
+            self.query_one(PromptBox).text = text
+            return
+        await self._write(question)
+
+    async def _write(self, question: Message, *, beside: Answer | None = None) -> None:
+        """Have `question` answered; with `beside`, hold the new answer against that one."""
+        by, seed = self.tuner.settings, secrets.randbelow(2**31)
+        draft = Draft(by.adapter or by.base, count_only=beside is not None)
+        await self.transcript.put(draft, after=beside)
+        failure: UserError | None = None
+        try:
+            messages = await self.tuner.database(dialogue.messages_to, question)
+            client = await self.tuner.model_link.client(by)
+            decoding = by.decoding.to_json()
+            async for delta in client.stream(messages, model=by.adapter or "base", seed=seed, **decoding):
+                draft.append(delta.text, delta.finish)
+        except asyncio.CancelledError:
+            draft.finish = "stopped"
+        except UserError as error:
+            failure, draft.finish = error, "failed"
+        if failure:
+            self._say_failed(failure, partly=bool(draft.text) and not beside)
+        if not draft.text or (beside and draft.finish in ("stopped", "failed")):
+            await draft.remove()
+            return
+        keep = partial(dialogue.keep_answer, question=question, text=draft.text, finish=draft.finish)
+        keep = partial(keep, by=by, seed=seed, tip=beside is None, uid=uuid4().hex)
+        then = partial(self._written, draft, beside)
+        self.save(draft, Saving("The answer", partial(self.tuner.database, keep), then))
+
+    async def _written(self, draft: Draft, beside: Answer | None, answer: Message) -> None:
+        await draft.remove()
+        await self.reload()
+        if beside:
+            await self.compare(beside, answer)
+
+    def _say_failed(self, error: UserError, *, partly: bool) -> None:
+        safe = "What it had written is kept." if partly else "Your prompt is kept."
+        again = (
+            "r on the answer has it written again."
+            if partly
+            else "Enter in the empty prompt box tries again."
+        )
+        kept, do = (
+            " ".join(part for part in pair if part) for pair in ((error.kept, safe), (error.do, again))
+        )
+        self.notice.fail(UserError(error.what, kept=kept, do=do))
+
+    # --- going about
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("stop", "back"):
+            return (self._writing is not None) == (action == "stop")
+        return super().check_action(action, parameters)
+
+    def action_stop(self) -> None:
+        if self._writing:
+            self._writing.cancel()
+
+    def action_back(self) -> None:
+        if isinstance(self.focused, PromptBox):
+            self.on_prompt_left()
+        else:
+            self.query_one(PromptBox).focus()
+
+    def on_prompt_left(self, _: PromptLeft | None = None) -> None:
+        if stops := self.transcript.stops():
+            stops[-1].focus()
+
+    def on_answer_stepped(self, event: Answer.Stepped) -> None:
+        stops = self.transcript.stops()
+        place = stops.index(event.answer) + event.by
+        if place >= len(stops):
+            self.query_one(PromptBox).focus()
+        else:
+            stops[max(place, 0)].focus()

@@ -1,0 +1,37 @@
+"""Where the person types."""
+
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+
+from tuner_app.tui.messages import PromptLeft, PromptSubmitted
+from tuner_app.tui.widgets.text_box import TextBox
+
+
+class PromptBox(TextBox):
+    """Enter sends, Ctrl+J or Shift+Enter starts a new line, Tab leaves for the answers."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "send", "send", key_display="⏎"),
+        Binding("ctrl+j,shift+enter,alt+enter", "newline", "new line", key_display="^j"),
+        Binding("tab", "leave", "answers", key_display="tab/esc"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(id="prompt", placeholder="Type a prompt; Enter sends it.")
+
+    async def _on_key(self, event: events.Key) -> None:
+        if event.key == "enter":
+            event.prevent_default()  # left to the binding
+            return
+        await super()._on_key(event)
+
+    def action_send(self) -> None:
+        self.post_message(PromptSubmitted(self.text.strip()))
+
+    def action_newline(self) -> None:
+        self.insert("\n")
+
+    def action_leave(self) -> None:
+        self.post_message(PromptLeft())

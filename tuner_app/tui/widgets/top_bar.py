@@ -1,0 +1,51 @@
+"""Where the person is, which model answers, and whether a run is going on."""
+
+from typing import TYPE_CHECKING, cast
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widgets import Static
+
+from tuner_app.clean import one_line
+
+if TYPE_CHECKING:
+    from tuner_app.tui.app import TunerApp
+
+_STATES = {
+    "off": ("○ not loaded", "$foreground-muted"),
+    "starting": ("◌ starting", "$text-warning"),
+    "ready": ("● ready", "$text-success"),
+    "failed": ("✗ failed", "$text-error"),
+}
+
+
+class TopBar(Horizontal):
+    """One line: the place at the left; the run under way and the model at the right."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(id="top")
+        self._place = place
+
+    def compose(self) -> ComposeResult:
+        yield Static(markup=False, id="place")
+        yield Static(markup=False, id="who")
+
+    def on_mount(self) -> None:
+        self.place(self._place)
+        for name in ("settings", "link", "training"):
+            self.watch(self.app, name, self._show_who, init=False)
+        self._show_who()
+
+    def place(self, text: str) -> None:
+        """Change the text at the left."""
+        self._place = text
+        content = Content.assemble(("tuner", "bold $text-primary"), "  ", one_line(text, 200))
+        self.query_one("#place", Static).update(content)
+
+    def _show_who(self) -> None:
+        app = cast("TunerApp", self.app)
+        state, style = _STATES[app.link.state]
+        parts = [(f"{one_line(app.training, 32)}   ", "$text-warning")] if app.training else []
+        parts += [(f"{one_line(app.answering, 34)} ", "bold"), (state, style)]
+        self.query_one("#who", Static).update(Content.assemble(*parts))
