@@ -44,18 +44,14 @@ def require_ours(path: Path) -> None:
             kept="It was left untouched.",
             do="Choose another home with --home DIR, or move the file away.",
         )
-    if version > LATEST:
-        raise UserError(
-            f"The database {path} was made by a newer version of tuner "
-            f"(its format is {version}, this version knows {LATEST}).",
-            kept="It was left untouched.",
-            do="Update tuner, or choose another home with --home DIR.",
-        )
+    _require_known(version, path)
 
 
 def require_current(db: sqlite.Connection, path: Path) -> None:
-    """A UserError when steps are pending."""
-    if _version(db) != LATEST:
+    """A UserError when the database that is open is older or newer than this version."""
+    version = _version(db)
+    _require_known(version, path)
+    if version < LATEST:
         raise UserError(
             f"The database {path} is of an older version of tuner.",
             kept="It was left as it is.",
@@ -71,12 +67,23 @@ def migrate(path: Path) -> None:
         _make(path)
         with closing(sqlite.open_raw(path)) as db:
             version = _version(db)
+            _require_known(version, path)
             if version == LATEST:
                 return
             _alone(db, path)
             if version:
                 _backup(db, path, version)
             _apply(db, path)
+
+
+def _require_known(version: int, path: Path) -> None:
+    if version > LATEST:
+        raise UserError(
+            f"The database {path} was made by a newer version of tuner "
+            f"(its format is {version}, this version knows {LATEST}).",
+            kept="It was left untouched.",
+            do="Update tuner, or choose another home with --home DIR.",
+        )
 
 
 def _is_new(path: Path) -> bool:

@@ -1,0 +1,69 @@
+"""An acknowledged label is there for ever, once: after kill -9, and with several writers."""
+
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from tuner_app.store import Store
+
+# Labels items without end; prints a uid once `record` has returned, and sends every third twice.
+LABELLER = """
+import pathlib, sys
+from engine.examples import Message
+from tuner_app.store import Store, labels, new_uid
+from tuner_app.store.rows import Reply
+store = Store.open(pathlib.Path(sys.argv[1]))
+for number in range(int(sys.argv[3])):
+    name = f"{sys.argv[2]} {number}"
+    item = labels.item_for_pair(store, [Message("user", name)], Reply("a"), Reply("b"))
+    uid = new_uid()
+    for _ in range(2 if number % 3 == 0 else 1):
+        labels.record(store, item.hash, "choose", value={"reply": number % 2}, uid=uid)
+    print(uid, flush=True)
+"""
+
+
+def labeller(path: Path, name: str, count: int) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", LABELLER, str(path), name, str(count)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def stored(store: Store) -> Counter[str]:
+    return Counter(row["uid"] for row in store.query("SELECT uid FROM label_events"))
+
+
+def test_acknowledged_labels_survive_kill_9(path: Path) -> None:
+    Store.open(path, migrate=True).close()
+    acknowledged: list[str] = []
+    for round_ in range(10):
+        program = labeller(path, str(round_), 1_000_000)
+        assert program.stdout is not None
+        acknowledged.append(program.stdout.readline().strip())
+        time.sleep(random.Random(round_).uniform(0, 0.15))
+        program.kill()
+        # The last line may be cut; what was not printed whole was not acknowledged.
+        acknowledged += [line.strip() for line in program.stdout if line.endswith("\n")]
+        program.wait()
+    store = Store.open(path, migrate=True)
+    assert store.query("PRAGMA integrity_check")[0][0] == "ok"
+    there = stored(store)
+    assert len(acknowledged) > 20
+    assert all(there[uid] == 1 for uid in acknowledged)
+    assert len(there) <= len(acknowledged) + 10  # at most one a round was on disk but not yet told
+    heads = store.query("SELECT count(*) FROM heads")[0][0]
+    fed = store.query("SELECT count(*) FROM label_examples")[0][0]
+    assert (heads, fed) == (len(there), 3 * len(there))
+
+
+def test_two_writers_lose_nothing(path: Path) -> None:
+    Store.open(path, migrate=True).close()
+    programs = [labeller(path, name, 150) for name in ("one", "two")]
+    acknowledged = []
+    for program in programs:
+        acknowledged += program.communicate(timeout=120)[0].split()
+        assert program.returncode == 0
+    assert len(acknowledged) == 300
+    assert stored(Store.open(path)) == Counter(acknowledged)
