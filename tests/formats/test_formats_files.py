@@ -11,7 +11,7 @@ import pytest
 
 from engine.errors import UserError
 from engine.examples import Demonstration, Message, Pair, Rated
-from tuner_app.formats import Refusal, Row, json_text, read, source
+from tuner_app.formats import Refusal, Row, json_text, parquet, read, source, write
 
 ROW = '{"prompt": "q", "completion": "a"}'
 TAKEN = Demonstration((Message("user", "q"), Message("assistant", "a")))
@@ -87,6 +87,11 @@ def test_a_bad_line_is_refused_and_the_others_are_taken(
     assert [row.line for row in rows if isinstance(row, Row)] == [1, 3]
 
 
+def test_a_bad_first_line_does_not_hide_the_others(tmp_path: Path) -> None:
+    rows = list(read(file(tmp_path, f'{{"prompt": "q",\n{ROW}\n')))
+    assert [(row.line, isinstance(row, Row)) for row in rows] == [(1, False), (2, True)]
+
+
 def test_nesting_of_32_is_taken(tmp_path: Path) -> None:
     path = file(tmp_path, f'{{"prompt": "q", "completion": "a", "x": {"[" * 31}{"]" * 31}}}\n')
     assert list(read(path)) == [Row(1, TAKEN)]
@@ -150,6 +155,17 @@ def test_columns_map_tables_of_judgements(tmp_path: Path) -> None:
         read(path)
     (row,) = read(path, columns={"a": "a1", "b": "a2", "winner": "label"})
     assert row == Row(2, Pair((), "the other one", "an argument here"))
+
+
+def test_the_columns_proposed_for_judged_replies_keep_alpacas_prompt(tmp_path: Path) -> None:
+    row = {"instruction": "Rewrite it.", "input": "It is it.", "response1": "It is.", "response2": "It."}
+    path = file(tmp_path, json.dumps([{**row, "annotator1": 2}]))
+    with pytest.raises(UserError) as caught:
+        read(path)
+    proposal = "instruction=instruction,input=input,a=response1,b=response2,winner=annotator1"
+    assert f"--columns {proposal}" in caught.value.do
+    (found,) = read(path, columns=dict(part.split("=") for part in proposal.split(",")))
+    assert found == Row(1, Pair((Message("user", "Rewrite it.\nIt is it."),), "It.", "It is."))
 
 
 def test_columns_are_checked(tmp_path: Path) -> None:
@@ -250,6 +266,21 @@ def test_more_than_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     bomb = file(tmp_path, gzip.compress(b'{"' + b"0" * (8 << 20)))
     with pytest.raises(UserError, match="more than 2 GiB"):
         list(read(bomb))
+    monkeypatch.setattr(parquet, "FILE_LIMIT", 2 << 20)
+    swollen = tmp_path / "swollen.parquet"
+    examples = [
+        Demonstration((Message("user", "q" * 1000), Message("assistant", str(number))))
+        for number in range(5000)
+    ]
+    write(swollen, examples, "alpaca")
+    assert len(list(read(swollen))) == 5000
+    varied = [
+        Demonstration((Message("user", str(number) * 300), TAKEN.messages[1])) for number in range(5000)
+    ]
+    write(swollen, varied, "alpaca")
+    assert swollen.stat().st_size < 2 << 20
+    with pytest.raises(UserError, match="more than 2 GiB"):
+        read(swollen)
     rows = file(tmp_path, (ROW + "\n").encode() * (70_000))
     with pytest.raises(UserError, match="more than 2 GiB"):
         list(read(rows))

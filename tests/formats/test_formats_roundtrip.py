@@ -1,5 +1,6 @@
 """Every format through every container: what is written reads back equal, or is not written at all."""
 
+import json
 import os
 from pathlib import Path
 
@@ -150,6 +151,13 @@ def test_a_name_without_a_known_suffix_and_no_examples_are_refused(tmp_path: Pat
     with pytest.raises(UserError, match="cannot be written"):
         write(tmp_path / "none" / "file.json", PLAIN["unpaired"], "unpaired")
     assert os.listdir(tmp_path) == []
+
+
+def test_calls_of_tools_are_written_as_such(tmp_path: Path) -> None:
+    write(tmp_path / "file.jsonl", [TOOL_USE], "sharegpt")
+    row = json.loads((tmp_path / "file.jsonl").read_text())
+    assert [turn["from"] for turn in row["conversations"]] == ["human", "function_call", "observation", "gpt"]
+    assert row["tools"] == TOOLS
 
 
 def test_a_failing_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from tuner_app.formats import Refusal, Row, read
 USER, REPLY = Message("user", "q"), Message("assistant", "a")
 TURNS = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
 SHARED = [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]
+SAID_AS_JSON = Demonstration((Message("user", "[{}]"), Message("assistant", json.dumps(TURNS))))
 WORSE = [TURNS[0], {"role": "assistant", "content": "b"}]
 
 
@@ -28,6 +29,7 @@ def only(tmp_path: Path, row: Any, kind: str | None = None) -> Row | Refusal:
         ({"messages": TURNS, "system": "s"}, Demonstration((Message("system", "s"), USER, REPLY))),
         ({"messages": TURNS, "tools": [{"name": "t"}]}, Demonstration((USER, REPLY), '[{"name": "t"}]')),
         ({"prompt": "q", "completion": "a", "extra": 1}, Demonstration((USER, REPLY))),
+        ({"prompt": "[{}]", "completion": json.dumps(TURNS)}, SAID_AS_JSON),
         ({"prompt": TURNS[:1], "completion": TURNS[1:]}, Demonstration((USER, REPLY))),
         ({"prompt": "q", "completion": " yes\n"}, Demonstration((USER, Message("assistant", " yes\n")))),
         (

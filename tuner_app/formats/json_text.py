@@ -237,7 +237,8 @@ class _Source:
         self.at = to
 
     def _fill(self) -> bool:
-        piece = self.stream.read(_AHEAD) if self.more else ""
-        self.more = bool(piece)
-        self.text, self.at = self.text[self.at :] + piece, 0
+        if self.more:
+            piece = self.stream.read(_AHEAD)
+            self.more = bool(piece)
+            self.text, self.at = self.text[self.at :] + piece, 0
         return self.more

@@ -5,7 +5,7 @@ import gzip
 import io
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any
@@ -104,10 +104,9 @@ def _fill(file: IO[bytes], rows: list[Fields], suffix: str) -> None:
 
 def _replace(path: Path, fill: Callable[[IO[bytes]], None], packed: bool) -> None:
     """Make the file under another name, bring it to the disk, and give it its name."""
-    temporary = None
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
+        with temporary.open("xb") as file:
             if packed:
                 with gzip.GzipFile(path.name, "wb", fileobj=file, mtime=0) as inner:
                     fill(inner)  # type: ignore[arg-type]
@@ -115,17 +114,14 @@ def _replace(path: Path, fill: Callable[[IO[bytes]], None], packed: bool) -> Non
                 fill(file)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-        temporary = None
         _sync_folder(path.parent)
     except OSError as error:
         raise UserError(
             f"{path} cannot be written: {error.strerror or error}.", kept="A file of that name is as it was."
         ) from None
     finally:
-        if temporary:
-            temporary.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -134,9 +130,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
