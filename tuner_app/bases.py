@@ -23,17 +23,17 @@ def register(store: Store, name: str) -> Base:
 
     Raises UserError when there is no such folder or it holds no model that we open.
     """
-    folder = Path(name).expanduser()
-    known = models.base(store, name)
+    known, folder = models.base(store, name), Path(name).expanduser()
     if known:
         source = known.source
     elif name == BUILTIN or not folder.is_dir():
         source = name
     else:
         source = str(folder.resolve())
+        name = source if folder.name == BUILTIN else Path(source).name
         known = models.base(store, source)
     check(source)
-    return known or models.add_base(store, _free_name(store, name, source), source)
+    return known or models.add_base(store, name, source)
 
 
 def located(source: str) -> str:
@@ -45,7 +45,7 @@ def check(source: str) -> None:
     """Raise UserError unless `source` is a folder with a safetensors model or may be a hub name."""
     folder = Path(located(source))
     if not folder.is_dir():
-        if folder.is_absolute() or source == BUILTIN or not HUB_NAME.fullmatch(source):
+        if source == BUILTIN or source.startswith(("/", ".", "~")) or not HUB_NAME.fullmatch(source):
             raise UserError(
                 f"There is no model folder {folder}.",
                 do="Name a folder with config.json, a tokenizer and safetensors weights, or a hub name.",
@@ -114,11 +114,3 @@ def write_fallback(home: Home, base: Base) -> Path:
             f"The chat template {file} cannot be written: {error.strerror}.", do="Free some space."
         ) from error
     return file
-
-
-def _free_name(store: Store, name: str, source: str) -> str:
-    """`name` itself, or for a folder its last part, numbered where another base has that name already."""
-    short = Path(source).name if Path(source).is_absolute() else name
-    taken = {row.name for row in models.bases(store)} | {BUILTIN if source != BUILTIN else ""}
-    numbered = (f"{short}-{number}" for number in range(2, len(taken) + 3))
-    return short if short not in taken else next(name for name in numbered if name not in taken)

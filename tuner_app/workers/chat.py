@@ -46,15 +46,19 @@ def main() -> int:
 
 def serve(home: Home, base: str, port: int, key: str) -> int:
     """Load `base` while the server answers already, and serve it."""
-    import uvicorn
-
+    from tuner_app import bases
     from tuner_app.store import Store
-    from tuner_app.workers.model import ChatModel
-    from tuner_app.workers.server import Server
 
     listener = _listen(port)
     store = Store.open(home.database)
-    model = ChatModel(home, store, base)
+    row = bases.register(store, base)  # before torch: what is wrong with a folder is said at once
+
+    import uvicorn
+
+    from tuner_app.workers.model import ChatModel
+    from tuner_app.workers.server import Server
+
+    model = ChatModel(home, store, row)
     server = Server(model, key)
     config = uvicorn.Config(
         server.app(),
@@ -71,8 +75,8 @@ def serve(home: Home, base: str, port: int, key: str) -> int:
     def loaded(result: Future[None]) -> None:
         error = result.exception()
         if error is None:
-            server.state = "ready"
             print(f"Serving {model.row.name}. {model.warning}".strip(), flush=True)
+            server.state = "ready"
         else:
             if not isinstance(error, UserError):
                 traceback.print_exception(error)
@@ -84,8 +88,8 @@ def serve(home: Home, base: str, port: int, key: str) -> int:
         "url": f"http://127.0.0.1:{listener.getsockname()[1]}",
         "key": key,
         "pid": os.getpid(),
-        "base": model.row.name,
-        "source": model.row.source,
+        "base": row.name,
+        "source": row.source,
     }
     write_atomically(home.workers / "chat.json", json.dumps(endpoint).encode())  # readable by its owner alone
     http.run(sockets=[listener])

@@ -21,13 +21,13 @@ def run(home: Home, name: str) -> Path:
     return home.run(name) / "lock"
 
 
-def hold(file: Path) -> IO[str] | None:
+def hold(file: Path) -> IO[bytes] | None:
     """Hold `file`, unsigned, until the returned stream is closed or the last process that has it ends.
 
     None when another process holds it.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    stream = file.open("a+", encoding="ascii")
+    stream = os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0)
     deadline = time.monotonic() + PATIENCE
     while not _lock(stream, fcntl.LOCK_EX):
         if time.monotonic() > deadline:
@@ -38,13 +38,12 @@ def hold(file: Path) -> IO[str] | None:
     return stream
 
 
-def sign(stream: IO[str], pid: int) -> None:
-    """Note in a lock that we hold which process it belongs to."""
-    stream.write(str(pid))
-    stream.flush()
+def sign(stream: IO[bytes], pid: int) -> None:
+    """Note in a lock that we hold which process it belongs to; twice is as good as once."""
+    os.pwrite(stream.fileno(), str(pid).encode(), 0)
 
 
-def take(file: Path, descriptor: int | None) -> IO[str] | None:
+def take(file: Path, descriptor: int | None) -> IO[bytes] | None:
     """Hold `file` and sign it with this process; None when another process holds it.
 
     `descriptor` is the open file of whoever started this process and held the lock for it.
@@ -53,8 +52,7 @@ def take(file: Path, descriptor: int | None) -> IO[str] | None:
         stream = hold(file)
     else:
         os.set_inheritable(descriptor, False)  # or our own children would hold it after us
-        stream = os.fdopen(descriptor, "a+", encoding="ascii")
-        stream.truncate(0)
+        stream = os.fdopen(descriptor, "r+b", buffering=0)
     if stream:
         sign(stream, os.getpid())
     return stream
@@ -63,7 +61,7 @@ def take(file: Path, descriptor: int | None) -> IO[str] | None:
 def owner(file: Path) -> int | None:
     """The process that holds `file`, None if none does; 0 while the lock is unsigned."""
     try:
-        stream = file.open(encoding="ascii")
+        stream = file.open("rb")
     except FileNotFoundError:
         return None
     with stream:
@@ -72,7 +70,7 @@ def owner(file: Path) -> int | None:
         return int(stream.read() or 0)
 
 
-def _lock(stream: IO[str], kind: int) -> bool:
+def _lock(stream: IO[bytes], kind: int) -> bool:
     try:
         fcntl.flock(stream, kind | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -11,7 +11,7 @@ from engine.template import Template, template_for
 from tuner_app import bases
 from tuner_app.paths import Home
 from tuner_app.store import Store, models
-from tuner_app.store.rows import AdapterRow
+from tuner_app.store.rows import AdapterRow, Base
 from tuner_app.workers.openai_api import ApiError, ChatRequest, Reply
 
 BASE = "base"  # the name on the wire of the base alone
@@ -21,9 +21,8 @@ MOST_LOADED = 16  # adapters kept in memory; the one that was not used for longe
 class ChatModel:
     """One base in memory; `answer` is called from one thread at a time, all else from any."""
 
-    def __init__(self, home: Home, store: Store, name: str) -> None:
-        self.home, self.store = home, store
-        self.row = bases.register(store, name)
+    def __init__(self, home: Home, store: Store, row: Base) -> None:
+        self.home, self.store, self.row = home, store, row
         self.base: engine_models.Base | None = None
         self.warning = ""
         self._loaded: OrderedDict[str, str] = OrderedDict()  # adapter hash to chat template, oldest use first
@@ -31,7 +30,8 @@ class ChatModel:
     def load(self) -> None:
         """Load the base and see to its chat template. Raises UserError when it cannot be loaded."""
         base = engine_models.load(bases.located(self.row.source))
-        models.add_base(self.store, self.row.name, self.row.source, base.fingerprint)
+        # other weights than before in the same folder are another base: adapters of the old one do not fit
+        self.row = models.add_base(self.store, self.row.name, self.row.source, base.fingerprint)
         if template_for(base.tokenizer, bases.template_override(self.home, self.row)).source == "fallback":
             bases.write_fallback(self.home, self.row)
         if not base.tokenizer.chat_template:

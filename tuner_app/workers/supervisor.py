@@ -30,7 +30,7 @@ LOG_LINES = 12
 EVERY = 10**9  # no limit
 ENVIRONMENT = {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
 
-_children: list[subprocess.Popen[bytes]] = []  # ours to wait for, or they would stay as zombies
+_children: set[int] = set()  # ours to wait for once they ended, or they would stay as zombies
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,10 @@ def ensure_chat(
         if endpoint and not _serves(endpoint, base):
             stop_chat(home)
             continue
-        if endpoint and _ready(endpoint):
+        ready = endpoint and _ready(endpoint)
+        if on_line:
+            seen = _pass_on(log, seen, on_line)
+        if endpoint and ready:
             return endpoint
         if locks.owner(locks.chat(home)) is None:
             if started:
@@ -79,8 +82,6 @@ def ensure_chat(
                     do=f"Mend what it says, then try again. Its log: {log}",
                 )
             started = _start_chat(home, base, log)
-        if on_line:
-            seen = _pass_on(log, seen, on_line)
         time.sleep(POLL)
     raise UserError(
         f"The chat worker for {base} is not ready after {timeout:.0f} seconds.\n{_tail(log)}",
@@ -182,7 +183,7 @@ def _start_chat(home: Home, base: str, log: Path) -> bool:
     return True
 
 
-def _spawn(module: str, arguments: list[str], lock: IO[str], log: Path, mode: str) -> int:
+def _spawn(module: str, arguments: list[str], lock: IO[bytes], log: Path, mode: str) -> int:
     _collect()
     with lock, log.open(mode) as output:
         child = subprocess.Popen(
@@ -194,12 +195,20 @@ def _spawn(module: str, arguments: list[str], lock: IO[str], log: Path, mode: st
             pass_fds=[lock.fileno()],
             env=os.environ | ENVIRONMENT,
         )
-    _children.append(child)
+        locks.sign(lock, child.pid)  # so that it can be ended even before it comes to sign by itself
+    child.returncode = 0  # or Popen complains that the child outlives it, as it should
+    _children.add(child.pid)
     return child.pid
 
 
 def _collect() -> None:
-    _children[:] = [child for child in _children if child.poll() is None]
+    for pid in list(_children):
+        try:
+            ended, _ = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            ended = pid
+        if ended:
+            _children.discard(pid)
 
 
 def _end(lock: Path) -> None:

@@ -9,8 +9,10 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
+from contextlib import closing
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -23,10 +25,11 @@ from tuner_app.paths import Home
 from tuner_app.paths import home as home_at
 from tuner_app.store import Store, models, runs, snapshots
 from tuner_app.store.reference import ReferenceFile
-from tuner_app.store.rows import Request, Run, RunStatus
+from tuner_app.store.rows import Base, Request, Run, RunStatus
 from tuner_app.workers import locks
 
 PACKAGES = ("tuner", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "safetensors")
+TERMINATED = threading.Event()  # SIGTERM came: it means “stop”
 STATUS: dict[str, RunStatus] = {"": "done", "stop": "stopped", "pause": "paused"}
 
 
@@ -49,16 +52,15 @@ def main() -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda number, frame: TERMINATED.set())
     return work(home, store, run)
 
 
 def work(home: Home, store: Store, run: Run) -> int:
     """Carry out `run`, whose lock we hold, and write down how it ended."""
-    terminated: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, frame: terminated.append(number))
 
     def should_stop() -> Request:
-        return "stop" if terminated else runs.requested(store, run.id)
+        return "stop" if TERMINATED.is_set() else runs.requested(store, run.id)
 
     try:
         versions = {name: version(name) for name in PACKAGES}
@@ -77,6 +79,7 @@ def work(home: Home, store: Store, run: Run) -> int:
 def train(home: Home, store: Store, run: Run, should_stop: ShouldStop) -> RunStatus:
     """Train, register the adapter, and return the status that the run ended with."""
     from engine import job
+    from engine.models import fingerprint
 
     def emit(event: Event) -> None:
         runs.emit(store, run.id, event.kind, event.data)
@@ -85,19 +88,20 @@ def train(home: Home, store: Store, run: Run, should_stop: ShouldStop) -> RunSta
     spec = _located(home, store, Spec.from_json(run.spec), run)
     if spec.template:
         emit(Event("warning", {"message": f"The chat template is the one in {home.templates}."}))
-    result = job.run(
-        spec,
-        list(snapshots.rows(store, run.snapshot_hash)),
-        home.run(run.name),
-        emit=emit,
-        should_stop=should_stop,
-        reference_cache=ReferenceFile(home.reference_cache),
-    )
+    with closing(ReferenceFile(home.reference_cache)) as cache:
+        result = job.run(
+            spec,
+            list(snapshots.rows(store, run.snapshot_hash)),
+            home.run(run.name),
+            emit=emit,
+            should_stop=should_stop,
+            reference_cache=cache,
+        )
     if result.hash:
         models.add_adapter(
             store,
             name=run.name,
-            base_id=run.base_id,
+            base_id=_base_as_it_is(store, run, fingerprint(spec.base)).id,
             run_id=run.id,
             parent_id=run.parent_id,
             folder=str(result.folder.relative_to(home.folder)),  # so that a home can be moved
@@ -112,6 +116,12 @@ def _located(home: Home, store: Store, spec: Spec, run: Run) -> Spec:
     if spec.parent:
         changes["parent"] = str(home.folder / spec.parent)
     return replace(spec, **changes)
+
+
+def _base_as_it_is(store: Store, run: Run, weights: str) -> Base:
+    """The run's base with the fingerprint of its weights; another base if they changed since the launch."""
+    row = next(row for row in models.bases(store) if row.id == run.base_id)
+    return models.add_base(store, row.name, row.source, weights)
 
 
 def _failed(home: Home, store: Store, run: Run, reason: str) -> int:

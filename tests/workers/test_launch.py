@@ -1,0 +1,121 @@
+"""What is checked before a run, and what is written down."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+from places import Place
+
+from engine.errors import UserError
+from engine.spec import Adapter, Spec
+from tuner_app import bases, launch
+from tuner_app.store import Selection, models, runs, snapshots
+
+
+def test_a_run_is_written_down_whole(place: Place) -> None:
+    run = launch.prepare(
+        place.store, place.home, place.plan("dpo", seed=5, adapter=Adapter(rank=4, alpha=8), precision="nf4")
+    )
+    spec = Spec.from_json(run.spec)
+    assert (spec.method, spec.seed, spec.adapter.rank, spec.precision) == ("dpo", 5, 4, "nf4")
+    assert spec.base == str(place.model)
+    assert spec.options["epochs"] == 12
+    assert spec.options["batch_size"] == 8  # defaults are written down too: they may change
+    assert spec.template is None
+    assert (run.status, run.name) == ("queued", "dpo-1")
+    assert len(list(snapshots.rows(place.store, run.snapshot_hash))) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method": "magic"}, "no training method “magic”"),
+        ({"options": {"epoch": 3}}, "Unknown sft option “epoch”"),
+        ({"options": {"epochs": "many"}}, "takes a whole number"),
+        ({"options": {"epochs": 0}}, "out of range"),
+        ({"precision": "int3"}, "no precision “int3”"),
+        ({"adapter": Adapter(rank=0)}, "at least 1"),
+        ({"adapter": Adapter(dropout=1.0)}, "dropout"),
+        ({"parent": "nobody"}, "no adapter “nobody”.*"),
+        ({"name": "base"}, "what chat calls the base"),
+        ({"name": "../x"}, "cannot be a run's name"),
+        ({"base": "/nowhere/at/all"}, "There is no model folder /nowhere/at/all"),
+        ({"base": "./nowhere"}, "There is no model folder"),
+        (
+            {"selection": Selection(limit=1)},
+            r"SFT learns from demonstrations: it takes at least 2, and there is 1 here, 4",
+        ),
+        ({"selection": Selection(origin="labels")}, "there are 0 here, 4 without this selection"),
+    ],
+)
+def test_what_cannot_work_is_refused_and_nothing_written(place: Place, change: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        launch.prepare(place.store, place.home, place.plan(**change))
+    assert runs.listed(place.store) == []
+
+
+def test_too_little_data_says_where_more_comes_from(place: Place, tmp_path: Path) -> None:
+    from places import Home, Store
+
+    home = Home(tmp_path / "empty")
+    home.create()
+    store = Store.open(home.database, migrate=True)
+    with pytest.raises(
+        UserError, match="DPO learns from pairs: it takes at least 2, and there are 0"
+    ) as caught:
+        launch.prepare(store, home, place.plan("dpo"))
+    assert "Choose between two answers" in caught.value.do
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("config.json", "has no config.json"),
+        ("model.safetensors", "has no weights"),
+        ("tokenizer.json", "has no tokenizer"),
+    ],
+)
+def test_a_folder_that_is_no_model(place: Place, tmp_path: Path, missing: str, message: str) -> None:
+    folder = tiny.save_model(tmp_path / "m")
+    (folder / missing).unlink()
+    with pytest.raises(UserError, match=message):
+        launch.prepare(place.store, place.home, place.plan(base=str(folder)))
+
+
+def test_pickle_weights_alone_are_refused(place: Place, tmp_path: Path) -> None:
+    folder = tiny.save_model(tmp_path / "m")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(UserError, match=r"only pickle weights \(pytorch_model.bin\)") as caught:
+        launch.prepare(place.store, place.home, place.plan(base=str(folder)))
+    assert "convert" in caught.value.do
+
+
+def test_a_parent_of_another_base_is_refused(place: Place, tmp_path: Path) -> None:
+    parent = place.trained(place.plan())
+    other = tiny.save_model(tmp_path / "other", seed=1)
+    with pytest.raises(UserError, match=f"{parent.name} was trained on tiny, not on other"):
+        launch.prepare(place.store, place.home, place.plan(parent=parent.name, base=str(other)))
+
+
+def test_one_base_under_all_its_names_and_two_folders_of_one_name(place: Place, tmp_path: Path) -> None:
+    row = bases.register(place.store, str(place.model))
+    assert row.name == "tiny"
+    assert bases.register(place.store, "tiny") == row
+    assert bases.register(place.store, str(place.model) + "/.") == row
+    namesake = tiny.save_model(tmp_path / "tiny")
+    assert bases.register(place.store, str(namesake)).name == "tiny-2"
+    hub = bases.register(place.store, "someone/model")
+    assert (hub.name, hub.source) == ("someone/model", "someone/model")
+    assert len(models.bases(place.store)) == 3
+
+
+def test_a_model_without_a_template_gets_one_that_a_person_can_change(place: Place, tmp_path: Path) -> None:
+    folder = tiny.save_model(tmp_path / "plain", template=False)
+    plan = place.plan(base=str(folder))
+    first = Spec.from_json(launch.prepare(place.store, place.home, plan).spec)
+    file = place.home.templates / "plain.jinja"
+    assert first.template == file.read_text(encoding="utf-8") != ""
+    file.write_text("{{ messages }}")
+    assert Spec.from_json(launch.prepare(place.store, place.home, plan).spec).template == "{{ messages }}"

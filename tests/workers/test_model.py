@@ -1,0 +1,93 @@
+"""The model behind the chat worker, in this process."""
+
+import os
+from pathlib import Path
+
+import pytest
+import tiny
+from places import ANSWER, PROMPT, Place
+
+from engine.examples import Message
+from engine.generate import Sampling
+from tuner_app import bases
+from tuner_app.paths import builtin_base
+from tuner_app.workers.model import ChatModel
+from tuner_app.workers.openai_api import ApiError, ChatRequest, Reply
+
+
+def loaded(place: Place, base: str) -> ChatModel:
+    model = ChatModel(place.home, place.store, bases.register(place.store, base))
+    model.load()
+    return model
+
+
+def answer(model: ChatModel, name: str = "base") -> str:
+    asked = ChatRequest(
+        model=name,
+        messages=(Message("user", PROMPT),),
+        sampling=Sampling(temperature=0, max_tokens=12),
+        stream=False,
+        usage=False,
+    )
+    return "".join(delta.text for delta in model.answer(asked, Reply(name, 1), lambda: False))
+
+
+def check_without_template(place: Place, folder: Path) -> None:
+    model = loaded(place, str(folder))
+    file = place.home.templates / f"{folder.name}.jinja"
+    assert str(file) in model.warning
+    assert "without a chat template" in model.warning
+    before = answer(model)
+    file.write_text("{% for m in messages %}{{ m.content }}{% endfor %} my name is")
+    assert answer(model) != before  # a change counts from the next answer on
+    file.write_text("{% for m in %}")
+    with pytest.raises(ApiError, match="template"):
+        answer(model)
+
+
+def test_a_model_without_a_chat_template(place: Place, tmp_path: Path) -> None:
+    check_without_template(place, tiny.save_model(tmp_path / "plain", template=False))
+
+
+@pytest.mark.skipif("TUNER_CONFORMANCE_DATA" not in os.environ, reason="needs TUNER_CONFORMANCE_DATA")
+def test_a_real_model_without_a_chat_template(place: Place) -> None:
+    check_without_template(place, Path(os.environ["TUNER_CONFORMANCE_DATA"]) / "models" / "stories260K")
+
+
+@pytest.mark.skipif(
+    not (builtin_base() / "model.safetensors").is_file(), reason="the built-in base is not made"
+)
+def test_the_built_in_base_answers_and_ends(place: Place) -> None:
+    model = loaded(place, "builtin")
+    assert model.warning == ""
+    assert model.row.source == "builtin"
+    assert "yellow" in answer(model)
+
+
+def test_a_broken_adapter_is_named_and_the_base_still_answers(place: Place) -> None:
+    run = place.trained(place.plan())
+    broken = place.trained(place.plan(name="broken"))
+    (place.home.adapter(broken.name) / "adapter_model.safetensors").write_bytes(b"no tensors")
+    model = loaded(place, str(place.model))
+    before = answer(model)
+    with pytest.raises(ApiError, match=r"adapter in .*broken.* cannot be used") as caught:
+        answer(model, "broken")
+    assert caught.value.status == 422
+    assert answer(model, run.name) == ANSWER
+    assert answer(model) == before
+
+
+def test_adapters_beyond_the_limit_make_room(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuner_app.workers.model.MOST_LOADED", 1)
+    first, second = (place.trained(place.plan(seed=seed)) for seed in (0, 1))
+    model = loaded(place, str(place.model))
+    for _ in range(2):
+        assert [answer(model, name) for name in (first.name, second.name)] == [ANSWER, ANSWER]
+        assert len(model._loaded) == 1
+
+
+def test_an_adapter_speaks_in_the_template_it_was_trained_with(place: Place, tmp_path: Path) -> None:
+    folder = tiny.save_model(tmp_path / "plain", template=False, context=4096)
+    run = place.trained(place.plan(base=str(folder)))
+    (place.home.templates / "plain.jinja").write_text("something else")
+    assert answer(loaded(place, str(folder)), run.name) == ANSWER

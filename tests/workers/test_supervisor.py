@@ -1,0 +1,99 @@
+"""Finding, starting, replacing and ending the chat worker."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import tiny
+from places import PROMPT, Place
+
+from engine.errors import UserError
+from tuner_app.client import ChatClient
+from tuner_app.workers import locks, supervisor
+
+MESSAGES = [{"role": "user", "content": PROMPT}]
+
+
+@pytest.mark.slow
+async def test_a_killed_chat_worker_is_replaced_and_another_base_takes_over(
+    place: Place, tmp_path: Path
+) -> None:
+    lines: list[str] = []
+    first = supervisor.ensure_chat(place.home, str(place.model), on_line=lines.append)
+    assert supervisor.chat_endpoint(place.home) == first
+    assert lines[-1] == "Serving tiny."
+    assert stat.S_IMODE((place.home.workers / "chat.json").stat().st_mode) == 0o600
+    assert supervisor.ensure_chat(place.home, "tiny") == first
+
+    os.kill(first.pid, signal.SIGKILL)
+    client = ChatClient(first.url, first.key)
+    while supervisor.chat_endpoint(place.home):
+        time.sleep(0.02)
+    with pytest.raises(UserError, match="broke off") as caught:
+        await client.complete(MESSAGES)
+    assert "in the database" in caught.value.kept
+
+    other = tiny.save_model(tmp_path / "other", seed=1)
+    second = supervisor.ensure_chat(place.home, str(other))
+    assert (second.base, second.source) == ("other", str(other))
+    third = supervisor.ensure_chat(place.home, str(place.model))
+    assert third.base == "tiny"
+    assert locks.owner(locks.chat(place.home)) == third.pid
+    supervisor.stop_chat(place.home)
+    assert supervisor.chat_endpoint(place.home) is None
+    assert not Path(f"/proc/{third.pid}").exists()
+
+
+def test_a_worker_that_ends_says_why(place: Place, tmp_path: Path) -> None:
+    pickled = tiny.save_model(tmp_path / "pickled")
+    (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
+    with pytest.raises(UserError, match=r"only pickle weights \(pytorch_model.bin\)"):
+        supervisor.ensure_chat(place.home, str(pickled))
+    with pytest.raises(UserError, match="There is no model folder"):
+        supervisor.ensure_chat(place.home, str(tmp_path / "nowhere"))
+
+
+def test_broken_weights_end_the_worker_with_the_reason(place: Place, tmp_path: Path) -> None:
+    broken = tiny.save_model(tmp_path / "broken")
+    (broken / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(UserError, match="cannot be loaded") as caught:
+        supervisor.ensure_chat(place.home, str(broken))
+    assert "Traceback" not in str(caught.value)
+
+
+def test_a_second_chat_worker_refuses(shared_place: Place) -> None:
+    command = [sys.executable, "-m", "tuner_app.workers.chat", "--home", str(shared_place.home.folder)]
+    ended = subprocess.run([*command, "--base", "builtin"], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert ended.stderr == f"Another chat worker serves {shared_place.home.folder}.\nIt goes on.\n"
+
+
+def test_a_file_left_by_a_dead_worker_is_no_endpoint(place: Place) -> None:
+    place.home.workers.mkdir()
+    (place.home.workers / "chat.json").write_text('{"url": "u", "key": "k", "pid": 1, "base": "b"}')
+    assert supervisor.chat_endpoint(place.home) is None
+    lock = locks.hold(locks.chat(place.home))
+    assert lock is not None
+    with lock:
+        assert locks.owner(locks.chat(place.home)) == 0  # a worker is being started
+        assert supervisor.chat_endpoint(place.home) is None
+        locks.sign(lock, os.getpid())
+        assert locks.owner(locks.chat(place.home)) == os.getpid()
+        assert supervisor.chat_endpoint(place.home) is None
+        assert locks.hold(locks.chat(place.home)) is None
+    assert locks.owner(locks.chat(place.home)) is None
+    supervisor.stop_chat(place.home)  # nobody to end: in particular not process 1
+
+
+def test_no_torch_on_this_side() -> None:
+    code = (
+        "import sys, tuner_app.launch, tuner_app.client, tuner_app.workers.supervisor\n"
+        "heavy = {'torch', 'transformers', 'peft', 'trl', 'bitsandbytes'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
