@@ -115,8 +115,9 @@ def _products(base: models.Base, tokens: int, trained: int, *, reference: bool) 
     head = base.model.get_output_embeddings().weight
     # A tied head counts once among the parameters and is a product too; the embedding look-up is none.
     tied = head is base.model.get_input_embeddings().weight
-    layers = base.parameters - head.numel() * (1 if tied else 2)
-    return (3 if reference else 2) * 2.0 * (layers * tokens + head.numel() * trained)
+    layers = base.parameters - int(head.numel()) * (1 if tied else 2)
+    weights = layers * tokens + int(head.numel()) * trained
+    return (3 if reference else 2) * 2.0 * weights
 
 
 def peak_products(device: torch.device, dtype: torch.dtype) -> float:

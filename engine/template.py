@@ -98,30 +98,29 @@ class Template:
                 do="Train on the last turn of each conversation alone, or give a template with "
                 "{% generation %} … {% endgeneration %} around the assistant's text.",
             )
-        rendered, spans = render_jinja_template(
-            conversations=[_plain(messages)],
-            tools=json.loads(tools) if tools else None,
-            chat_template=self.text,
-            return_assistant_tokens_mask=True,
-            **self.tokenizer.special_tokens_map,
-        )
-        return rendered[0], spans[0]
+        return self._jinja(messages, tools, return_assistant_tokens_mask=True)
 
     def _render(self, messages: Sequence[Message], tools: str, *, to_continue: bool = False) -> str:
+        return self._jinja(messages, tools, add_generation_prompt=to_continue)[0]
+
+    def _jinja(
+        self, messages: Sequence[Message], tools: str, **how: bool
+    ) -> tuple[str, list[tuple[int, int]]]:
+        """The rendered text and, if asked for, the (start, end) of what is marked; in Jinja's sandbox."""
         try:
-            text: str = self.tokenizer.apply_chat_template(
-                _plain(messages),
+            texts, spans = render_jinja_template(
+                conversations=[[{"role": message.role, "content": message.content} for message in messages]],
                 tools=json.loads(tools) if tools else None,
                 chat_template=self.text,
-                add_generation_prompt=to_continue,
-                tokenize=False,
+                **how,
+                **self.tokenizer.special_tokens_map,
             )
         except (TemplateError, TypeError, KeyError, IndexError, ValueError) as error:
             raise UserError(
                 f"The chat template cannot render a conversation: {error}",
                 do="Mend the conversation (roles and their order must be ones it knows) or the template.",
             ) from error
-        return text
+        return texts[0], spans[0] if spans else []
 
     def _encode(self, text: str) -> list[int]:
         try:
@@ -197,7 +196,3 @@ def _from_trl(tokenizer: Any) -> str | None:
     except ValueError:
         return None
     return text
-
-
-def _plain(messages: Sequence[Message]) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": message.content} for message in messages]

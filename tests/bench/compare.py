@@ -2,9 +2,10 @@
 
     python tests/bench/compare.py dpo --peer peer_trl.py --model DIR --data FILE --pairs 128 --times 3
 
-In turn, because a machine's speed drifts: only figures of one such run compare. The peer is run with its defaults
-and with `--tuned`; both sides print one line of JSON with `seconds`, `peak_rss_gb` and `losses`. Beside wall
-seconds it shows those of the processor, import and loading included, which other work on the machine touches less.
+In turn, because a machine's speed drifts: only figures of one such run compare. The peer is run with its
+defaults and with `--tuned`; both sides print one line of JSON with `seconds`, `peak_rss_gb` and `losses`.
+Beside wall seconds it shows those of the processor, import and loading included, which other work on the
+machine touches less.
 """
 
 import argparse
@@ -67,7 +68,7 @@ def main() -> None:
                 )
 
     def median(name: str, field: str) -> float:
-        return statistics.median(run[field] for run in runs[name])
+        return float(statistics.median(run[field] for run in runs[name]))
 
     fields = ("seconds", "cpu_seconds", "peak_rss_gb")
     print("\n" + " ".join(f"{head:>12}" for head in ("", *fields)))

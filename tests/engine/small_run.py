@@ -1,0 +1,82 @@
+"""A run on the tiny model: what tests of the loop, of checkpoints and of stopping share."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engine import job
+from engine.examples import Demonstration, Example, Message, Pair
+from engine.job import Result
+from engine.spec import Event, ReferenceCache, ShouldStop, Spec
+
+WORDS = "the quick brown fox jumps over a lazy dog and likes yellow lemons".split()
+OPTIONS = {"learning_rate": 0.01, "batch_size": 4, "epochs": 2, "micro_tokens": 96, "save_every": 2}
+
+
+def rows_for(method: str, count: int = 12) -> list[Example]:
+    """Demonstrations or pairs of unlike lengths, all different."""
+    rows: list[Example] = []
+    for i in range(count):
+        prompt = (Message("user", " ".join(WORDS[: 1 + i % 5]) + f" {i}?"),)
+        good, bad = " ".join(WORDS[i % 7 :][:5]), " ".join(WORDS[: 1 + i % 3]) + "!"
+        if method == "sft":
+            rows.append(Demonstration((*prompt, Message("assistant", good))))
+        else:
+            rows.append(Pair(prompt, good, bad))
+    return rows
+
+
+class Reports:
+    """An `emit` that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """The data of every event of a kind."""
+        return [event.data for event in self.events if event.kind == kind]
+
+    @property
+    def losses(self) -> list[float]:
+        return [data["loss"] for data in self.of("step")]
+
+
+class Cache:
+    """A reference cache in memory, which counts what it is asked to keep."""
+
+    def __init__(self) -> None:
+        self.values: dict[bytes, float] = {}
+        self.puts = 0
+
+    def get_many(self, keys: list[bytes]) -> dict[bytes, float]:
+        return {key: self.values[key] for key in keys if key in self.values}
+
+    def put_many(self, values: Any) -> None:
+        self.puts += len(values)
+        self.values |= values
+
+
+def run(
+    folder: Path,
+    model: Path,
+    method: str,
+    *,
+    rows: Sequence[Example] | None = None,
+    should_stop: ShouldStop = lambda: "",
+    reports: Reports | None = None,
+    cache: ReferenceCache | None = None,
+    **spec: Any,
+) -> Result:
+    """Carry out a run of six steps, or as `spec` says."""
+    options = OPTIONS | spec.pop("options", {})
+    return job.run(
+        Spec(method=method, base=str(model), options=options, **spec),
+        rows_for(method) if rows is None else rows,
+        folder,
+        emit=reports if reports is not None else Reports(),
+        should_stop=should_stop,
+        reference_cache=cache,
+    )

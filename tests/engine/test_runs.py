@@ -1,0 +1,279 @@
+"""Whole runs on a tiny model: learning, stopping, resuming, counting, refusing."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import small_run
+import tiny
+import torch
+from safetensors.torch import load_file
+from small_run import Cache, Reports, rows_for, run
+
+from engine import adapters, loop, models
+from engine.errors import UserError
+from engine.examples import Demonstration, Message, Pair
+
+METHODS = ["sft", "dpo"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.save_model(tmp_path_factory.mktemp("model"))
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "adapter" / adapters.WEIGHTS).read_bytes()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "nf4"])
+def test_the_loss_falls_under_every_precision(
+    method: str, precision: str, model: Path, tmp_path: Path
+) -> None:
+    reports = Reports()
+    options = {"epochs": 6, "learning_rate": 0.003}
+    result = run(tmp_path, model, method, reports=reports, precision=precision, options=options)
+    assert result.steps == 18
+    assert sum(reports.losses[-3:]) < 0.8 * sum(reports.losses[:3])
+    saved = load_file(result.folder / adapters.WEIGHTS)
+    assert {tensor.dtype for tensor in saved.values()} == {torch.float32}
+    assert reports.of("done") == [
+        {"step": 18, "folder": str(result.folder), "hash": result.hash, "stopped": ""}
+    ]
+
+
+def test_first_losses_are_what_they_must_be(model: Path, tmp_path: Path) -> None:
+    dpo = Reports()
+    run(tmp_path / "dpo", model, "dpo", reports=dpo)
+    assert dpo.losses[0] == pytest.approx(math.log(2), abs=1e-6)
+    sft = Reports()
+    run(tmp_path / "sft", model, "sft", reports=sft, options={"batch_size": 12})
+    base = models.load(str(model))
+    total, tokens = 0.0, 0
+    for row in rows_for("sft"):
+        assert isinstance(row, Demonstration)
+        chat = [{"role": m.role, "content": m.content} for m in row.messages]
+        made = base.tokenizer.apply_chat_template(chat, return_dict=True, return_assistant_tokens_mask=True)
+        ids, mask = torch.tensor([made["input_ids"]]), torch.tensor(made["assistant_masks"])[1:].bool()
+        with torch.no_grad():
+            values = base.model(ids).logits[0, :-1].log_softmax(-1).gather(-1, ids[0, 1:, None])[:, 0]
+        total, tokens = total - float(values[mask].sum()), tokens + int(mask.sum())
+    assert sft.losses[0] == pytest.approx(total / tokens, rel=1e-5)
+    assert sft.of("data")[0]["trained_tokens"] == tokens
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_micro_batches_do_not_change_the_result(method: str, model: Path, tmp_path: Path) -> None:
+    one, many = Reports(), Reports()
+    run(tmp_path / "one", model, method, reports=one, options={"micro_tokens": 10**6})
+    run(tmp_path / "many", model, method, reports=many, options={"micro_tokens": 1})
+    assert many.losses == pytest.approx(one.losses, rel=1e-4)
+    norms = [[step["grad_norm"] for step in reports.of("step")] for reports in (one, many)]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+def test_a_paused_run_ends_bit_equal(method: str, dropout: float, model: Path, tmp_path: Path) -> None:
+    adapter = small_run.Spec(method, "").adapter.__class__(dropout=dropout)
+    straight = run(tmp_path / "straight", model, method, adapter=adapter)
+    steps = iter(["", "", "", "pause"])
+    first = run(tmp_path / "broken", model, method, should_stop=lambda: next(steps), adapter=adapter)
+    assert (first.stopped, first.steps, first.hash) == ("pause", 3, "")
+    assert not first.folder.exists()
+    reports = Reports()
+    second = run(tmp_path / "broken", model, method, reports=reports, adapter=adapter)
+    assert [step["step"] for step in reports.of("step")] == [4, 5, 6]
+    assert weights(tmp_path / "broken") == weights(tmp_path / "straight")
+    assert second.hash == straight.hash
+
+
+KILLED = """
+    import os, signal, sys
+    from pathlib import Path
+    import small_run
+    folder, model, method, last = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+
+    def emit(event):
+        if event.kind == "step" and event.data["step"] == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    small_run.run(folder, model, method, reports=emit)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "step", "left"), [("sft", 3, [3, 4, 5, 6]), ("dpo", 5, [5, 6])])
+def test_a_killed_run_ends_bit_equal(
+    method: str, step: int, left: list[int], model: Path, tmp_path: Path
+) -> None:
+    run(tmp_path / "straight", model, method)
+    broken = tmp_path / "broken"
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(broken), str(model), method, str(step)]
+    here = Path(__file__).parent
+    path = os.pathsep.join([str(here), str(here.parent), str(here.parents[1])])
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, timeout=240, check=False)
+    assert done.returncode == -signal.SIGKILL
+    reports = Reports()
+    run(broken, model, method, reports=reports)
+    assert [data["step"] for data in reports.of("step")] == left
+    assert weights(broken) == weights(tmp_path / "straight")
+
+
+def test_stop_keeps_what_was_learnt(model: Path, tmp_path: Path) -> None:
+    steps = iter(["", "", "stop"])
+    result = run(tmp_path, model, "sft", should_stop=lambda: next(steps))
+    assert (result.stopped, result.steps) == ("stop", 2)
+    assert adapters.hash_of(result.folder) == result.hash
+
+
+def test_another_run_s_checkpoint_is_passed_over_aloud(model: Path, tmp_path: Path) -> None:
+    run(tmp_path, model, "sft")
+    reports = Reports()
+    run(tmp_path, model, "sft", reports=reports, seed=1)
+    assert len(reports.of("step")) == 6
+    assert any("other settings" in data["message"] for data in reports.of("warning"))
+
+
+def test_every_row_is_accounted_for(model: Path, tmp_path: Path) -> None:
+    long = Demonstration((Message("user", "a lemon " * 60), Message("assistant", "Yes.")))
+    rows = [*rows_for("sft"), rows_for("sft")[0], long]
+    reports = Reports()
+    run(tmp_path, model, "sft", rows=rows, reports=reports)
+    (data,) = reports.of("data")
+    assert {name: data[name] for name in ("rows", "used", "too_long", "repeated", "no_label")} == {
+        "rows": 14,
+        "used": 13,
+        "too_long": 1,
+        "repeated": 1,
+        "no_label": 0,
+    }
+    assert data["max_length"] == 128  # the model's context, less than the option's 1024
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "says"),
+    [
+        ([], {}, "0 given"),
+        (rows_for("dpo"), {"max_length": 5}, "12 longer than 5 tokens"),
+        (rows_for("sft"), {}, "learns from pairs"),
+    ],
+)
+def test_data_that_cannot_be_learnt_from(
+    rows: list[Pair], options: dict[str, int], says: str, model: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=says):
+        run(tmp_path, model, "dpo", rows=rows, options=options)
+    assert not (tmp_path / "adapter").exists()
+
+
+def test_a_loss_that_is_no_number_stops_the_run(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine import losses
+
+    calls = []
+
+    def broken(*, log_probs: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        return -log_probs * (math.nan if len(calls) == 4 else 1.0)
+
+    monkeypatch.setattr(losses, "sft", broken)
+    with pytest.raises(UserError, match="step 4 of 6") as caught:
+        run(tmp_path, model, "sft", options={"micro_tokens": 10**6})
+    assert "step 2 is safe" in caught.value.kept
+    assert not (tmp_path / "adapter").exists()
+
+
+def test_memory_that_runs_out_is_told(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(loop._Run, "_gradients", full)
+    with pytest.raises(UserError, match="Memory ran out") as caught:
+        run(tmp_path, model, "sft")
+    assert "micro_tokens" in caught.value.do
+
+
+def test_going_on_from_an_adapter(model: Path, tmp_path: Path) -> None:
+    first = run(tmp_path / "sft", model, "sft")
+    reports = Reports()
+    parent = str(first.folder)
+    second = run(tmp_path / "dpo", model, "dpo", parent=parent, reports=reports)
+    # The reference is the adapter that it starts from: no margin before the first step.
+    assert reports.losses[0] == pytest.approx(math.log(2), abs=1e-6)
+    assert second.hash != first.hash
+    still = run(tmp_path / "still", model, "dpo", parent=parent, options={"learning_rate": 0.0})
+    assert weights(tmp_path / "still") == weights(tmp_path / "sft")
+    assert still.hash == first.hash
+
+
+class TestReferenceCache:
+    def test_only_new_rows_are_computed(self, model: Path, tmp_path: Path) -> None:
+        cache, reports = Cache(), Reports()
+        run(tmp_path / "a", model, "dpo", rows=rows_for("dpo", 8), cache=cache)
+        assert cache.puts == 16
+        run(tmp_path / "b", model, "dpo", cache=cache, reports=reports)
+        assert cache.puts == 24
+        assert reports.of("reference")[-1] == {"done": 12, "total": 12, "cached": 8}
+
+    def test_cached_values_are_used(self, model: Path, tmp_path: Path) -> None:
+        cache, reports = Cache(), Reports()
+        run(tmp_path / "a", model, "dpo", cache=cache)
+        for number, key in enumerate(cache.values):  # chosen and rejected take turns
+            cache.values[key] += 5.0 if number % 2 == 0 else 0.0
+        run(tmp_path / "b", model, "dpo", cache=cache, reports=reports)
+        # the margin is −5 β everywhere
+        assert reports.losses[0] == pytest.approx(math.log1p(math.exp(0.5)), abs=1e-4)
+
+    def test_another_parent_or_precision_shares_nothing(self, model: Path, tmp_path: Path) -> None:
+        cache = Cache()
+        first = run(tmp_path / "a", model, "dpo", cache=cache)
+        run(tmp_path / "b", model, "dpo", cache=cache, parent=str(first.folder))
+        assert cache.puts == 48
+        run(tmp_path / "c", model, "dpo", cache=cache, precision="bf16")
+        assert cache.puts == 72
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    rates = [loop.learning_rate(1.0, step, 10, 0.2) for step in range(10)]
+    assert rates == pytest.approx([0.5, 1.0, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125])
+    assert [loop.learning_rate(1.0, step, 4, 0.0) for step in range(4)] == [1.0, 0.75, 0.5, 0.25]
+
+
+def test_bf16_moves_at_dpo_s_learning_rate(model: Path, tmp_path: Path) -> None:
+    options = {"learning_rate": 1e-6}
+    result = run(tmp_path, model, "dpo", precision="bf16", options=options)
+    untrained = models.load(str(model), "bf16")
+    adapters.add(untrained, small_run.Spec("dpo", "").adapter, seed=0)
+    before = adapters.state(untrained.model)
+    after = load_file(result.folder / adapters.WEIGHTS)
+    moved = [key for key in after if "lora_A" in key and not torch.equal(after[key], before[key])]
+    assert len(moved) == len(before) // 2
+
+
+def test_a_model_without_a_template_falls_back_aloud(tmp_path: Path) -> None:
+    bare = tiny.save_model(tmp_path / "model", template=False)
+    reports = Reports()
+    run(tmp_path / "run", bare, "sft", reports=reports)
+    assert any("no chat template" in data["message"] for data in reports.of("warning"))
+
+
+def test_rows_beyond_the_window_leave_the_tree_layout(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine import logps
+
+    trees, rows = Reports(), Reports()
+    run(tmp_path / "trees", model, "dpo", reports=trees)
+    monkeypatch.setattr(logps, "window", lambda _: 8)
+    run(tmp_path / "rows", model, "dpo", reports=rows)
+    assert any("row of its own" in data["message"] for data in rows.of("warning"))
+    assert not trees.of("warning")
+    assert rows.losses == pytest.approx(trees.losses, rel=1e-4)
