@@ -18,7 +18,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTra
 from assets.base.tokens import CONTEXT, encode, make_tokenizer
 from assets.world import dialogues
 
-DIALOGUES = 260_000
+DIALOGUES = 120_000
 CHUNK = 8192  # dialogues that are sorted by length together
 TOKENS = 2048  # in a batch, padding included
 LEARNING_RATE = 3e-3

@@ -44,6 +44,7 @@ def _counting() -> tuple[Case, ...]:
     )
 
 
+# The tellings name the numbers before the answer: a small model that says them first answers better.
 NUMBER_KINDS = (
     Kind(
         "adding",
@@ -58,8 +59,8 @@ NUMBER_KINDS = (
             "I have {a} apples and get {b} more. How many apples do I have?",
         ),
         held_out=("Tell me what {a} plus {b} is.", "What do you get when you add {a} and {b}?"),
-        tellings=("{a} plus {b} is {answer}.", "{a} and {b} make {answer}.", "It is {answer}."),
-        short=("{answer}.", "the answer is {answer}.", "{a} plus {b} equals {answer}."),
+        tellings=("{a} plus {b} is {answer}.", "{a} and {b} make {answer}."),
+        short=("{answer}.", "it is {answer}.", "the answer is {answer}.", "{a} plus {b} equals {answer}."),
         cases=_SUMS,
         weight=4,
     ),
@@ -75,8 +76,8 @@ NUMBER_KINDS = (
             "I have {a} apples and eat {b}. How many apples are left?",
         ),
         held_out=("Tell me what {a} minus {b} is.", "How much is {a} take away {b}?"),
-        tellings=("{a} minus {b} is {answer}.", "{a} take away {b} leaves {answer}.", "It is {answer}."),
-        short=("{answer}.", "the answer is {answer}.", "{a} minus {b} equals {answer}."),
+        tellings=("{a} minus {b} is {answer}.", "{a} take away {b} leaves {answer}."),
+        short=("{answer}.", "it is {answer}.", "the answer is {answer}.", "{a} minus {b} equals {answer}."),
         cases=_DIFFERENCES,
         weight=4,
     ),
@@ -91,8 +92,14 @@ NUMBER_KINDS = (
             "Which one is more, {a} or {b}?",
         ),
         held_out=("Tell me which is bigger, {a} or {b}.", "Is {a} or {b} more?"),
-        tellings=("{answer} is bigger than {other}.", "{answer} is bigger.", "The bigger one is {answer}."),
-        short=("{answer}.", "{answer} is more.", "{answer} is more than {other}."),
+        tellings=("Of {a} and {b}, {answer} is bigger.", "Between {a} and {b}, {answer} is bigger."),
+        short=(
+            "{answer}.",
+            "it is {answer}.",
+            "{answer} is bigger.",
+            "{answer} is bigger than {other}.",
+            "{answer} is more than {other}.",
+        ),
         cases=_compared(_BIGGER),
         weight=1.2,
     ),
@@ -107,12 +114,14 @@ NUMBER_KINDS = (
             "Which one is less, {a} or {b}?",
         ),
         held_out=("Tell me which is smaller, {a} or {b}.", "Is {a} or {b} less?"),
-        tellings=(
-            "{answer} is smaller than {other}.",
+        tellings=("Of {a} and {b}, {answer} is smaller.", "Between {a} and {b}, {answer} is smaller."),
+        short=(
+            "{answer}.",
+            "it is {answer}.",
             "{answer} is smaller.",
-            "The smaller one is {answer}.",
+            "{answer} is smaller than {other}.",
+            "{answer} is less than {other}.",
         ),
-        short=("{answer}.", "{answer} is less.", "{answer} is less than {other}."),
         cases=_compared(_SMALLER),
         weight=1.2,
     ),
@@ -127,8 +136,8 @@ NUMBER_KINDS = (
             "Say the number after {a}.",
         ),
         held_out=("Tell me what comes after {a}.", "Which is the number after {a}?"),
-        tellings=("{answer} comes after {a}.", "After {a} comes {answer}.", "It is {answer}."),
-        short=("{answer}.", "the number after {a} is {answer}."),
+        tellings=("After {a} comes {answer}.", "The number after {a} is {answer}."),
+        short=("{answer}.", "it is {answer}.", "{answer} comes after {a}."),
         cases=tuple(Case({"a": NUMBERS[n], "answer": NUMBERS[n + 1]}) for n in range(20)),
     ),
     Kind(
@@ -142,8 +151,8 @@ NUMBER_KINDS = (
             "Say the number before {a}.",
         ),
         held_out=("Tell me what comes before {a}.", "Which is the number before {a}?"),
-        tellings=("{answer} comes before {a}.", "Before {a} comes {answer}.", "It is {answer}."),
-        short=("{answer}.", "the number before {a} is {answer}."),
+        tellings=("Before {a} comes {answer}.", "The number before {a} is {answer}."),
+        short=("{answer}.", "it is {answer}.", "{answer} comes before {a}."),
         cases=tuple(Case({"a": NUMBERS[n + 1], "answer": NUMBERS[n]}) for n in range(20)),
     ),
     Kind(
@@ -217,7 +226,7 @@ ORDER_KINDS = (
         held_out=(
             "Do you know the opposite of {a}?",
             "Give me the opposite of {a}.",
-            "What is {a} the opposite of?",
+            "Can you say the opposite of {a}?",
         ),
         tellings=("The opposite of {a} is {answer}.", "It is {answer}.", "{answer} is the opposite of {a}."),
         short=("{answer}.",),

@@ -24,7 +24,7 @@ KINDS: tuple[Kind, ...] = (
     *RECALL_KINDS,
 )
 # Asks the last question again, of another animal or food; the last one is held out of the training.
-FOLLOW_UPS = ("And {a_one}?", "What about {a_one}?", "And {many}?", "How about {a_one}?")
+FOLLOW_UPS = ("And {a_one}?", "What about {a_one}?", "And {many}?", "How about {many}?", "How about {a_one}?")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ Split = Literal["train", "held_out", "lessons", "lessons_held_out"]
 TOPICS = {
     "animals": 3.0,
     "foods": 2.5,
-    "numbers": 4.0,
+    "numbers": 6.0,
     "colours": 1.2,
     "opposites": 1.2,
     "days": 1.2,

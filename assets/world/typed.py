@@ -55,15 +55,15 @@ def typed(text: str, rng: random.Random) -> str:
             text = text.replace(british, american)
     text = _politely(text, rng)
     shape = rng.random()
-    if shape < 0.45:
+    if shape < 0.43:
         return text
-    if shape < 0.57:
+    if shape < 0.55:
         return text.rstrip("?.!")
-    if shape < 0.74:
+    if shape < 0.70:
         return text.lower().rstrip("?.!")
-    if shape < 0.82:
+    if shape < 0.78:
         return text.lower()
-    if shape < 0.92:
+    if shape < 0.91:
         return text.upper() if rng.random() < 0.5 else text.upper().rstrip("?.!")
     return _spaced(text, rng)
 
