@@ -196,9 +196,13 @@ def test_a_number_too_large_is_refused(store: Store) -> None:
 
 
 def test_an_inner_write_joins_the_outer(store: Store) -> None:
-    with pytest.raises(RuntimeError), store.write():
-        chats.start(store)
-        raise RuntimeError
+    def work() -> None:
+        with store.write():
+            chats.start(store)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        work()
     assert chats.conversations(store) == []
 
 

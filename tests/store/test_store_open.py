@@ -13,6 +13,15 @@ from engine.errors import UserError
 from tuner_app.store import Store, chats, migrations, sqlite
 
 
+# Opens a database as the command line does, and prints what that has imported.
+OPEN = """
+import pathlib, sys
+from tuner_app.store import Store
+Store.open(pathlib.Path(sys.argv[1]), migrate=True)
+print(*{name.split(".")[0] for name in sys.modules})
+"""
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Only while no connection is open: closing a file frees the locks that this process has on it."""
     return {file.name: file.read_bytes() for file in folder.iterdir() if file.suffix != ".lock"}
@@ -125,9 +134,7 @@ def test_a_newer_version_that_is_still_in_the_log_is_refused(store: Store, path:
 
 @pytest.mark.parametrize("migrate", [False, True])
 @pytest.mark.parametrize("mode", ["wal", "delete"])
-def test_another_applications_database_is_refused_and_untouched(
-    path: Path, migrate: bool, mode: str
-) -> None:
+def test_another_applications_database_is_refused_and_untouched(path: Path, migrate: bool, mode: str) -> None:
     db = sqlite3.connect(str(path))
     db.execute(f"PRAGMA journal_mode={mode}")
     db.execute("CREATE TABLE theirs (x)")
@@ -177,9 +184,7 @@ def test_a_step_runs_after_a_backup(path: Path, monkeypatch: pytest.MonkeyPatch)
     assert len(list((path.parent / "backups").iterdir())) == 1
 
 
-def test_a_step_may_rebuild_a_table_that_others_point_to(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_step_may_rebuild_a_table_that_others_point_to(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store.open(path, migrate=True)
     conversation = chats.start(store)
     chats.add(store, conversation.id, role="user", content="kept")
@@ -227,18 +232,13 @@ def test_no_step_while_another_program_has_it_open(
 
 
 def test_two_programs_that_start_at_once(path: Path) -> None:
-    code = "import sys, pathlib; from tuner_app.store import Store; Store.open(pathlib.Path(sys.argv[1]), migrate=True)"
-    started = [subprocess.Popen([sys.executable, "-c", code, str(path)]) for _ in range(3)]
+    started = [subprocess.Popen([sys.executable, "-c", OPEN, str(path)]) for _ in range(3)]
     assert [program.wait(60) for program in started] == [0, 0, 0]
     assert Store.open(path).query("SELECT count(*) FROM _sqlite_migrations")[0][0] == 1
 
 
 def test_opening_it_imports_nothing_heavy(path: Path) -> None:
     made(path)
-    code = (
-        "import sys, pathlib; from tuner_app.store import Store; Store.open(pathlib.Path(sys.argv[1]), migrate=True);"
-        "print(*{name.split('.')[0] for name in sys.modules})"
-    )
-    loaded = subprocess.check_output([sys.executable, "-c", code, str(path)], text=True).split()
+    loaded = subprocess.check_output([sys.executable, "-c", OPEN, str(path)], text=True).split()
     assert "pysqlite3" in loaded
     assert not {"torch", "transformers", "textual", "click", "sqlite_utils", "pandas", "numpy"} & set(loaded)

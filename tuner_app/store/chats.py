@@ -41,7 +41,8 @@ def get(store: Store, conversation_id: int) -> Conversation:
 def conversations(store: Store, *, limit: int = 200, archived: bool = False) -> list[Conversation]:
     """The conversations, or the archived ones, the latest activity first."""
     rows = store.query(
-        f"SELECT {_CONVERSATION} FROM conversations WHERE archived = ? ORDER BY updated DESC LIMIT ?",
+        f"""SELECT {_CONVERSATION} FROM conversations WHERE archived = ?
+            ORDER BY updated DESC, id DESC LIMIT ?""",
         (archived, limit),
     )
     return [_conversation(row) for row in rows]

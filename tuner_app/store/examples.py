@@ -85,12 +85,12 @@ def listed(
     escaped = canonical(search)[1:-1]  # as the stored JSON has it
     found = "AND instr(lower(x.body), lower(:search))" if search else ""
     rows = store.query(
-        f"""SELECT x.hash, x.kind, x.body, x.created, s.name AS source, i.line
+        f"""SELECT page.hash, page.kind, page.body, page.created, s.name AS source, i.line
             FROM (SELECT * FROM examples x WHERE x.kind = :kind AND {_STANDS} {found}
-                  ORDER BY x.id DESC LIMIT :limit OFFSET :offset) x
-            LEFT JOIN imports i ON i.example_id = x.id
-                 AND i.source_id = (SELECT min(source_id) FROM imports WHERE example_id = x.id)
-            LEFT JOIN sources s ON s.id = i.source_id ORDER BY x.id DESC""",
+                  ORDER BY x.id DESC LIMIT :limit OFFSET :offset) page
+            LEFT JOIN imports i ON i.example_id = page.id
+                 AND i.source_id = (SELECT min(source_id) FROM imports WHERE example_id = page.id)
+            LEFT JOIN sources s ON s.id = i.source_id ORDER BY page.id DESC""",
         {"kind": kind, "limit": limit, "offset": offset, "search": escaped},
     )
     return [_row(row) for row in rows]
