@@ -1,19 +1,15 @@
-"""A home in a temporary folder, a scripted server that answers, and the app between them."""
+"""A home in a temporary folder, with a scripted server that answers."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from scripted_server import ScriptedServer
-from textual.pilot import Pilot
 
 from tuner_app import settings
 from tuner_app.paths import Home
 from tuner_app.settings import Settings
 from tuner_app.store import Store
-from tuner_app.tui.app import TunerApp
 
 
 @pytest.fixture
@@ -31,14 +27,9 @@ def home(tmp_path: Path, server: ScriptedServer) -> Home:
     return made
 
 
-@asynccontextmanager
-async def opened(home: Home, size: tuple[int, int] = (80, 24)) -> AsyncIterator[tuple[TunerApp, Pilot[Any]]]:
-    """The app, running on a screen of `size`; closed like a person's."""
-    store = Store.open(home.database)
-    app = TunerApp(home, store)
-    try:
-        async with app.run_test(size=size) as pilot:
-            await pilot.pause()
-            yield app, pilot
-    finally:
-        store.close()
+@pytest.fixture
+def store(home: Home) -> Iterator[Store]:
+    """The same database, as another process would open it."""
+    opened = Store.open(home.database)
+    yield opened
+    opened.close()

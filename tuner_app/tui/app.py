@@ -5,6 +5,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import ClassVar
 
+from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.reactive import reactive
@@ -101,8 +102,9 @@ class TunerApp(App[None]):
         """Pass it on to the screens."""
         for screen in self.screen_stack:
             screen.post_message(StoreChanged(event.events))
-        self.run_worker(self._look_at_runs())
+        self._look_at_runs()
 
+    @work
     async def _look_at_runs(self) -> None:
         """Keep the top bar's word on the runs under way, and tell of those that ended."""
         try:

@@ -183,13 +183,25 @@ def _follow(store: Store, given: Label) -> None:
 
 
 def _go_back(store: Store, item: Item) -> None:
-    """Leave a chosen or corrected answer for the item's first reply, unless the conversation has gone on."""
+    """Leave what an undone label had led to, for what the label that now stands says, or the first reply.
+
+    A conversation that has gone on from there stays where it is.
+    """
     if item.replies[0].message_id is None:
         return
     first = chats.message(store, item.replies[0].message_id)
+    siblings = _siblings(store, first)
     tip = chats.get(store, first.conversation_id).tip_id
-    if tip is not None and chats.message(store, tip).parent_id == first.parent_id:
-        chats.set_tip(store, first.conversation_id, first.id)
+    if tip not in [sibling.id for sibling in siblings]:
+        return
+    head = labels.head(store, item.hash)
+    target: int | None = first.id
+    if head and head.verb == "choose":
+        target = item.replies[head.value["reply"]].message_id
+    elif head and head.verb == "correct":
+        text = head.value["text"]
+        target = next((m.id for m in siblings if m.finish == CORRECTED and m.content == text), first.id)
+    chats.set_tip(store, first.conversation_id, target or first.id)
 
 
 def _turn(store: Store, message: Message) -> Turn:

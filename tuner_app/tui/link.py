@@ -10,10 +10,10 @@ from engine.errors import UserError
 from tuner_app.paths import Home
 from tuner_app.settings import Settings
 from tuner_app.tui.messages import Link
-from tuner_app.workers import supervisor
 
 if TYPE_CHECKING:
     from tuner_app.client import ChatClient
+    from tuner_app.workers.supervisor import Endpoint
 
 T = TypeVar("T")
 
@@ -28,7 +28,8 @@ class ModelLink:
 
     async def client(self, settings: Settings) -> "ChatClient":
         """A client of a live server for the settings' base; a UserError says why there is none."""
-        from tuner_app.client import ChatClient  # httpx takes a tenth of a second: not before the first paint
+        from tuner_app.client import ChatClient  # brings httpx, a tenth of a second: after the first paint
+        from tuner_app.workers import supervisor
 
         if settings.chat_url:
             self._changed(Link("ready"))
@@ -38,7 +39,7 @@ class ModelLink:
         def on_line(line: str) -> None:
             loop.call_soon_threadsafe(self._changed, Link("starting", line))
 
-        def ensure() -> supervisor.Endpoint:
+        def ensure() -> "Endpoint":
             alive = supervisor.chat_endpoint(self._home)
             if alive is None or alive.base != settings.base:
                 on_line("")
@@ -52,6 +53,16 @@ class ModelLink:
                 raise
         self._changed(Link("ready"))
         return ChatClient(endpoint.url, endpoint.key)
+
+    def lost(self, settings: Settings) -> UserError | None:
+        """Why our own worker cannot answer any more; None while it lives, or another server is used."""
+        from tuner_app.workers import supervisor
+
+        if settings.chat_url or supervisor.chat_endpoint(self._home):
+            return None
+        error = UserError("The chat worker has ended.", do="The next prompt starts it again.")
+        self._changed(Link("failed", str(error)))
+        return error
 
 
 async def in_background(work: Callable[[], T]) -> T:

@@ -8,7 +8,6 @@ from tuner_app.paths import Home
 from tuner_app.store import Store, runs
 from tuner_app.store.rows import RunEvent
 from tuner_app.tui.messages import StoreChanged, WatchFailed
-from tuner_app.workers import supervisor
 
 if TYPE_CHECKING:
     from tuner_app.tui.app import TunerApp
@@ -35,6 +34,8 @@ class Watcher(threading.Thread):
             self.join(timeout=POLL_SECONDS)
 
     def run(self) -> None:
+        from tuner_app.workers import supervisor  # brings httpx: after the first paint
+
         version, waited, failing = -1, REAP_SECONDS, False
         while not self._ended.wait(POLL_SECONDS if version >= 0 else 0):
             try:

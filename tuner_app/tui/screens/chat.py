@@ -3,15 +3,18 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 from uuid import uuid4
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from engine.errors import UserError
 from tuner_app.clean import one_line
+from tuner_app.settings import Settings
 from tuner_app.store import chats
 from tuner_app.store.rows import Message
 from tuner_app.tui import dialogue
@@ -29,6 +32,7 @@ from tuner_app.tui.widgets.top_bar import TopBar
 from tuner_app.tui.widgets.transcript import Transcript
 
 NEW = "new conversation"
+TRIES = 4  # at a second answer that differs from the first
 BUSY = "An answer is still being written: Esc stops it."
 
 
@@ -98,11 +102,9 @@ class ChatScreen(JudgingScreen):
 
     # --- asking and answering
 
-    def connect(self) -> None:
+    @work
+    async def connect(self) -> None:
         """Start the chat worker before it is needed."""
-        self.run_worker(self._connect())
-
-    async def _connect(self) -> None:
         try:
             await self.tuner.model_link.client(self.tuner.settings)
         except UserError as error:
@@ -158,47 +160,63 @@ class ChatScreen(JudgingScreen):
 
     async def _write(self, question: Message, *, beside: Answer | None = None) -> None:
         """Have `question` answered; with `beside`, hold the new answer against that one."""
-        by, seed = self.tuner.settings, secrets.randbelow(2**31)
+        by = self.tuner.settings
+        first = beside.turn.message.content.strip() if beside else None
+        if beside:  # sampled freely enough to differ, whatever the settings say
+            warm = max(by.decoding.temperature, 1.0)
+            by = replace(by, decoding=replace(by.decoding, temperature=warm, beams=1))
         draft = Draft(by.adapter or by.base, count_only=beside is not None)
         await self.transcript.put(draft, after=beside)
         failure: UserError | None = None
         try:
-            messages = await self.tuner.database(dialogue.messages_to, question)
-            client = await self.tuner.model_link.client(by)
-            decoding = by.decoding.to_json()
-            async for delta in client.stream(messages, model=by.adapter or "base", seed=seed, **decoding):
-                draft.append(delta.text, delta.finish)
+            for _ in range(TRIES):
+                draft.restart(seed=secrets.randbelow(2**31))
+                await self._stream(question, by, draft)
+                if draft.text.strip() != first:
+                    break
+            else:
+                failure = UserError(
+                    f"{TRIES} second answers were word for word the first: there is nothing to choose.",
+                    do="Judge it with a or x, or correct it with e.",
+                )
         except asyncio.CancelledError:
             draft.finish = "stopped"
         except UserError as error:
-            failure, draft.finish = error, "failed"
+            failure, draft.finish = self._explained(error, partly=bool(draft.text) and not beside), "failed"
         if failure:
-            self._say_failed(failure, partly=bool(draft.text) and not beside)
-        if not draft.text or (beside and draft.finish in ("stopped", "failed")):
+            self.notice.fail(failure)
+        if not draft.text or (beside and (failure or draft.finish == "stopped")):
             await draft.remove()
             return
         keep = partial(dialogue.keep_answer, question=question, text=draft.text, finish=draft.finish)
-        keep = partial(keep, by=by, seed=seed, tip=beside is None, uid=uuid4().hex)
+        keep = partial(keep, by=by, seed=draft.seed, tip=beside is None, uid=uuid4().hex)
         then = partial(self._written, draft, beside)
         self.save(draft, Saving("The answer", partial(self.tuner.database, keep), then))
 
+    async def _stream(self, question: Message, by: Settings, draft: Draft) -> None:
+        messages = await self.tuner.database(dialogue.messages_to, question)
+        client = await self.tuner.model_link.client(by)
+        decoding = by.decoding.to_json() | {"seed": draft.seed}
+        async for delta in client.stream(messages, model=by.adapter or "base", **decoding):
+            draft.append(delta.text, delta.finish)
+
     async def _written(self, draft: Draft, beside: Answer | None, answer: Message) -> None:
         await draft.remove()
+        selected = self.focused
         await self.reload()
         if beside:
             await self.compare(beside, answer)
+        elif isinstance(selected, Answer) and not selected.is_attached:
+            self.on_prompt_left()  # the answer that was selected has made way for this one
 
-    def _say_failed(self, error: UserError, *, partly: bool) -> None:
-        safe = "What it had written is kept." if partly else "Your prompt is kept."
-        again = (
-            "r on the answer has it written again."
-            if partly
-            else "Enter in the empty prompt box tries again."
-        )
-        kept, do = (
-            " ".join(part for part in pair if part) for pair in ((error.kept, safe), (error.do, again))
-        )
-        self.notice.fail(UserError(error.what, kept=kept, do=do))
+    def _explained(self, error: UserError, *, partly: bool) -> UserError:
+        """The error with what was kept of this exchange, and the key that goes on."""
+        error = self.tuner.model_link.lost(self.tuner.settings) or error
+        if partly:
+            kept, do = "What it had written is kept.", "r on the answer has it written again."
+        else:
+            kept, do = "Your prompt is kept.", f"{error.do} Enter in the empty prompt box asks again.".strip()
+        return UserError(error.what, kept=kept, do=do)
 
     # --- going about
 

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -34,8 +35,9 @@ class ConversationsScreen(TunerScreen):
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
-        self.run_worker(self._load())
+        self._load()
 
+    @work
     async def _load(self) -> None:
         rows, listed = self.query_one(OptionList), []
         try:
@@ -58,13 +60,14 @@ class ConversationsScreen(TunerScreen):
         rows = self.query_one(OptionList)
         if rows.highlighted is not None:
             chosen = rows.get_option_at_index(rows.highlighted)
-            self.run_worker(self._put_away(int(chosen.id or 0)))
+            self._put_away(int(chosen.id or 0))
 
+    @work
     async def _put_away(self, conversation_id: int) -> None:
         try:
             await self.tuner.database(chats.archive, conversation_id)
         except UserError as error:
             self.notice.fail(error)
             return
-        await self._load()
+        self._load()
         self.notice.say("Put away. Its messages and labels stay in the database.")

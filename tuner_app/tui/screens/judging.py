@@ -4,7 +4,6 @@ import random
 from functools import partial
 from uuid import uuid4
 
-from engine.errors import UserError
 from tuner_app.store.rows import Message, Verb
 from tuner_app.tui import dialogue
 from tuner_app.tui.dialogue import CORRECTED, Dialogue, Label
@@ -94,15 +93,6 @@ class JudgingScreen(SavingScreen):
     async def compare(self, answer: Answer, second: Message) -> None:
         """Show a second answer beside the first, in random order."""
         first = answer.turn.message
-        if first.content.strip() == second.content.strip():
-            self.notice.fail(
-                UserError(
-                    "The second answer is word for word the first: there is nothing to choose.",
-                    kept="It was kept as another answer.",
-                    do="Press s again, or raise the temperature in settings.json.",
-                )
-            )
-            return
         shown = (0, 1) if random.SystemRandom().random() < 0.5 else (1, 0)
         comparison = Comparison((first, second), shown)
         await self.transcript.put(comparison, after=answer)

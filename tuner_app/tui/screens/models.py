@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -42,8 +43,9 @@ class ModelsScreen(TunerScreen):
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
-        self.run_worker(self._load())
+        self._load()
 
+    @work
     async def _load(self) -> None:
         current = self.tuner.settings
         try:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -52,11 +53,12 @@ class RunScreen(TunerScreen):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        self.run_worker(self._load())
+        self._load()
 
     def on_store_changed(self, _: StoreChanged) -> None:
-        self.run_worker(self._load())
+        self._load()
 
+    @work
     async def _load(self) -> None:
         try:
             run, events, log = await self.tuner.database(
@@ -101,8 +103,9 @@ class RunScreen(TunerScreen):
 
     def action_stop(self) -> None:
         self.notice.wait("Stopping after this step; a checkpoint is kept …")
-        self.run_worker(self._stop())
+        self._stop()
 
+    @work
     async def _stop(self) -> None:
         run = self._row
         assert run
@@ -113,11 +116,12 @@ class RunScreen(TunerScreen):
             self.notice.fail(error)
             return
         self.notice.say("Stopped. r resumes it from its checkpoint.")
-        await self._load()
+        self._load()
 
     def action_resume(self) -> None:
-        self.run_worker(self._resume())
+        self._resume()
 
+    @work
     async def _resume(self) -> None:
         assert self._row
         try:
@@ -126,7 +130,7 @@ class RunScreen(TunerScreen):
             self.notice.fail(error)
             return
         self.notice.clear()
-        await self._load()
+        self._load()
 
     async def action_chat_with(self) -> None:
         try:

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from rich.text import Text
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
@@ -39,15 +40,16 @@ class RunsScreen(TunerScreen):
         for name in ("run", "method", "status", "progress", "from", "started"):
             table.add_column(name, key=name)
         table.focus()
-        self.run_worker(self._load())
+        self._load()
 
     @property
     def _table(self) -> "DataTable[Text]":
         return self.query_one(DataTable)
 
     def on_store_changed(self, _: StoreChanged) -> None:
-        self.run_worker(self._load())
+        self._load()
 
+    @work
     async def _load(self) -> None:
         try:
             listed = await self.tuner.database(_runs)

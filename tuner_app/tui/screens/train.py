@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -60,8 +60,9 @@ class TrainScreen(TunerScreen):
 
     def on_mount(self) -> None:
         self.query_one("#method").focus()
-        self.run_worker(self._load())
+        self._load()
 
+    @work
     async def _load(self) -> None:
         await self._summarise()
         try:
@@ -123,7 +124,7 @@ class TrainScreen(TunerScreen):
         except UserError as error:
             self.notice.fail(error)
             return
-        self.run_worker(self._start(plan))
+        self._start(plan)
 
     def _plan(self) -> Plan:
         adapter = self.query_one("#adapter", Fields).values()
@@ -143,6 +144,7 @@ class TrainScreen(TunerScreen):
             seed=int(seed),
         )
 
+    @work
     async def _start(self, plan: Plan) -> None:
         try:
             run = await self.tuner.database(_launch, self.tuner.home, plan)

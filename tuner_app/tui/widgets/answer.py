@@ -69,10 +69,12 @@ class Answer(Vertical, can_focus=True):
         super().__init__(classes="answer")
         self.turn = turn
         self.unsaved = ""
+        self._by = Static(markup=False, classes="by")
+        self._said = Static(markup=False, classes="said")
 
     def compose(self) -> ComposeResult:
-        yield Static(markup=False, classes="by")
-        yield Static(markup=False, classes="said")
+        yield self._by
+        yield self._said
 
     def on_mount(self) -> None:
         self._show()
@@ -92,7 +94,7 @@ class Answer(Vertical, can_focus=True):
         if self.query(Editor):
             self.query_one(Editor).focus()
             return
-        self.query_one(".said").display = False
+        self._said.display = False
         editor = Editor(self.turn.message.content)
         await self.mount(editor)
         editor.focus()
@@ -102,8 +104,9 @@ class Answer(Vertical, can_focus=True):
     async def stop_editing(self) -> None:
         """Put the text back."""
         await self.query(Editor).remove()
-        self.query_one(".said").display = True
+        self._said.display = True
         self.focus()
+        self.refresh_bindings()
 
     def on_correction_written(self, event: CorrectionWritten) -> None:
         event.stop()
@@ -134,12 +137,12 @@ class Answer(Vertical, can_focus=True):
             parts.append((f"   ({ending})", "$foreground-muted"))
         if self.unsaved:
             parts.append((f"   ✗ {self.unsaved}: not saved, Ctrl+S tries again", "bold $text-error"))
-        self.query_one(".by", Static).update(Content.assemble(*parts))
+        self._by.update(Content.assemble(*parts))
         text = Content(visible(turn.message.content))
         if turn.original:
             before = f"\n{speaker(turn.original)} had said: {visible(turn.original.content)}"
             text += Content.styled(before, "$foreground-muted")
-        self.query_one(".said", Static).update(text)
+        self._said.update(text)
 
 
 def _mark_style(mark: str) -> str:

@@ -13,13 +13,16 @@ class Draft(Static):
         super().__init__(markup=False, classes="answer")
         self._who = visible(who)
         self._count_only = count_only
-        self.text = ""
-        self.finish = ""
-        self._shown = ""
-        self._pieces = 0
+        self.restart(seed=0)
 
     def on_mount(self) -> None:
         self._show()
+
+    def restart(self, *, seed: int) -> None:
+        """Begin anew, with another seed."""
+        self.seed = seed
+        self.text = self.finish = self._shown = ""
+        self._pieces = 0
 
     def append(self, text: str, finish: str) -> None:
         """Add what came, and why it ended when it has."""

@@ -1,5 +1,7 @@
 """The conversation so far."""
 
+import asyncio
+
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
@@ -20,8 +22,16 @@ _EMPTY = (
 class Transcript(VerticalScroll, can_focus=False):
     """Questions and answers, oldest first; keeps the widgets of messages that stay."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._one_at_a_time = asyncio.Lock()
+
     async def show(self, turns: list[Turn]) -> None:
         """Show these turns and no others."""
+        async with self._one_at_a_time:
+            await self._show(turns)
+
+    async def _show(self, turns: list[Turn]) -> None:
         kept = 0
         shown = [widget for widget in self.children if isinstance(widget, Question | Answer)]
         for widget, turn in zip(shown, turns, strict=False):
