@@ -61,14 +61,16 @@ class Person:
 
 
 @asynccontextmanager
-async def opened(home: Home, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Person]:
+async def opened(
+    home: Home, size: tuple[int, int] = (80, 24), *, ready: str = "● ready"
+) -> AsyncIterator[Person]:
     """The app on a home, closed like a person's at the end."""
     store = Store.open(home.database)
     app = TunerApp(home, store)
     try:
         async with app.run_test(size=size) as pilot:
             person = Person(app, pilot)
-            await person.sees("●")
+            await person.sees(ready)
             yield person
     finally:
         store.close()

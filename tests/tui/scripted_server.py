@@ -19,6 +19,7 @@ class ScriptedServer:
     def __init__(self) -> None:
         self.answers: list[Answer] = []
         self.requests: list[dict[str, Any]] = []
+        self.keys: list[str | None] = []
         self.gate = threading.Event()
         self.gate.set()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -40,6 +41,7 @@ class ScriptedServer:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 server.requests.append(body)
+                server.keys.append(self.headers["Authorization"])
                 answer = server.answers.pop(0) if server.answers else "ok"
                 if isinstance(answer, ValueError):
                     refusal = json.dumps({"error": {"message": str(answer)}}).encode()

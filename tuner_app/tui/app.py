@@ -80,10 +80,6 @@ class TunerApp(App[None]):
         return f"{chosen.adapter} on {base}" if chosen.adapter else base
 
     def on_mount(self) -> None:
-        try:
-            self.settings = settings_file.load(self.home)
-        except UserError as error:
-            self.notify(str(error), severity="error", timeout=20, markup=False)
         self.push_screen(self._chat)
         self._watcher.start()
 
@@ -93,10 +89,13 @@ class TunerApp(App[None]):
 
     def choose_model(self, *, base: str, adapter: str) -> None:
         """Let another model answer from now on, after a restart too."""
-        chosen = replace(self.settings, base=base, adapter=adapter)
+        chosen = replace(settings_file.load(self.home), base=base, adapter=adapter)
         settings_file.save(self.home, chosen)
-        self.settings = chosen
         self._chat.connect()
+
+    def load_settings(self) -> None:
+        """Read the settings' file; a UserError, and the settings as they were, where it is wrong."""
+        self.settings = settings_file.load(self.home)
 
     def on_store_changed(self, event: StoreChanged) -> None:
         """Pass it on to the screens."""

@@ -211,33 +211,35 @@ def _turn(store: Store, message: Message) -> Turn:
     standing = _standing(store, message)
     marks = tuple(mark for event, item in standing if (mark := _mark(message, event, item)))
     places = [sibling.id for sibling in siblings]
-    original = _original(store, standing[-1]) if message.finish == CORRECTED and standing else None
+    original = _original(store, standing[0]) if message.finish == CORRECTED and standing else None
     return Turn(message, marks, original, places.index(message.id) + 1, len(siblings))
 
 
 def _original(store: Store, correction: tuple[LabelEvent, Item]) -> Message | None:
     event, item = correction
+    if event.verb != "correct":
+        return None  # the correction was undone, and the conversation had gone on from it
     message_id = item.replies[event.value["reply"]].message_id
     return None if message_id is None else chats.message(store, message_id)
 
 
 def _mark(message: Message, event: LabelEvent, item: Item) -> str:
-    if message.finish == CORRECTED or "reply" not in event.value:
-        return "" if message.finish == CORRECTED else event.verb
+    if "reply" not in event.value:
+        return event.verb
+    if event.value.get("text") == message.content and message.finish == CORRECTED:
+        return ""  # the name that it goes by says so
     mine = item.replies[event.value["reply"]].message_id == message.id
-    if event.verb == "choose":
-        return "chosen" if mine else "rejected"
-    return "correct" if mine else "rejected"
+    better = "chosen" if event.verb == "choose" else "correct"
+    return better if mine else "rejected"
 
 
 def _standing(store: Store, message: Message) -> list[tuple[LabelEvent, Item]]:
-    """My labels that stand on an answer, oldest first; on a correction, the label that it came with."""
+    """My labels that stand on an answer, oldest first; a correction's own label is the first of them."""
+    events = labels.on_messages(store, [message.id]).get(message.id, [])
     if message.finish == CORRECTED:
         siblings = [sibling.id for sibling in _siblings(store, message)]
-        found = labels.on_messages(store, siblings)
-        events = [e for each in found.values() for e in each if e.value.get("text") == message.content]
-    else:
-        events = labels.on_messages(store, [message.id]).get(message.id, [])
+        found = (event for each in labels.on_messages(store, siblings).values() for event in each)
+        events = [e for e in found if e.value.get("text") == message.content][:1] + events
     by_hash = {item.hash: item for item in labels.items(store, [event.item_hash for event in events])}
     return [(event, by_hash[event.item_hash]) for event in events]
 

@@ -63,17 +63,16 @@ class RunFacts:
         elif kind == "warning" and data["message"] not in self.warnings:
             self.warnings.append(str(data["message"]))
 
-    @property
-    def progress(self) -> str:
+    def progress(self, *, running: bool) -> str:
         """“step 12 of 40 · loss 1.234 · 512 tokens/s · 1 min 05 s left”, or what goes on before that."""
         if not self.step:
-            return self.doing or "starting"
+            return (self.doing or "starting the worker …") if running else ""
         parts = [f"step {self.step['step']} of {self.step['steps']}", f"loss {float(self.step['loss']):.4f}"]
         seconds = sum(step["seconds"] for step in self._recent)
         if seconds > 0:
             left = (self.step["steps"] - self.step["step"]) * seconds / len(self._recent)
             parts.append(f"{sum(step['tokens'] for step in self._recent) / seconds:.0f} tokens/s")
-            parts.append(f"{lasting(left)} left")
+            parts += [f"{lasting(left)} left"] if running else []
         return " · ".join(parts)
 
     @property

@@ -104,8 +104,9 @@ class ChatScreen(JudgingScreen):
 
     @work
     async def connect(self) -> None:
-        """Start the chat worker before it is needed."""
+        """Read who is to answer, and start the chat worker before it is needed."""
         try:
+            self.tuner.load_settings()
             await self.tuner.model_link.client(self.tuner.settings)
         except UserError as error:
             self.notice.fail(error)

@@ -39,11 +39,12 @@ class ConversationsScreen(TunerScreen):
 
     @work
     async def _load(self) -> None:
-        rows, listed = self.query_one(OptionList), []
+        rows = self.query_one(OptionList)
         try:
             listed = await self.tuner.database(chats.conversations)
         except UserError as error:
             self.notice.fail(error)
+            return
         rows.clear_options()
         for row in listed:
             title = one_line(row.title, 200) or "untitled"

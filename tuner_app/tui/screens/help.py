@@ -51,7 +51,7 @@ _KEYS = {
     "A run": [
         ("s", "stop; a checkpoint is kept"),
         ("r", "resume"),
-        ("c", "chat with it when it is done"),
+        ("c", "chat with it when it is done, in a new conversation"),
     ],
 }
 

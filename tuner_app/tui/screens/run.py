@@ -88,7 +88,11 @@ class RunScreen(TunerScreen):
         first += f" on {facts.plan['device']}" if facts.plan else ""
         first += f", started {ago(run.started)}" if run.started else ""
         lines = [Content.assemble((STATUS[run.status], "bold $text-accent"), "  ", one_line(first, 200))]
-        lines += [Content(visible(text)) for text in (facts.progress, facts.metrics, facts.rows) if text]
+        lines += [
+            Content(visible(text))
+            for text in (facts.progress(running=run.status == "running"), facts.metrics, facts.rows)
+            if text
+        ]
         lines += [Content.styled("! " + one_line(text, 300), "$text-warning") for text in facts.warnings]
         return Content("\n").join(lines)
 
@@ -139,7 +143,7 @@ class RunScreen(TunerScreen):
         except UserError as error:
             self.notice.fail(error)
             return
-        self.tuner.action_chat()
+        self.tuner.open_conversation(None)
 
 
 def _look(store: Store, home: Home, name: str, after: int) -> tuple[Run, list[RunEvent], list[str]]:

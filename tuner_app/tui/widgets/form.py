@@ -42,7 +42,7 @@ class Row(Horizontal):
 
 def text_row(label: str, value: str, help: str, *, id: str, placeholder: str = "") -> Row:
     """A line with a text field."""
-    return Row(label, Input(value, id=id, placeholder=placeholder, compact=True, select_on_focus=False), help)
+    return Row(label, Input(value, id=id, placeholder=placeholder, compact=True), help)
 
 
 def choice_row(label: str, choices: dict[str, str], value: str, help: str, *, id: str) -> Row:

@@ -1,0 +1,215 @@
+"""Starting runs, watching them whoever started them, and choosing which model answers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from person import Person, opened
+from textual.widgets import Input, Select
+
+from engine.examples import Message
+from engine.spec import Spec
+from tuner_app import bases, settings
+from tuner_app.paths import Home
+from tuner_app.store import Store, labels, models, runs, snapshots
+from tuner_app.store.rows import Reply, Run
+from tuner_app.workers import locks, supervisor
+
+STEP = {"loss": 0.5, "learning_rate": 1e-4, "grad_norm": 1.0, "seconds": 0.5, "tokens": 100, "metrics": {}}
+
+
+@pytest.fixture
+def labelled(store: Store) -> Store:
+    """A store with three corrections."""
+    for number in range(3):
+        asked = [Message("user", f"Question {number}?")]
+        item = labels.item_for_single(store, asked, Reply("Wrong.", "builtin"))
+        labels.record(
+            store, item.hash, "correct", value={"reply": 0, "text": f"Right {number}."}, uid=f"u{number}"
+        )
+    return store
+
+
+@pytest.fixture
+def run(home: Home, labelled: Store) -> Iterator[Run]:
+    """A run that another process has under way."""
+    base = bases.register(labelled, "builtin")
+    snapshot = snapshots.take(labelled, "demonstration")
+    spec = Spec(method="sft", base="builtin").to_json()
+    made = runs.create(labelled, spec=spec, base_id=base.id, snapshot_hash=snapshot.hash)
+    lock = locks.hold(locks.run(home, made.name))
+    assert lock is not None
+    runs.set_status(labelled, made.id, "running")
+    yield made
+    lock.close()
+
+
+def step(store: Store, run: Run, number: int, loss: float | str = 0.5) -> None:
+    runs.emit(store, run.id, "step", STEP | {"step": number, "steps": 40, "loss": loss})
+
+
+async def set_field(person: Person, field: str, value: str) -> None:
+    person.app.screen.query_one(field, Input).value = value
+    await person.pilot.pause()
+
+
+async def test_a_run_is_started_from_the_form(
+    home: Home, labelled: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Run] = []
+    monkeypatch.setattr(supervisor, "start_run", lambda home, store, run: started.append(run))
+    async with opened(home) as person:
+        await person.press("ctrl+t")
+        await person.sees("method sft", "3 demonstrations: 3 from labels, 0 from imports", "bf16 on a GPU")
+        await set_field(person, "#name", "mine")
+        await set_field(person, "#options-epochs", "7")
+        await set_field(person, "#adapter-rank", "4")
+        await set_field(person, "#data", "labels,last:2")
+        await person.sees("2 demonstrations: 2 from labels")
+        person.app.screen.query_one("#precision", Select).value = "nf4"
+        await person.sees("4-bit weights")
+        await person.press("ctrl+s")
+        await person.sees("run mine", "◌ queued", "sft from builtin, nf4")
+    (made,) = started
+    assert made.spec["options"]["epochs"] == 7
+    assert (made.spec["adapter"]["rank"], made.spec["precision"]) == (4, "nf4")
+    assert len(list(snapshots.rows(labelled, made.snapshot_hash))) == 2
+
+
+async def test_another_method_brings_its_own_options(home: Home, labelled: Store) -> None:
+    async with opened(home, (120, 60)) as person:
+        await person.press("ctrl+t")
+        await person.sees("epochs")
+        assert "beta" not in person.screen()
+        person.app.screen.query_one("#method", Select).value = "dpo"
+        await person.sees("beta", "how strongly the policy is held", "3 pairs: 3 from labels")
+        rows = person.screen().split("\n")
+        seed = next(number for number, row in enumerate(rows) if row.strip().startswith("seed"))
+        assert any("beta" in row for row in rows[:seed]), "the options stay above the seed"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("#options-epochs", "many", "takes a whole number, not “many”"),
+        ("#options-learning_rate", "-1", "out of range"),
+        ("#adapter-rank", "0", "at least 1"),
+        ("#seed", "x", "The seed is a whole number"),
+        ("#name", "a/b", "cannot be a run's name"),
+        ("#data", "nonsense", "is no selection of examples"),
+        ("#data", "imports", "Widen the selection"),
+    ],
+)
+async def test_a_plan_that_cannot_work_is_refused_in_place(
+    home: Home, labelled: Store, field: str, value: str, said: str
+) -> None:
+    async with opened(home, (100, 50)) as person:
+        await person.press("ctrl+t")
+        await person.sees("3 demonstrations")
+        await set_field(person, field, value)
+        await person.press("ctrl+s")
+        await person.sees("✗", said)
+    assert runs.listed(labelled) == []
+
+
+async def test_too_little_data_says_how_to_get_more(home: Home, store: Store) -> None:
+    async with opened(home) as person:
+        await person.press("ctrl+t")
+        await person.sees("✗ No demonstrations here. Correct an answer in the chat")
+        await person.press("ctrl+s")
+        await person.sees("SFT learns from demonstrations")
+    assert runs.listed(store) == []
+
+
+async def test_a_run_of_another_process_is_followed_live(home: Home, run: Run, labelled: Store) -> None:
+    data = {"rows": 132, "used": 128, "too_long": 3, "repeated": 1, "no_label": 0}
+    (home.run(run.name)).mkdir(parents=True, exist_ok=True)
+    (home.run(run.name) / "log.txt").write_text("first line\nlast \x1b[31mline")
+    async with opened(home) as person:
+        await person.sees("▶ sft-1")
+        await person.press("ctrl+r")
+        await person.sees("sft-1", "▶ running")
+        await person.press("enter")
+        await person.sees("run sft-1", "starting the worker", "last ␛[31mline")
+        runs.emit(labelled, run.id, "data", data)
+        runs.emit(labelled, run.id, "warning", {"message": "3 rows are [bold]too long[/bold]."})
+        for number in (1, 2):
+            step(labelled, run, number, loss=3.0 / number)
+        await person.sees("step 2 of 40 · loss 1.5000 · 200 tokens/s · 19 s left")
+        await person.sees("128 of 132 rows used (3 too long, 1 repeated)", "[bold]too long[/bold]")
+        await person.sees("▶ sft-1 2/40", "loss by step")
+        step(labelled, run, 3, loss="nan")
+        await person.sees("step 3 of 40 · loss nan")
+
+
+async def test_the_end_of_a_run_is_told_and_its_model_answers(home: Home, run: Run, labelled: Store) -> None:
+    async with opened(home) as person:
+        await person.press("ctrl+r", "enter")
+        await person.sees("▶ running")
+        models.add_adapter(
+            labelled, name=run.name, base_id=run.base_id, run_id=run.id, folder="runs/sft-1/adapter", hash="h"
+        )
+        runs.set_status(labelled, run.id, "done")
+        await person.sees("✓ done", "c chat with it")
+        await person.press("c")
+        await person.sees("sft-1 on builtin", "Type a prompt")
+        await person.ask("hello", "ok")
+    assert settings.load(home).adapter == "sft-1"
+    async with opened(home) as person:
+        await person.sees("sft-1 on builtin")
+        await person.press("ctrl+o")
+        await person.sees("└ sft-1", "answers now")
+        await person.press("up", "enter")
+        await person.sees("Type a prompt")
+        assert "sft-1 on" not in person.screen()
+    assert settings.load(home).adapter == ""
+
+
+async def test_stop_and_resume(
+    home: Home, run: Run, labelled: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(home: Home, store: Store, run: Run) -> None:
+        runs.set_status(store, run.id, "stopped")
+
+    def start(home: Home, store: Store, run: Run) -> None:
+        runs.set_status(store, run.id, "running")
+
+    monkeypatch.setattr(supervisor, "stop_run", stop)
+    monkeypatch.setattr(supervisor, "start_run", start)
+    async with opened(home) as person:
+        await person.press("ctrl+r", "enter")
+        await person.sees("▶ running")
+        await person.press("s")
+        await person.sees("■ stopped", "r resumes it")
+        await person.press("r")
+        await person.sees("▶ running", "s stop")
+
+
+async def test_a_killed_run_says_what_is_left(home: Home, labelled: Store, run: Run) -> None:
+    runs.set_status(labelled, run.id, "failed", error="It was killed at step 3. Its checkpoint is kept.")
+    async with opened(home) as person:
+        await person.press("ctrl+r", "enter")
+        await person.sees("✗ failed", "killed at step 3", "r resume")
+
+
+async def test_a_base_from_a_folder_is_chosen_or_refused(home: Home, store: Store, tmp_path: Path) -> None:
+    (tmp_path / "pickled").mkdir()
+    (tmp_path / "pickled" / "config.json").write_text("{}")
+    (tmp_path / "pickled" / "pytorch_model.bin").write_bytes(b"x")
+    async with opened(home) as person:
+        await person.press("ctrl+o")
+        await person.sees("builtin", "answers now")
+        for text, said in (
+            (str(tmp_path / "nowhere"), "There is no model folder"),
+            (str(tmp_path / "pickled"), "pickle weights"),
+        ):
+            person.app.screen.query_one(Input).focus()
+            await set_field(person, "Input", text)
+            await person.press("enter")
+            await person.sees("✗", said)
+        (tmp_path / "pickled" / "model.safetensors").write_bytes(b"x")
+        (tmp_path / "pickled" / "tokenizer.json").write_text("{}")
+        await person.press("enter")
+        await person.sees("pickled ●")
+    assert settings.load(home).base == str(tmp_path / "pickled")
+    assert [base.name for base in models.bases(store)] == ["builtin", "pickled"]
