@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import tiny
 from places import PROMPT, Place
 
 from engine.errors import UserError
+from tuner_app import launch
 from tuner_app.client import ChatClient
 from tuner_app.workers import locks, supervisor
 
@@ -24,7 +26,13 @@ async def test_a_killed_chat_worker_is_replaced_and_another_base_takes_over(
     place: Place, tmp_path: Path
 ) -> None:
     lines: list[str] = []
-    first = supervisor.ensure_chat(place.home, str(place.model), on_line=lines.append)
+    with ThreadPoolExecutor(2) as pool:  # two interfaces at once
+        asked = [
+            pool.submit(supervisor.ensure_chat, place.home, str(place.model), on_line=lines.append)
+            for _ in range(2)
+        ]
+    first, same = (future.result() for future in asked)
+    assert first == same
     assert supervisor.chat_endpoint(place.home) == first
     assert lines[-1] == "Serving tiny."
     assert stat.S_IMODE((place.home.workers / "chat.json").stat().st_mode) == 0o600
@@ -49,6 +57,27 @@ async def test_a_killed_chat_worker_is_replaced_and_another_base_takes_over(
     assert not Path(f"/proc/{third.pid}").exists()
 
 
+@pytest.mark.slow
+def test_a_worker_that_nobody_asks_ends(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "IDLE_CHAT", 1)
+    supervisor.ensure_chat(place.home, str(place.model))
+    deadline = time.monotonic() + 15
+    while supervisor.chat_endpoint(place.home) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert supervisor.chat_endpoint(place.home) is None
+
+
+def test_a_folder_that_cannot_be_written(place: Place) -> None:
+    place.home.workers.write_text("in the way")
+    with pytest.raises(UserError, match="cannot be made"):
+        supervisor.ensure_chat(place.home, str(place.model))
+    run = launch.prepare(place.store, place.home, place.plan())
+    (place.home.run(run.name) / "log.txt").mkdir(parents=True)
+    with pytest.raises(UserError, match="cannot be started: Is a directory"):
+        supervisor.start_run(place.home, place.store, run)
+    assert supervisor.reap(place.home, place.store)[0].status == "failed"
+
+
 def test_a_worker_that_ends_says_why(place: Place, tmp_path: Path) -> None:
     pickled = tiny.save_model(tmp_path / "pickled")
     (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
@@ -58,6 +87,7 @@ def test_a_worker_that_ends_says_why(place: Place, tmp_path: Path) -> None:
         supervisor.ensure_chat(place.home, str(tmp_path / "nowhere"))
 
 
+@pytest.mark.slow
 def test_broken_weights_end_the_worker_with_the_reason(place: Place, tmp_path: Path) -> None:
     broken = tiny.save_model(tmp_path / "broken")
     (broken / "model.safetensors").write_bytes(b"not weights")

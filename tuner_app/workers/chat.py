@@ -10,6 +10,8 @@ import os
 import secrets
 import socket
 import sys
+import threading
+import time
 import traceback
 from concurrent.futures import Future
 from pathlib import Path
@@ -20,6 +22,7 @@ from tuner_app.paths import home as home_at
 from tuner_app.settings import write_atomically
 from tuner_app.workers import locks
 
+IDLE_POLL = 0.5
 GRACE = 2  # seconds that running answers have to end when the worker is told to
 
 
@@ -30,6 +33,7 @@ def main() -> int:
     parser.add_argument("--base", required=True, help="builtin, a base of the store, a folder or a hub name")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--key", default="", help="the bearer key [default: a random one]")
+    parser.add_argument("--idle", type=float, default=0, help="end after so many seconds without a request")
     parser.add_argument("--lock-fd", type=int, help="the lock, when whoever started us holds it already")
     given = parser.parse_args()
     home = home_at(given.home)
@@ -38,14 +42,14 @@ def main() -> int:
         print(f"Another chat worker serves {home.folder}.\nIt goes on.", file=sys.stderr)
         return 2
     try:
-        return serve(home, given.base, given.port, given.key or secrets.token_urlsafe(32))
+        return serve(home, given.base, given.port, given.key or secrets.token_urlsafe(32), given.idle)
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
 
 
-def serve(home: Home, base: str, port: int, key: str) -> int:
-    """Load `base` while the server answers already, and serve it."""
+def serve(home: Home, base: str, port: int, key: str, idle: float) -> int:
+    """Load `base` while the server answers already, and serve it until `idle` seconds without a request."""
     from tuner_app import bases
     from tuner_app.store import Store
 
@@ -92,8 +96,15 @@ def serve(home: Home, base: str, port: int, key: str) -> int:
         "source": row.source,
     }
     write_atomically(home.workers / "chat.json", json.dumps(endpoint).encode())  # readable by its owner alone
+
+    def end_when_idle() -> None:
+        while not http.should_exit:
+            time.sleep(IDLE_POLL)
+            http.should_exit |= server.state == "ready" and server.turns.idle > idle
+
+    if idle:
+        threading.Thread(target=end_when_idle, daemon=True).start()
     http.run(sockets=[listener])
-    server.turns.closing.set()
     server.turns.thread.shutdown(cancel_futures=True)
     store.close()
     if failures:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import IO
 
+from engine.errors import UserError
 from tuner_app.paths import Home
 
 PATIENCE = 1.0  # seconds; a glance of `owner` holds the lock for an instant
@@ -24,10 +25,16 @@ def run(home: Home, name: str) -> Path:
 def hold(file: Path) -> IO[bytes] | None:
     """Hold `file`, unsigned, until the returned stream is closed or the last process that has it ends.
 
-    None when another process holds it.
+    None when another process holds it; a UserError when the file cannot be made.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    stream = os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        stream = os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0)
+    except OSError as error:
+        raise UserError(
+            f"The lock {file} cannot be made: {error.strerror}.",
+            do="Check the folder's permissions and that there is space.",
+        ) from error
     deadline = time.monotonic() + PATIENCE
     while not _lock(stream, fcntl.LOCK_EX):
         if time.monotonic() > deadline:
@@ -62,7 +69,7 @@ def owner(file: Path) -> int | None:
     """The process that holds `file`, None if none does; 0 while the lock is unsigned."""
     try:
         stream = file.open("rb")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     with stream:
         if _lock(stream, fcntl.LOCK_SH):

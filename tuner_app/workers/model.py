@@ -64,6 +64,12 @@ class ChatModel:
             raise ApiError(400, str(error), param="messages", code="context_length_exceeded") from error
         except UserError as error:
             raise ApiError(422, str(error), code="unusable") from error
+        except (RuntimeError, MemoryError) as error:
+            if not engine_models.out_of_memory(error):
+                raise
+            raise ApiError(
+                422, "Memory ran out.\nAsk for fewer or shorter answers at once.", code="out_of_memory"
+            ) from error
 
     def _use(self, name: str) -> Template:
         """Let the model called `name` answer; returns the template that it was trained with."""

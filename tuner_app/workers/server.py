@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hmac
 import threading
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -31,7 +32,7 @@ class Turns:
     def __init__(self) -> None:
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="generate")
         self.waiting = 0  # requests that are answered or wait for their turn
-        self.closing = threading.Event()
+        self.idle_since = time.monotonic()
 
     async def stream(self, work: Work) -> AsyncGenerator[Delta]:
         """What `work` yields, from the thread; closing this iterator stops it at the next token."""
@@ -41,7 +42,7 @@ class Turns:
         def produce() -> None:
             end: BaseException | None = None
             try:
-                for item in work(lambda: left.is_set() or self.closing.is_set()):
+                for item in work(left.is_set):
                     loop.call_soon_threadsafe(items.put_nowait, item)
             except BaseException as error:  # raised again where the request waits
                 end = error
@@ -58,6 +59,12 @@ class Turns:
         finally:
             left.set()
             self.waiting -= 1
+            self.idle_since = time.monotonic()
+
+    @property
+    def idle(self) -> float:
+        """Seconds since the last request was answered; 0 while one is."""
+        return 0.0 if self.waiting else time.monotonic() - self.idle_since
 
 
 class Server:
@@ -130,9 +137,9 @@ class Server:
                 events, media_type="text/event-stream", headers={"cache-control": "no-store"}
             )
         async with contextlib.aclosing(deltas):
-            _add(reply, first)
+            reply.add(first)
             async for delta in deltas:
-                _add(reply, delta)
+                reply.add(delta)
         return JSONResponse(reply.whole())
 
     async def _events(
@@ -142,10 +149,10 @@ class Server:
             for chunk in reply.opening():
                 yield chunk
             try:
-                _add(reply, first)
+                reply.add(first)
                 yield reply.chunk(first)
                 async for delta in deltas:
-                    _add(reply, delta)
+                    reply.add(delta)
                     yield reply.chunk(delta)
             except ApiError as error:
                 yield event(error.body)
@@ -154,12 +161,6 @@ class Server:
                 return
             for chunk in reply.closing(asked.usage):
                 yield chunk
-
-
-def _add(reply: Reply, delta: Delta) -> None:
-    if delta.finish == "cancelled":
-        raise ApiError(503, "The server is shutting down.", code="shutting_down")
-    reply.add(delta)
 
 
 class _ClientGoneError(Exception):

@@ -27,6 +27,7 @@ from tuner_app.workers import locks
 POLL = 0.05
 KILL_PATIENCE = 5.0  # seconds between SIGTERM and SIGKILL, and after SIGKILL
 LOG_LINES = 12
+IDLE_CHAT = 1800  # seconds; a model is not to fill the memory for ever after the last interface was closed
 EVERY = 10**9  # no limit
 ENVIRONMENT = {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
 
@@ -179,22 +180,32 @@ def _start_chat(home: Home, base: str, log: Path) -> bool:
         return False
     folder = Path(base).expanduser()
     base = str(folder.resolve()) if folder.is_dir() else base
-    _spawn("tuner_app.workers.chat", ["--home", str(home.folder), "--base", base], lock, log, "wb")
+    arguments = ["--home", str(home.folder), "--base", base, "--idle", str(IDLE_CHAT)]
+    _spawn("tuner_app.workers.chat", arguments, lock, log, "wb")
     return True
 
 
 def _spawn(module: str, arguments: list[str], lock: IO[bytes], log: Path, mode: str) -> int:
     _collect()
-    with lock, log.open(mode) as output:
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", module, "--lock-fd", str(lock.fileno()), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            pass_fds=[lock.fileno()],
-            env=os.environ | ENVIRONMENT,
-        )
+    command = [sys.executable, "-P", "-m", module, "--lock-fd", str(lock.fileno()), *arguments]
+    with lock:
+        try:
+            with log.open(mode) as output:
+                child = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=[lock.fileno()],
+                    env=os.environ | ENVIRONMENT,
+                )
+        except OSError as error:
+            raise UserError(
+                f"The worker cannot be started: {error.strerror} ({log}).",
+                kept="Nothing was changed.",
+                do="Free some space or memory, then try again.",
+            ) from error
         locks.sign(lock, child.pid)  # so that it can be ended even before it comes to sign by itself
     child.returncode = 0  # or Popen complains that the child outlives it, as it should
     _children.add(child.pid)

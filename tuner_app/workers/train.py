@@ -25,7 +25,7 @@ from tuner_app.paths import Home
 from tuner_app.paths import home as home_at
 from tuner_app.store import Store, models, runs, snapshots
 from tuner_app.store.reference import ReferenceFile
-from tuner_app.store.rows import Base, Request, Run, RunStatus
+from tuner_app.store.rows import Request, Run, RunStatus
 from tuner_app.workers import locks
 
 PACKAGES = ("tuner", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "safetensors")
@@ -85,9 +85,13 @@ def train(home: Home, store: Store, run: Run, should_stop: ShouldStop) -> RunSta
         runs.emit(store, run.id, event.kind, event.data)
         print(time.strftime("%H:%M:%S"), event.kind, json.dumps(event.data, ensure_ascii=False), flush=True)
 
-    spec = _located(home, store, Spec.from_json(run.spec), run)
+    row = next(base for base in models.bases(store) if base.id == run.base_id)
+    spec = _located(home, Spec.from_json(run.spec))
     if spec.template:
-        emit(Event("warning", {"message": f"The chat template is the one in {home.templates}."}))
+        file = bases.template_file(home, row)
+        emit(
+            Event("warning", {"message": f"The chat template is the one in {file}, as it was at the launch."})
+        )
     with closing(ReferenceFile(home.reference_cache)) as cache:
         result = job.run(
             spec,
@@ -101,7 +105,8 @@ def train(home: Home, store: Store, run: Run, should_stop: ShouldStop) -> RunSta
         models.add_adapter(
             store,
             name=run.name,
-            base_id=_base_as_it_is(store, run, fingerprint(spec.base)).id,
+            # other weights than at the launch are another base, which these are known as from now on
+            base_id=models.add_base(store, row.name, row.source, fingerprint(spec.base)).id,
             run_id=run.id,
             parent_id=run.parent_id,
             folder=str(result.folder.relative_to(home.folder)),  # so that a home can be moved
@@ -110,18 +115,12 @@ def train(home: Home, store: Store, run: Run, should_stop: ShouldStop) -> RunSta
     return STATUS[result.stopped]
 
 
-def _located(home: Home, store: Store, spec: Spec, run: Run) -> Spec:
+def _located(home: Home, spec: Spec) -> Spec:
     """The specification with folders as they are on this machine now."""
     changes: dict[str, Any] = {"base": bases.located(spec.base)}
     if spec.parent:
         changes["parent"] = str(home.folder / spec.parent)
     return replace(spec, **changes)
-
-
-def _base_as_it_is(store: Store, run: Run, weights: str) -> Base:
-    """The run's base with the fingerprint of its weights; another base if they changed since the launch."""
-    row = next(row for row in models.bases(store) if row.id == run.base_id)
-    return models.add_base(store, row.name, row.source, weights)
 
 
 def _failed(home: Home, store: Store, run: Run, reason: str) -> int:
