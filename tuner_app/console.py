@@ -155,12 +155,10 @@ def run_action(home: Home, store: Store, action: str, name: str, *, as_json: boo
         runs.request(store, run.id, "")
         supervisor.start_run(home, store, run)
         return follow(home, store, run, as_json=as_json)
+    elif run.status not in ("queued", "running"):
+        raise UserError(f"Run {name} is {run.status}: there is nothing to {action}.")
     else:
-        if run.status not in ("queued", "running"):
-            raise UserError(
-                f"Run {name} is {run.status}: it cannot be {action}ped.".replace("pauseped", "paused")
-            )
-        supervisor.stop_run(home, store, run, request=action)
+        supervisor.stop_run(home, store, run, request="pause" if action == "pause" else "stop")
         ended = wait(home, store, run, quiet=True)
         click.echo(f"Run {name} is {ended.status}.")
     return 0

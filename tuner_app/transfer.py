@@ -1,7 +1,6 @@
 """Files into the store and out of it: what `tuner import` and `tuner export` do and report."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import click
 
 from engine.errors import UserError
-from engine.examples import Example, kind_of, name_of
+from engine.examples import Example, kind_of
 from tuner_app import formats
 from tuner_app.formats import Refusal
 from tuner_app.store import Store, examples, snapshots
@@ -27,10 +26,11 @@ class Report:
     format: str = ""
     container: str = ""
     rows: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
+    kinds: dict[str, int] = field(default_factory=dict)
     new: int = 0
     known: int = 0
     refused: list[Refusal] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     error: str = ""
 
     def lines(self, *, dry_run: bool, all_refusals: bool) -> Iterator[str]:
@@ -41,9 +41,13 @@ class Report:
             return
         kinds = ", ".join(f"{count:,} {PLURALS[kind]}" for kind, count in self.kinds.items()) or "no rows"
         yield f"{self.file}: {self.format} ({self.container}): {kinds}."
-        verb = "would be new" if dry_run else "new"
-        parts = [] if dry_run else [f"{self.new:,} {verb}", f"{self.known:,} already there"]
-        yield "  " + ", ".join([*parts, f"{len(self.refused):,} refused"])
+        kept = [] if dry_run else [f"{self.new:,} new", f"{self.known:,} already there"]
+        yield (
+            "  "
+            + ", ".join([*kept, f"{len(self.refused):,} refused"])
+            + ("; a dry run keeps nothing" if dry_run else "")
+        )
+        yield from (f"  {note}" for note in self.notes)
         shown = self.refused if all_refusals else self.refused[:SHOWN_REFUSALS]
         yield from (f"  line {refusal.line}: {refusal.reason}" for refusal in shown)
         if len(shown) < len(self.refused):
@@ -89,6 +93,7 @@ def import_files(
             else:
                 added = examples.add(store, rows, source=file.name)
                 report.new, report.known = added.new, added.known
+            report.notes = list(reading.notes)
         except UserError as error:
             report.error = str(error)
         reports.append(report)
@@ -107,15 +112,14 @@ def _counted(reading: Iterable[Any], report: Report) -> Iterator[tuple[Example, 
             report.refused.append(row)
         else:
             report.rows += 1
-            report.kinds[kind_of(row.example)] += 1
+            kind = kind_of(row.example)
+            report.kinds[kind] = report.kinds.get(kind, 0) + 1
             yield row.example, row.line
 
 
 def export_file(store: Store, file: Path, kind: str, selection: str, *, as_json: bool) -> None:
     """Write every example of the format's kind, those that labels give included."""
-    if kind not in formats.FORMATS:
-        raise UserError(f"There is no format “{kind}”.", do=f"Choose one of: {', '.join(formats.FORMATS)}.")
-    holds = name_of(formats.FORMATS[kind].holds)
+    holds = formats.named(kind).kind
     rows = snapshots.select(store, holds, snapshots.Selection.parse(selection))
     count = formats.write(file, rows, kind)
     if as_json:

@@ -11,7 +11,7 @@ from tuner_app.store.database import Store
 from tuner_app.store.rows import Snapshot, Summary
 from tuner_app.store.selection import Selection
 
-__all__ = ["Selection", "available", "labels_of", "rows", "runs_that_saw", "take"]
+__all__ = ["Selection", "available", "labels_of", "rows", "runs_that_saw", "select", "take"]
 
 _ALL = Selection()
 _PAGE = 1000
@@ -33,6 +33,15 @@ def available(store: Store, kind: str, selection: Selection = _ALL) -> Summary:
     )
     assert row is not None
     return Summary(**row)
+
+
+def select(store: Store, kind: str, selection: Selection = _ALL) -> Iterator[Example]:
+    """The examples that `take` would freeze, in the same order, without keeping a snapshot."""
+    chosen, parameters = _chosen(store, kind, selection)
+    for row in store.query(
+        f"{chosen} SELECT x.body FROM picked JOIN examples x ON x.id = example_id ORDER BY x.hash", parameters
+    ):
+        yield from_json(json.loads(row["body"]))
 
 
 def take(store: Store, kind: str, selection: Selection = _ALL) -> Snapshot:

@@ -1,0 +1,93 @@
+import pytest
+
+from tuner_app import doctor, store
+
+
+def test_an_unknown_method_lists_those_that_there_are(tuner):
+    said = tuner("train", "magic")
+    assert said.status == 1
+    assert "dpo, sft" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--epochs", "many"), "takes a whole number"),
+        (("--learning-rate", "nan"), "takes a number"),
+        (("--learning-rate", "7"), "out of range"),
+        (("--data", "nothing"), "nothing"),
+        (("--from", "nobody"), "no adapter “nobody”"),
+        (("--rank", "0"), "at least 1"),
+    ],
+)
+def test_a_wrong_option_says_what_it_takes(tuner, words, reason):
+    said = tuner("train", "sft", *words)
+    assert said.status == 1
+    assert reason in said.err
+    assert "Traceback" not in said.err
+
+
+def test_too_little_data_says_how_much_there_is_and_where_it_comes_from(tuner):
+    said = tuner("train", "sft")
+    assert said.status == 1
+    assert "at least 2, and there are 0" in said.err
+    assert "tuner import" in said.err
+
+
+def test_an_action_needs_a_run_that_exists(tuner):
+    assert "tuner runs stop RUN" in tuner("runs", "stop").err
+    assert "no run “x”" in tuner("runs", "show", "x").err
+
+
+def test_a_fault_of_ours_is_written_down_and_not_shown(tuner, tmp_path, monkeypatch):
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("of no account")
+
+    monkeypatch.setattr(store.Store, "open", broken)
+    said = tuner("runs")
+    assert said.status == 1
+    assert "Traceback" not in said.err
+    assert "of no account" in (tmp_path / "home" / "fault.log").read_text(encoding="utf-8")
+
+
+def test_a_newer_database_is_refused_and_left_alone(tuner, tmp_path):
+    tuner("runs")
+    file = tmp_path / "home" / "tuner.sqlite"
+    opened = store.Store.open(file)
+    opened.db.execute("PRAGMA user_version = 999")
+    opened.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    opened.close()
+    before = file.read_bytes()
+    said = tuner("runs")
+    assert said.status == 1
+    assert "newer" in said.err
+    assert file.read_bytes() == before
+
+
+def test_backup_writes_a_copy_that_opens_and_replaces_nothing(tuner, tmp_path):
+    assert tuner("backup", tmp_path / "copy.sqlite").status == 0
+    store.Store.open(tmp_path / "copy.sqlite").close()
+    said = tuner("backup", tmp_path / "copy.sqlite")
+    assert said.status == 1
+    assert "exists already" in said.err
+
+
+def test_the_doctor_finds_a_sound_home_sound_and_a_damaged_one_damaged(tuner, tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "_free_disk", lambda home: 5.0)
+    tuner("runs")
+    assert tuner("doctor").status == 0
+    with open(tmp_path / "home" / "tuner.sqlite", "r+b") as file:
+        file.write(b"not a database at all")
+    said = tuner("doctor")
+    assert said.status == 1
+    assert "unusable" in said.out
+
+
+def test_settings_that_are_broken_are_named_and_kept(tuner, tmp_path):
+    tuner("runs")
+    file = tmp_path / "home" / "settings.json"
+    file.write_text('{"decoding": {"temperature": "hot"}}', encoding="utf-8")
+    said = tuner("chat", "hello")
+    assert said.status == 1
+    assert str(file) in said.err
+    assert "temperature" in said.err
