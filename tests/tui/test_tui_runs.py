@@ -64,6 +64,7 @@ async def test_a_run_is_started_from_the_form(
         await set_field(person, "#name", "mine")
         await set_field(person, "#options-epochs", "7")
         await set_field(person, "#adapter-rank", "4")
+        person.app.screen.query_one("#options-last_turn_only", Select).value = "yes"
         await set_field(person, "#data", "labels,last:2")
         await person.sees("2 demonstrations: 2 from labels")
         person.app.screen.query_one("#precision", Select).value = "nf4"
@@ -72,6 +73,7 @@ async def test_a_run_is_started_from_the_form(
         await person.sees("run mine", "◌ queued", "sft from builtin, nf4")
     (made,) = started
     assert made.spec["options"]["epochs"] == 7
+    assert made.spec["options"]["last_turn_only"] is True
     assert (made.spec["adapter"]["rank"], made.spec["precision"]) == (4, "nf4")
     assert len(list(snapshots.rows(labelled, made.snapshot_hash))) == 2
 

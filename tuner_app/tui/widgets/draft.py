@@ -1,9 +1,14 @@
 """An answer while it is being written."""
 
+from typing import TYPE_CHECKING, cast
+
 from textual.content import Content
 from textual.widgets import Static
 
-from tuner_app.clean import visible
+from tuner_app.clean import one_line, visible
+
+if TYPE_CHECKING:
+    from tuner_app.tui.app import TunerApp
 
 
 class Draft(Static):
@@ -16,7 +21,7 @@ class Draft(Static):
         self.restart(seed=0)
 
     def on_mount(self) -> None:
-        self._show()
+        self.watch(self.app, "link", self._show)  # a worker that starts says what it is doing
 
     def restart(self, *, seed: int) -> None:
         """Begin anew, with another seed."""
@@ -33,8 +38,12 @@ class Draft(Static):
         self._show()
 
     def _show(self) -> None:
-        if self._count_only:
+        link = cast("TunerApp", self.app).link
+        if link.state == "starting":
+            text = f"the model is starting … {one_line(link.detail)}"
+            self.update(Content.styled(text, "$foreground-muted italic"))
+        elif self._count_only:
             body = f"writing a second answer … {self._pieces} tokens; both are shown when it is complete"
-            self.update(Content.assemble((body, "$foreground-muted italic")))
+            self.update(Content.styled(body, "$foreground-muted italic"))
         else:
             self.update(Content.assemble((self._who, "bold $text-accent"), "\n", self._shown, "▍"))

@@ -6,7 +6,7 @@ from typing import Any
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Checkbox, Input, Select, Static
+from textual.widgets import Input, Select, Static
 
 from engine.errors import UserError
 from engine.spec import build
@@ -15,7 +15,7 @@ from engine.spec import build
 class Row(Horizontal):
     """One line: a label, a control, and what it means."""
 
-    def __init__(self, label: str, control: "Input | Select[str] | Checkbox", help: str) -> None:
+    def __init__(self, label: str, control: "Input | Select[str]", help: str) -> None:
         super().__init__()
         self._label = label
         self._help = help
@@ -69,8 +69,8 @@ class Fields(Vertical):
         if choices := spec.metadata.get("choices"):
             return choice_row(label, {choice: choice for choice in choices}, str(spec.default), help, id=id)
         if isinstance(spec.default, bool):
-            return Row(label, Checkbox(value=spec.default, id=id, compact=True), help)
-        return text_row(label, str(spec.default), help, id=id)
+            return choice_row(label, {"no": "no", "yes": "yes"}, _text(spec.default), help, id=id)
+        return text_row(label, _text(spec.default), help, id=id)
 
     def values(self) -> dict[str, Any]:
         """The values that differ from the defaults, checked; a UserError, shown at its field too."""
@@ -78,7 +78,7 @@ class Fields(Vertical):
         for spec, row in zip(fields(self._cls), self.query(Row), strict=True):
             text = row.control.value
             row.right()
-            if str(text).strip() == str(spec.default):
+            if str(text).strip() == _text(spec.default):
                 continue
             try:
                 given[spec.name] = vars(build(self._cls, {spec.name: text}, self._what))[spec.name]
@@ -90,3 +90,9 @@ class Fields(Vertical):
         if first_wrong:
             raise first_wrong
         return given
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
