@@ -1,5 +1,6 @@
 """Opening a database: what is made, what is refused and left untouched, how it is brought up to date."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,6 @@ import pytest
 
 from engine.errors import UserError
 from tuner_app.store import Store, chats, migrations, sqlite
-
 
 # Opens a database as the command line does, and prints what that has imported.
 OPEN = """
@@ -102,7 +102,7 @@ def test_an_affected_sqlite_refuses_a_wal_that_is_in_use(
     chats.start(store)
     monkeypatch.setattr(sqlite, "WAL_IS_SAFE", (99, 0, 0))
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.1)
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match="can corrupt"):
         Store.open(path)
 
 
@@ -121,6 +121,24 @@ def test_a_newer_version_is_refused_and_untouched(path: Path, migrate: bool) -> 
     db.execute(f"PRAGMA user_version={migrations.LATEST + 1}")
     db.close()
     refused(path, "newer version", migrate=migrate)
+
+
+@pytest.mark.parametrize("migrate", [False, True])
+def test_a_newer_version_that_was_killed_at_work_is_untouched(
+    path: Path, tmp_path: Path, migrate: bool
+) -> None:
+    """Opening it for writing would move what its log holds into the file."""
+    db = sqlite3.connect(str(made(path)), isolation_level=None)
+    db.execute(f"PRAGMA user_version={migrations.LATEST + 1}")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.execute("UPDATE conversations SET title = 'in the log'")
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    for file in tmp_path.glob("tuner.sqlite*"):
+        if file.suffix != ".lock":
+            shutil.copy(file, killed)
+    assert (killed / "tuner.sqlite-wal").stat().st_size
+    refused(killed / "tuner.sqlite", "newer version", migrate=migrate)
 
 
 def test_a_newer_version_that_is_still_in_the_log_is_refused(store: Store, path: Path) -> None:

@@ -66,7 +66,7 @@ def record(
     event = LabelEvent(uid, item_hash, person, verb, dict(value or {}), tuple(shown), None, "")
     _check(judged, event)
     with store.write():
-        return _known(store, event) or append(store, replace(event, created=_next_time(store, person)))
+        return append(store, replace(event, created=_next_time(store, person)))
 
 
 def undo(store: Store, item_hash: str, *, person: str = people.ME, uid: str) -> LabelEvent:

@@ -49,13 +49,16 @@ def open_raw(path: Path, mode: str = "rw") -> Connection:
 def use_journal(db: Connection, path: Path) -> None:
     """WAL, or a rollback journal where this SQLite's WAL is not safe; a UserError where that is no choice."""
     wanted = "wal" if sqlite3.sqlite_version_info >= WAL_IS_SAFE else "delete"
-    (mode,) = db.execute(f"PRAGMA journal_mode={wanted}").fetchone()
-    if wanted == "delete" and mode == "wal":
+    try:
+        db.execute(f"PRAGMA journal_mode={wanted}")
+    except sqlite3.OperationalError as error:
+        if wanted == "wal":
+            raise
         raise UserError(
-            f"SQLite {sqlite3.sqlite_version} can corrupt {path} while another program uses it.",
+            f"SQLite {sqlite3.sqlite_version} can corrupt {path} while another program uses it ({error}).",
             kept="The database was left as it is.",
             do=f"Close the other program, or install pysqlite3 with SQLite {_dotted(WAL_IS_SAFE)} or newer.",
-        )
+        ) from error
 
 
 def header(path: Path) -> tuple[int, int]:
