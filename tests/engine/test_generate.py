@@ -109,6 +109,12 @@ def test_draws_follow_the_distribution_and_never_leave_it() -> None:
     assert shares[[2, 4]].tolist() == [0, 0]
 
 
+def test_the_smallest_draw_is_no_filtered_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "rand", lambda *_, **__: torch.zeros(1))
+    scores = torch.tensor([[float("-inf"), float("-inf"), 1.0, 0.0]])
+    assert _inverse_cdf(Sampling(seed=0), 1)(scores, [0]).tolist() == [2]
+
+
 @pytest.mark.parametrize("filters", [{"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}])
 def test_filters_that_keep_one_token_are_greedy(tiny_model: tuple[Any, Any], filters: dict[str, Any]) -> None:
     model, tokenizer = tiny_model
@@ -141,6 +147,8 @@ def test_context_bounds_the_answer(tiny_model: tuple[Any, Any]) -> None:
     ids = prompt_of(tokenizer) * 20
     deltas = list(respond(model, tokenizer, ids[:120], Sampling(temperature=0), ends=()))
     assert (deltas[-1].tokens, deltas[-1].finish) == (8, "length")
+    wanting = Sampling(temperature=0, max_tokens=500)
+    assert list(respond(model, tokenizer, ids[:120], wanting, ends=())) == deltas
     with pytest.raises(UserError, match=r"The conversation is 128 tokens; the model takes 128"):
         next(respond(model, tokenizer, ids[:128], Sampling()))
     with pytest.raises(UserError, match="empty"):
@@ -160,6 +168,19 @@ def test_cancelled_between_tokens(tiny_model: tuple[Any, Any], beams: int) -> No
     )
     assert finish == "cancelled"
     assert tokens <= 5
+
+
+def test_every_stop_string_cuts_however_tokens_divide_it(tiny_model: tuple[Any, Any]) -> None:
+    _, tokenizer = tiny_model
+    text = "A lemon is yellow, a lime is not."
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    assert len(ids) < len(text) / 1.5
+    for start in range(len(text)):
+        for end in range(start + 1, min(start + 9, len(text)) + 1):
+            stop = text[start:end]
+            stream = TextStream(tokenizer, ("zebra", stop))
+            out = "".join(stream.add(token) for token in ids if not stream.stopped)
+            assert (out + stream.end(), stream.stopped) == (text.split(stop)[0], True)
 
 
 TEXTS = ["plain words", " two  spaces ", "Grüße 日本語 🙂👩‍👩‍👧 é", "a\n\n b\t", "\ufffd really"]
