@@ -69,7 +69,7 @@ def resume(base: Base, folder: Path) -> None:
 
 
 def attach(base: Base, name: str, folder: Path) -> None:
-    """Load the adapter in `folder` under `name`, inactive.
+    """Load the adapter in `folder` under `name`, inactive; the base alone answers.
 
     Raises UserError when it is missing, broken, of another kind than LoRA, or made for another base.
     """
@@ -122,9 +122,12 @@ def activate(base: Base, name: str | None) -> None:
 
 
 def detach(base: Base, name: str) -> None:
-    """Take the adapter called `name` out of memory."""
-    for layer in _layers(base.model):
-        layer.delete_adapter(key_of(name))
+    """Take the adapter called `name` out of memory; the base alone answers."""
+    activate(base, None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # peft tells which adapter it makes active instead: none is
+        for layer in _layers(base.model):
+            layer.delete_adapter(key_of(name))
     base.model.peft_config.pop(key_of(name), None)
 
 

@@ -7,9 +7,10 @@ from typing import Any
 from engine import job
 from engine.examples import Demonstration, Example, Message, Pair
 from engine.job import Result
-from engine.spec import Event, ReferenceCache, ShouldStop, Spec
+from engine.spec import Adapter, Event, ReferenceCache, ShouldStop, Spec
 
-WORDS = "the quick brown fox jumps over a lazy dog and likes yellow lemons".split()
+WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "likes", "yellow", "lemons"]
+ADAPTER = Adapter()
 OPTIONS = {"learning_rate": 0.01, "batch_size": 4, "epochs": 2, "micro_tokens": 96, "save_every": 2}
 
 

@@ -18,6 +18,7 @@ from small_run import Cache, Reports, rows_for, run
 from engine import adapters, loop, models
 from engine.errors import UserError
 from engine.examples import Demonstration, Message, Pair
+from engine.spec import Adapter
 
 METHODS = ["sft", "dpo"]
 
@@ -81,7 +82,7 @@ def test_micro_batches_do_not_change_the_result(method: str, model: Path, tmp_pa
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
 def test_a_paused_run_ends_bit_equal(method: str, dropout: float, model: Path, tmp_path: Path) -> None:
-    adapter = small_run.Spec(method, "").adapter.__class__(dropout=dropout)
+    adapter = Adapter(dropout=dropout)
     straight = run(tmp_path / "straight", model, method, adapter=adapter)
     steps = iter(["", "", "", "pause"])
     first = run(tmp_path / "broken", model, method, should_stop=lambda: next(steps), adapter=adapter)
@@ -251,7 +252,7 @@ def test_bf16_moves_at_dpo_s_learning_rate(model: Path, tmp_path: Path) -> None:
     options = {"learning_rate": 1e-6}
     result = run(tmp_path, model, "dpo", precision="bf16", options=options)
     untrained = models.load(str(model), "bf16")
-    adapters.add(untrained, small_run.Spec("dpo", "").adapter, seed=0)
+    adapters.add(untrained, small_run.ADAPTER, seed=0)
     before = adapters.state(untrained.model)
     after = load_file(result.folder / adapters.WEIGHTS)
     moved = [key for key in after if "lora_A" in key and not torch.equal(after[key], before[key])]

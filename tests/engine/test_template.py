@@ -79,6 +79,16 @@ def test_training_sees_what_chat_sends(tokenizer: Any, override: str | None) -> 
     assert tokenizer.decode(reply[:-1]) == "Brown. "
 
 
+def test_white_space_after_a_reply_is_cut_as_the_next_prompt_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Where “\n\n” is a token, it is one at the end of a text and two tokens before a word.
+    monkeypatch.setattr(tiny, "TEXT", ["a.\n\n", "b\n\n"] * 4)
+    tokenizer = tiny.make_tokenizer(template=False)
+    assert len(tokenizer.encode("\n\n")) == 1
+    template = template_for(tokenizer)
+    prompt, reply = template.reply(TALK[:3], "Brown.")
+    assert template.conversation((*TALK[:3], Message("assistant", "Brown.")))[0] == prompt + reply
+
+
 def test_the_prompt_s_tokens_stay_as_they_are_when_a_reply_would_merge_with_them(bare: Any) -> None:
     # “quick” is one token of this tokenizer, and chat has sent “qu” when the reply begins.
     glued = "{% for message in messages %}{{ message.content }}{% endfor %}"

@@ -1,0 +1,160 @@
+"""Finding, checking and loading bases; 4-bit weights that can be trained through."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+from safetensors.torch import load_file, save_file
+
+from engine import models
+from engine.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.save_model(tmp_path_factory.mktemp("good"))
+
+
+@pytest.fixture
+def folder(good: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(good, tmp_path / "model")
+
+
+def test_a_base_and_what_belongs_to_it(good: Path) -> None:
+    base = models.load(str(good))
+    assert base.precision == "fp32"
+    assert base.context == 128
+    assert base.end_tokens == (2,)
+    assert not any(parameter.requires_grad for parameter in base.model.parameters())
+
+
+def only_pickles(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(b"pickle")
+
+
+def without_a_tensor(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors.pop("model.norm.weight")
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def with_an_index(folder: Path) -> None:
+    weights = {"weight_map": {"model.norm.weight": "model-00001-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(weights))
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (shutil.rmtree, "There is no model folder"),
+        (lambda folder: (folder / "config.json").unlink(), "no config.json"),
+        (lambda folder: (folder / "config.json").write_text("{"), "cannot be used"),
+        (lambda folder: tiny.break_config(folder, model_type="nonsense"), "cannot be used"),
+        (
+            lambda folder: tiny.break_config(folder, architectures=["LlamaForSequenceClassification"]),
+            "causal",
+        ),
+        (lambda folder: tiny.break_config(folder, model_type="vit", architectures=["ViTModel"]), "causal"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "no tokenizer"),
+        (lambda folder: (folder / "tokenizer.json").write_text("{"), "tokenizer .* cannot be read"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "no weights"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"short"), "cannot be loaded"),
+        (only_pickles, "pickled weights only"),
+        (without_a_tensor, "model.norm.weight"),
+        (with_an_index, "lacks model-00001"),
+        (lambda folder: tiny.break_config(folder, hidden_size=96), "cannot be loaded|incomplete"),
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_told(
+    damage: Callable[[Path], object], says: str, folder: Path
+) -> None:
+    damage(folder)
+    with pytest.raises(UserError, match=says) as caught:
+        models.load(str(folder))
+    assert caught.value.do
+
+
+@pytest.mark.slow
+def test_a_hub_name_without_a_network_is_told(tmp_path: Path) -> None:
+    code = "from engine import models; models.load('someone/some-model')"
+    environment = os.environ | {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert "UserError" in done.stderr
+    assert "hub cannot be reached" in done.stderr
+    assert "Connect to the network once" in done.stderr
+
+
+def test_a_cached_hub_model_needs_no_network(
+    good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "models--someone--tiny"
+    shutil.copytree(good, cache / "snapshots" / "abc")
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text("abc")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(models, "_download", lambda name: pytest.fail(f"{name} was asked for"))
+    assert models.locate("someone/tiny") == cache / "snapshots" / "abc"
+
+
+def test_the_fingerprint_is_of_what_the_model_computes(good: Path, folder: Path) -> None:
+    same = models.fingerprint(str(good))
+    tiny.break_config(folder, transformers_version="4.0", _name_or_path="elsewhere")
+    assert models.fingerprint(str(folder)) == same
+    tiny.break_config(folder, rope_theta=5.0)
+    other = models.fingerprint(str(folder))
+    assert other != same
+    data = bytearray((folder / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(data)
+    assert models.fingerprint(str(folder)) not in (same, other)
+
+
+class TestNF4:
+    def test_the_layers_are_four_bit_and_doubly_quantized(self, good: Path) -> None:
+        from bitsandbytes.nn import Linear4bit
+
+        base = models.load(str(good), "nf4")
+        layers = [module for module in base.model.modules() if isinstance(module, Linear4bit)]
+        assert len(layers) == 14
+        for layer in layers:
+            assert layer.weight.quant_state.quant_type == "nf4"
+            assert layer.weight.quant_state.nested
+            assert layer.support_avx512bf16_for_cpu is False
+        assert base.parameters == models.load(str(good)).parameters
+
+    def test_the_input_has_its_gradient_after_an_eval_forward(self, good: Path) -> None:
+        from bitsandbytes.functional import dequantize_4bit
+
+        base = models.load(str(good), "nf4")
+        layer = base.model.model.layers[0].mlp.down_proj
+        weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state)
+        x = torch.randn(3, 128, generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            base.model.eval()(torch.tensor([[1, 7, 9, 22]]))
+        x.requires_grad_(True)
+        layer(x).sum().backward()
+        assert x.grad is not None
+        torch.testing.assert_close(x.grad, weight.sum(0).expand(3, -1), rtol=1e-4, atol=1e-5)
+
+    def test_the_error_of_quantizing_is_small(self, good: Path) -> None:
+        ids = torch.tensor([[1, 7, 9, 22]])
+        exact, rough = models.load(str(good)), models.load(str(good), "nf4")
+        with torch.no_grad():
+            a = exact.model(ids).logits.log_softmax(-1)
+            b = rough.model(ids).logits.log_softmax(-1)
+        assert 1e-6 < float((a - b).abs().mean()) < 0.5
