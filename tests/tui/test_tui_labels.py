@@ -55,6 +55,27 @@ async def test_a_thumb(home: Home, store: Store, key: str, mark: str, good: bool
     assert len(labels.history(store, labels.pending(store)[0].hash)) == 2
 
 
+async def test_there_may_be_nothing_to_undo(home: Home, store: Store) -> None:
+    async with opened(home) as person:
+        await asked(person)
+        await person.press("u")
+        await person.sees("There is no label of yours on this answer to undo.")
+        assert "Ctrl+S" not in person.screen()
+    assert standing(store) == []
+
+
+async def test_a_choice_is_undone_from_the_transcript(home: Home, store: Store) -> None:
+    async with opened(home) as person:
+        await asked(person)
+        await person.second()
+        await person.press("1", "enter", "tab")
+        await person.sees("★ chosen")
+        await person.press("u")
+        await person.sees("Undone: ★ the choice.", "Moo.")
+        assert "★ chosen" not in person.screen()
+    assert standing(store) == []
+
+
 async def test_a_correction_takes_the_place_of_the_answer(
     home: Home, server: ScriptedServer, store: Store
 ) -> None:

@@ -86,6 +86,11 @@ async def test_keys_are_all_on_the_screen(home: Home, server: ScriptedServer, si
             await person.sees(keys, everywhere)
 
 
+async def test_keys_wrap_between_words_on_a_narrow_screen(home: Home) -> None:
+    async with opened(home, (44, 20)) as person:
+        await person.sees("⏎ send  ^j new line  tab/esc answers\n", "^t train\n", "^r runs  ? help")
+
+
 @pytest.mark.parametrize("size", SIZES, ids=str)
 async def test_two_answers_stand_side_by_side_where_there_is_room(
     home: Home, server: ScriptedServer, size: tuple[int, int]
@@ -120,6 +125,7 @@ async def test_the_command_palette_has_the_actions(home: Home) -> None:
 
 async def test_hostile_text_is_shown_and_not_obeyed(home: Home, server: ScriptedServer, store: Store) -> None:
     server.answers = [HOSTILE, HOSTILE + " two"]
+    unsafe = {"\x1b", "\x07", "\u202e", "\x9b", "\x00"}
     async with opened(home, (120, 40)) as person:
         await person.paste(HOSTILE)
         await person.press("enter")
@@ -127,12 +133,20 @@ async def test_hostile_text_is_shown_and_not_obeyed(home: Home, server: Scripted
             "[bold red]x[/] [/nope] ␛[2J␛]0;title␇ ⟨U+202E⟩gnirts⟨U+202C⟩ ⟨U+009B⟩31m {0} $x a␀b"
         )
         await person.until(lambda: not person.app.screen.query("Draft"))
+        await person.until(lambda: person.screen().count("[bold red]x[/] [/nope] ␛[2J") == 3)  # and the title
+        assert not unsafe & set(person.screen())
         await person.press("tab")
         await person.second()
-        await person.press("1", "enter")
+        await person.until(lambda: person.screen().count("[bold red]x[/] [/nope] ␛[2J") == 4)
+        assert not unsafe & set(person.screen())
+        await person.press("1", "enter", "tab", "e")
+        await person.sees("save the correction")
+        await person.press("ctrl+s")
+        await person.sees("Saved: ✎ corrected")
+        assert not unsafe & set(person.screen())
         await person.press("ctrl+l")
         await person.sees("[bold red]x[/] [/nope] ␛[2J")
-        assert not {"\x1b", "\x07", "\u202e", "\x9b", "\x00"} & set(person.screen())
+        assert not unsafe & set(person.screen())
     (conversation,) = chats.conversations(store)
     answers = chats.answers(store, chats.path(store, conversation.id)[0].id)
     assert answers[0].content == HOSTILE, "stored byte for byte"

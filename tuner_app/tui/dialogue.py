@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from engine.errors import UserError
 from engine.examples import Message as Said
 from tuner_app.settings import Settings
 from tuner_app.store import Store, chats, labels
@@ -134,11 +133,11 @@ def label(store: Store, given: Label) -> str:
 
 
 def undo(store: Store, message: Message, uid: str) -> str:
-    """Take back the latest label on an answer; what was taken back."""
+    """Take back the latest label on an answer; what was taken back, "" where there was none."""
     with store.write():
         standing = _standing(store, message)
         if not standing:
-            raise UserError("There is no label of yours on this answer to undo.")
+            return ""
         event, item = standing[-1]
         labels.undo(store, item.hash, uid=uid)
         _go_back(store, item)

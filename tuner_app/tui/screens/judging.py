@@ -74,6 +74,9 @@ class JudgingScreen(SavingScreen):
         self.save(answer, Saving(f"“{name}”", write, then, partial(answer.not_saved, name)))
 
     async def _undone(self, answer: Answer, verb: str) -> None:
+        if not verb:
+            self.notice.fail("There is no label of yours on this answer to undo.")
+            return
         answer.not_saved("")
         await self._reload_at(answer)
         self.notice.say(f"Undone: {MARKS.get(verb, '★ the choice')}.")
