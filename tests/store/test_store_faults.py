@@ -6,6 +6,7 @@ import resource
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -87,10 +88,12 @@ def test_a_lock_that_stays_is_named(
 ) -> None:
     other = sqlite3.connect(str(path))
     other.execute("BEGIN IMMEDIATE")
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.4)
     impatient = Store.open(path)
+    started = time.monotonic()
     with pytest.raises(UserError, match="locked") as caught:
         chats.start(impatient)
+    assert 0.4 <= time.monotonic() - started < 4
     assert "still there" in caught.value.kept
     assert chats.conversations(impatient) == []
     other.execute("COMMIT")

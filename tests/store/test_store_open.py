@@ -78,7 +78,6 @@ def test_only_its_owner_may_read_it(store: Store) -> None:
         ("foreign_keys", 1),
         ("trusted_schema", 0),
         ("recursive_triggers", 1),
-        ("busy_timeout", 5000),
     ],
 )
 def test_pragmas_of_every_connection(store: Store, pragma: str, value: object) -> None:

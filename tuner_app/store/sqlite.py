@@ -1,8 +1,10 @@
 """One SQLite connection: how it is opened, copied and checked, and what its errors mean to a person."""
 
 import os
+import random
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,13 +39,29 @@ def connect(path: Path) -> Connection:
 
 def open_raw(path: Path, mode: str = "rw") -> Connection:
     """A connection with SQLite's own defaults, except that it waits for locks and never makes the file."""
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
-        uri=True,
-        isolation_level=None,
-        timeout=BUSY_SECONDS,
-        check_same_thread=False,
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
     )
+    db.set_busy_handler(_patience())
+    return db
+
+
+def _patience() -> Callable[[int], bool]:
+    """What SQLite asks, with the number of times it has asked before, when a lock is taken: wait on?
+
+    SQLite's own timeout soon sleeps for 100 ms at a time, and so can miss, for seconds on end, the
+    milliseconds between the transactions of a busy writer.
+    """
+    deadline = 0.0
+
+    def wait(asked: int) -> bool:
+        nonlocal deadline
+        if asked == 0:
+            deadline = time.monotonic() + BUSY_SECONDS
+        time.sleep(random.uniform(0.0005, 0.004))
+        return time.monotonic() < deadline
+
+    return wait
 
 
 def use_journal(db: Connection, path: Path) -> None:
