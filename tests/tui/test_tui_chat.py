@@ -67,6 +67,37 @@ async def test_the_answer_streams_and_escape_stops_it(
         await person.ask("Go on", "next")
 
 
+@pytest.mark.parametrize("key", ["ctrl+q", "ctrl+n"])
+async def test_half_an_answer_is_kept_when_the_person_leaves(
+    home: Home, server: ScriptedServer, store: Store, key: str
+) -> None:
+    server.answers = ["One two three four", "next"]
+    server.gate.clear()
+    async with opened(home) as person:
+        await person.type("Count")
+        await person.press("enter")
+        await person.sees("One▍")
+        await person.press(key)
+        if key == "ctrl+n":
+            await person.sees("A new conversation.")
+            server.gate.set()
+            await person.ask("Other", "next")
+    counted = chats.conversations(store)[-1]
+    assert [m.content for m in chats.path(store, counted.id)] == ["Count", "One"]
+    assert len(chats.conversations(store)) == (2 if key == "ctrl+n" else 1)
+
+
+async def test_an_empty_answer_is_said(home: Home, server: ScriptedServer, store: Store) -> None:
+    server.answers = ["", "Something."]
+    async with opened(home) as person:
+        await person.type("hi")
+        await person.press("enter")
+        await person.sees("The model's answer was empty.", "asks again")
+        await person.press("enter")
+        await person.sees("Something.")
+    assert [m.content for m in path(store)] == ["hi", "Something."]
+
+
 async def test_a_second_prompt_waits_for_the_first_answer(home: Home, server: ScriptedServer) -> None:
     server.answers = ["One two"]
     server.gate.clear()

@@ -131,6 +131,11 @@ class TunerApp(App[None]):
         while self.screen is not self._chat:
             self.pop_screen()
 
+    async def action_quit(self) -> None:
+        """Quit; half an answer is kept."""
+        await self._chat.stop_and_keep()
+        self.exit()
+
     def action_go(self, name: str) -> None:
         module, screen = _SCREENS[name]
         kind: type[Screen[None]] = getattr(import_module(module), screen)

@@ -50,7 +50,7 @@ class SavingScreen(TunerScreen):
     def save(self, key: object, saving: Saving) -> None:
         """Write in the background; a later write under the same key replaces one that failed."""
         self._unsaved.pop(key, None)
-        self.run_worker(self._save(key, saving))
+        self.run_worker(self.save_now(key, saving))
 
     def action_save_again(self) -> None:
         for key, saving in list(self._unsaved.items()):
@@ -59,7 +59,8 @@ class SavingScreen(TunerScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return bool(self._unsaved) if action == "save_again" else True
 
-    async def _save(self, key: object, saving: Saving) -> None:
+    async def save_now(self, key: object, saving: Saving) -> None:
+        """Write, and return when it is on disk or known not to be."""
         try:
             result = await saving.write()
         except UserError as error:

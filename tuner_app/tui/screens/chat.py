@@ -33,6 +33,7 @@ from tuner_app.tui.widgets.transcript import Transcript
 
 NEW = "new conversation"
 TRIES = 4  # at a second answer that differs from the first
+KEEP_SECONDS = 10.0  # longer than the database waits for another writer
 BUSY = "An answer is still being written: Esc stops it."
 
 
@@ -147,6 +148,12 @@ class ChatScreen(JudgingScreen):
             self._writing = None
             self.refresh_bindings()
 
+    async def stop_and_keep(self) -> None:
+        """Stop the answer that is being written, and wait until what there is of it is kept."""
+        if self._writing:
+            self._writing.cancel()
+            await asyncio.wait({self._writing}, timeout=KEEP_SECONDS)
+
     async def _ask(self, text: str) -> None:
         here = self.dialogue.conversation.id if self.dialogue.conversation else None
         try:
@@ -184,6 +191,8 @@ class ChatScreen(JudgingScreen):
             draft.finish = "stopped"
         except UserError as error:
             failure, draft.finish = self._explained(error, partly=bool(draft.text) and not beside), "failed"
+        if not (failure or draft.text or draft.finish == "stopped"):
+            failure = self._explained(UserError("The model's answer was empty."), partly=False)
         if failure:
             self.notice.fail(failure)
         if not draft.text or (beside and (failure or draft.finish == "stopped")):
@@ -192,7 +201,7 @@ class ChatScreen(JudgingScreen):
         keep = partial(dialogue.keep_answer, question=question, text=draft.text, finish=draft.finish)
         keep = partial(keep, by=by, seed=draft.seed, tip=beside is None, uid=uuid4().hex)
         then = partial(self._written, draft, beside)
-        self.save(draft, Saving("The answer", partial(self.tuner.database, keep), then))
+        await self.save_now(draft, Saving("The answer", partial(self.tuner.database, keep), then))
 
     async def _stream(self, question: Message, by: Settings, draft: Draft) -> None:
         messages = await self.tuner.database(dialogue.messages_to, question)
