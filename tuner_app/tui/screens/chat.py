@@ -65,8 +65,6 @@ class ChatScreen(JudgingScreen):
 
     def open_conversation(self, conversation_id: int | None) -> None:
         """Show another conversation, or an empty page."""
-        if self._writing:
-            self._writing.cancel()
         if conversation_id is None:
             self.run_worker(self._open(lambda _: Dialogue()))
         else:
@@ -74,6 +72,7 @@ class ChatScreen(JudgingScreen):
         self.query_one(PromptBox).focus()
 
     async def _open(self, load: Callable[..., Dialogue], *args: int) -> None:
+        await self.stop_and_keep()
         try:
             shown = await self.tuner.database(load, *args)
         except UserError as error:

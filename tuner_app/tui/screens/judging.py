@@ -29,8 +29,10 @@ class JudgingScreen(SavingScreen):
 
     async def reload(self) -> None:
         """Show the conversation as the store has it."""
-        if self.dialogue.conversation:
-            await self.show(await self.tuner.database(dialogue.load, self.dialogue.conversation.id))
+        if here := self.dialogue.conversation:
+            shown = await self.tuner.database(dialogue.load, here.id)
+            if self.dialogue.conversation and self.dialogue.conversation.id == here.id:
+                await self.show(shown)  # the person has not gone elsewhere meanwhile
 
     async def show(self, shown: Dialogue) -> None:
         """Show `shown` in place of what was there."""
