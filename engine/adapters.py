@@ -152,8 +152,8 @@ def state(causal_lm: Any, name: str = TRAINED) -> dict[str, Tensor]:
     }
 
 
-def save(base: Base, spec: Spec, template: str, folder: Path) -> str:
-    """Write the trained adapter to `folder`, whole or not at all, and return its hash (`hash_of`)."""
+def save(base: Base, spec: Spec, template: str, folder: Path) -> None:
+    """Write the trained adapter to `folder`, whole or not at all."""
     tensors = {key: value.detach().cpu().contiguous() for key, value in state(base.model).items()}
     packages = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
     about = {
@@ -169,7 +169,6 @@ def save(base: Base, spec: Spec, template: str, folder: Path) -> str:
         for name, data in ((CONFIG, _config(base, spec.base)), (CARD, about)):
             text = json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False)
             (temporary / name).write_text(text, encoding="utf-8")
-    return hash_of(folder)
 
 
 def hash_of(folder: Path) -> str:

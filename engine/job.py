@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from accelerate import PartialState
+
 from engine import adapters, checkpoints, logps, models
 from engine.batches import Batch, Tree, collate
 from engine.errors import UserError
@@ -118,19 +120,29 @@ def train(
     should_stop: ShouldStop,
     reference_cache: ReferenceCache | None = None,
 ) -> Result:
-    """`run` on a base that is loaded already and carries no adapter yet."""
+    """`run` on a base that is loaded already and carries no adapter yet.
+
+    Of several processes only the main one reports, writes, and uses the cache.
+    """
+    process = PartialState(cpu=base.device.type == "cpu")
+    if not process.is_main_process:
+        emit, reference_cache = _in_silence, None
     job = _job(base, spec, rows, folder, emit, should_stop, reference_cache)
     outcome = method_named(spec.method).train(job)
     target = folder / "adapter"
     hash = ""
     if outcome.stopped != "pause":
-        hash = adapters.save(base, spec, job.template.text, target)
-    emit(
-        Event(
-            "done", {"step": outcome.steps, "folder": str(target), "hash": hash, "stopped": outcome.stopped}
-        )
-    )
+        if process.is_main_process:
+            adapters.save(base, spec, job.template.text, target)
+        process.wait_for_everyone()
+        hash = adapters.hash_of(target)
+    done = {"step": outcome.steps, "folder": str(target), "hash": hash, "stopped": outcome.stopped}
+    emit(Event("done", done))
     return Result(target, hash, outcome.steps, outcome.stopped)
+
+
+def _in_silence(event: Event) -> None:
+    """An `emit` for processes that are not to report."""
 
 
 def _job(

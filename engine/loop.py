@@ -68,7 +68,7 @@ class _Run:
     ) -> None:
         self.job, self.trees, self.objective, self.weights, self.keep = job, trees, objective, weights, keep
         self.options: Optimisation = job.options
-        self.accelerator = Accelerator()
+        self.accelerator = Accelerator(cpu=job.base.device.type == "cpu")
         self.adapter = adapters.state(job.base.model)
         self.optimizer = torch.optim.AdamW(
             self.adapter.values(),
@@ -203,8 +203,7 @@ class _Run:
         )
 
     def _emit(self, kind: str, **data: object) -> None:
-        if self.accelerator.is_main_process:
-            self.job.emit(Event(kind, data))  # type: ignore[arg-type]
+        self.job.emit(Event(kind, data))  # type: ignore[arg-type]
 
 
 def learning_rate(highest: float, step: int, steps: int, warmup: float) -> float:
