@@ -120,6 +120,7 @@ def test_a_long_snapshot_keeps_its_order(store: Store) -> None:
     stored = [row["hash"] for row in store.query("SELECT hash FROM examples ORDER BY hash")]
     found = [examples.get(store, hash) for hash in stored]
     assert list(snapshots.rows(store, snapshot.hash)) == found
+    assert list(snapshots.select(store, "pair")) == found
     with pytest.raises(UserError, match="no snapshot"):
         list(snapshots.rows(store, "f" * 64))
 

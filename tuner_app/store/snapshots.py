@@ -38,10 +38,16 @@ def available(store: Store, kind: str, selection: Selection = _ALL) -> Summary:
 def select(store: Store, kind: str, selection: Selection = _ALL) -> Iterator[Example]:
     """The examples that `take` would freeze, in the same order, without keeping a snapshot."""
     chosen, parameters = _chosen(store, kind, selection)
-    for row in store.query(
-        f"{chosen} SELECT x.body FROM picked JOIN examples x ON x.id = example_id ORDER BY x.hash", parameters
-    ):
-        yield from_json(json.loads(row["body"]))
+    picked = store.query(
+        f"{chosen} SELECT x.id FROM picked JOIN examples x ON x.id = example_id ORDER BY x.hash", parameters
+    )
+    for start in range(0, len(picked), _PAGE):  # their texts may be more than memory holds
+        page = [row["id"] for row in picked[start : start + _PAGE]]
+        for row in store.query(
+            "SELECT body FROM examples WHERE id IN (SELECT value FROM json_each(?)) ORDER BY hash",
+            (json.dumps(page),),
+        ):
+            yield from_json(json.loads(row["body"]))
 
 
 def take(store: Store, kind: str, selection: Selection = _ALL) -> Snapshot:
