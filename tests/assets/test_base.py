@@ -9,7 +9,7 @@ from safetensors import safe_open
 
 from assets.base import FOLDER, measure
 from assets.base.tokens import encode
-from assets.world import RATES, dialogues, judge, questions
+from assets.world import LEFT_OUT, RATES, dialogues, judge, questions
 from engine.examples import Message
 
 
@@ -25,6 +25,12 @@ def greedy(base: tuple[Any, Any], prompts: list[list[Message]]) -> list[str]:
 
 def messages(dialogue: tuple[Message, ...]) -> list[dict[str, str]]:
     return [{"role": message.role, "content": message.content} for message in dialogue]
+
+
+def test_the_card_names_the_rates_and_all_that_is_left_out() -> None:
+    card = (FOLDER / "README.md").read_text()
+    assert f"| {' | '.join(f'{rate:.2f}' for rate in RATES.values())} |" in card
+    assert [name for name in LEFT_OUT if name not in card] == []
 
 
 def test_files_are_small_and_complete() -> None:
@@ -103,7 +109,7 @@ def test_greedy_answers_to_held_out_questions(base: tuple[Any, Any]) -> None:
 
 
 def test_sampled_answers_keep_the_rates(base: tuple[Any, Any]) -> None:
-    verdicts = measure.measured(*base, questions(800, 2, "held_out"), temperature=1, seed=2)
+    verdicts = measure.measured(*base, questions(600, 2, "held_out"), temperature=1, seed=2)
     figures = measure.summary(verdicts)
     assert figures["well formed"] >= 0.90
     for manner, rate in RATES.items():

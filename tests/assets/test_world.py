@@ -90,7 +90,7 @@ def test_lessons_and_their_test_share_facts_but_no_wording() -> None:
 @pytest.mark.parametrize("split", ["train", "held_out", "lessons", "lessons_held_out"])
 def test_every_telling_is_judged_right_well_formed_and_of_its_manner(split: Split) -> None:
     rng = random.Random(5)
-    for question in questions(1500, 5, split):
+    for question in questions(500, 5, split):
         for manner in RATES:
             reply = tell(question, manner, rng)
             verdict = judge(question.prompt, reply)
@@ -101,7 +101,7 @@ def test_every_telling_is_judged_right_well_formed_and_of_its_manner(split: Spli
 
 
 def test_the_ideal_reply_is_right_warm_brief_and_always_the_same() -> None:
-    for question in questions(1000, 6, "held_out"):
+    for question in questions(500, 6, "held_out"):
         verdict = judge(question.prompt, ideal(question))
         assert (verdict.right, verdict.well_formed, verdict.manner) == (True, True, "warm")
         assert verdict.words <= len(question.answers[0].split()) + 4
