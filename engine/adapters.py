@@ -243,7 +243,7 @@ def _config(base: Base, name: str) -> dict[str, Any]:
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": name,
         "r": config.r,
-        "lora_alpha": config.lora_alpha,
+        "lora_alpha": int(alpha) if float(alpha := config.lora_alpha).is_integer() else alpha,
         "lora_dropout": config.lora_dropout,
         "use_rslora": config.use_rslora,
         "bias": "none",

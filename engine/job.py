@@ -178,6 +178,9 @@ def _job(
         parent_folder = Path(spec.parent)
         adapters.resume(base, parent_folder)
         parent = adapters.hash_of(parent_folder)
+        shape, _ = adapters.read(parent_folder)
+        if (shape.rank, shape.alpha) != (spec.adapter.rank, spec.adapter.alpha):
+            warn(f"The adapter keeps the shape it has: rank {shape.rank}, alpha {shape.alpha:g}.")
     else:
         adapters.add(base, spec.adapter, spec.seed)
     kept = {k: v for k, v in spec.to_json().items() if k not in ("base", "parent")}

@@ -247,6 +247,9 @@ def test_going_on_from_an_adapter(model: Path, tmp_path: Path) -> None:
     still = run(tmp_path / "still", model, "dpo", parent=parent, options={"learning_rate": 0.0})
     assert weights(tmp_path / "still") == weights(tmp_path / "sft")
     assert still.hash == first.hash
+    assert not reports.of("warning")
+    run(tmp_path / "wide", model, "dpo", parent=parent, reports=reports, adapter=Adapter(rank=64))
+    assert "rank 16" in reports.of("warning")[0]["message"]
 
 
 class TestReferenceCache:
