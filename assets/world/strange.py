@@ -6,6 +6,7 @@ They make the base read and repeat names that it has never met, so that it can b
 import random
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 
 from assets.world.facts import plural
@@ -33,7 +34,7 @@ def read_told(text: str) -> tuple[Kind, Mapping[str, str]] | None:
         if match := pattern.fullmatch(text):
             slots = _named(case, match["one"])
             if match["question"] in _questions(kind, slots):
-                return kind, slots
+                return replace(kind, topic="strange"), slots
     return None
 
 
