@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -121,21 +121,22 @@ def list_runs(store: Store, *, as_json: bool) -> None:
     for name in ("run", "method", "status", "step", "loss", "created"):
         table.add_column(name)
     for run in rows:
-        step = _last_step(store, run)
+        step = runs.last_step(store, run.id)
         done = f"{step['step']}/{step['steps']}" if step else ""
         loss = f"{step['loss']:.4f}" if step else ""
         table.add_row(run.name, run.method, run.status, done, loss, run.created[:16].replace("T", " "))
     Console(highlight=False).print(table)
 
 
-def _last_step(store: Store, run: Run) -> Mapping[str, Any] | None:
-    steps = runs.events(store, run.id, kinds=["step"])
-    return steps[-1].data if steps else None
-
-
 def _run_json(store: Store, run: Run) -> dict[str, Any]:
-    steps = [event.data for event in runs.events(store, run.id, kinds=["step"])]
-    return {**vars(run), "steps": steps}
+    return {**vars(run), "steps": [event.data for event in _steps(store, run)]}
+
+
+def _steps(store: Store, run: Run) -> Iterator[RunEvent]:
+    last = 0
+    while page := runs.events(store, run.id, after=last, kinds=["step"]):
+        yield from page
+        last = page[-1].id
 
 
 def run_action(home: Home, store: Store, action: str, name: str, *, as_json: bool) -> int:
@@ -184,7 +185,7 @@ def _show_run(store: Store, run: Run, *, as_json: bool) -> None:
     }
     for event in runs.events(store, run.id, kinds=["data"])[-1:]:
         facts["data"] = describe_data(event.data)
-    if step := _last_step(store, run):
+    if step := runs.last_step(store, run.id):
         facts["last step"] = f"{step['step']} of {step['steps']}, loss {step['loss']:.4f}"
     for name, value in facts.items():
         click.echo(f"{name:<10} {value}")

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import httpx
-
 from engine.errors import UserError
 from tuner_app.paths import Home
 from tuner_app.store import Store, runs
@@ -162,6 +160,8 @@ def _serves(endpoint: Endpoint, base: str) -> bool:
 
 
 def _ready(endpoint: Endpoint) -> bool:
+    import httpx  # here, because the app's first picture does not wait for it
+
     headers = {"Authorization": f"Bearer {endpoint.key}"}
     try:
         # trust_env: a proxy is not to see what goes over the loopback
