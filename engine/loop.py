@@ -90,8 +90,7 @@ class _Run:
         step = self._resume()
         while step < steps:
             if stopped := self._asked_to_stop():
-                if stopped == "pause":
-                    self._save(step)
+                self._save(step)
                 return Outcome(step, stopped)
             self._step(step)
             step += 1

@@ -166,6 +166,9 @@ def test_stop_keeps_what_was_learnt(model: Path, tmp_path: Path) -> None:
     result = run(tmp_path, model, "sft", should_stop=lambda: next(steps))
     assert (result.stopped, result.steps) == ("stop", 2)
     assert adapters.hash_of(result.folder) == result.hash
+    reports = Reports()
+    run(tmp_path, model, "sft", reports=reports)
+    assert [step["step"] for step in reports.of("step")] == [3, 4, 5, 6]
 
 
 def test_another_run_s_checkpoint_is_passed_over_aloud(model: Path, tmp_path: Path) -> None:
