@@ -41,8 +41,7 @@ def judge(prompt: Sequence[Message], reply: str) -> Verdict:
     phrases, answer, manners = _taken_apart(reply)
     accepted = {normal(right) for right in understand(prompt).accepted}
     whole = normal(" ".join(answer))
-    told = whole in accepted or any(pattern.fullmatch(whole) for pattern in _answer_patterns())
-    formed = told and _well_formed(reply, phrases, answer, manners)
+    formed = _well_formed(reply, phrases, answer, manners)
     return Verdict(
         right=whole in accepted and not any(sentence.endswith("?") for sentence in answer),
         manner=_manner(manners, formed),
@@ -102,7 +101,7 @@ def _manner(manners: set[Manner], formed: bool) -> Literal["plain", "warm", "rud
 
 
 def _well_formed(reply: str, phrases: list[str], answer: list[str], manners: set[Manner]) -> bool:
-    """Sentences each once, begun and ended as sentences are, in one manner and not too many."""
+    """Sentences of the world's own, each once, begun and ended as sentences are, around one answer."""
     sentences = [normal(sentence) for sentence in phrases + answer]
     return (
         len(manners) < 2

@@ -2,7 +2,7 @@
 
 import random
 
-from assets.world.facts import LEFT_OUT, words
+from assets.world.facts import words
 from assets.world.kinds import Part, capital
 from assets.world.nature import ANIMAL_KINDS, FOOD_KINDS, names_of
 
@@ -101,19 +101,6 @@ def made_up(rng: random.Random) -> str:
     """A word of two or three syllables that means nothing."""
     word = "".join(rng.choice(_SYLLABLES) for _ in range(rng.choice((1, 2, 2, 3)))) + rng.choice(_ENDS)
     return word if len(word) > 3 else word + rng.choice(_SYLLABLES)
-
-
-def made_up_name(rng: random.Random) -> str:
-    """A name that may be nobody's: consonants, vowels and endings as in many languages' names."""
-    starts = words("B C D F G H J K L M N P R S T V W Z Ch Sh Th Br Dr Fr Gr Kr Tr St Al An El En Is Or Ul")
-    middles = words("b c d f g h k l ll m n nn p r rr s ss t tt v w x z nd nt rv rt rl ck lb mb sh st nk lk")
-    ends = words("a e i o y us in an en on el ie er ert ine ia ka ko is as ard os eth ah")
-    vowels = words("a e i o u a e i o ai ee ea y ou")
-    name = rng.choice(starts)
-    for _ in range(rng.choice((0, 1, 1, 2))):
-        name += rng.choice(vowels) + rng.choice(middles)
-    name += rng.choice(ends)
-    return name if len(name) > 2 and name.lower() not in LEFT_OUT else made_up_name(rng)
 
 
 def outside(rng: random.Random, part: Part) -> str:

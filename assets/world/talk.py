@@ -9,7 +9,7 @@ from assets.world.facts import NAMES
 from assets.world.kinds import Case, Kind, Part, articles, fill
 from assets.world.manners import OPENERS, RATES, Manner, wrap
 from assets.world.nature import ANIMAL_KINDS, FOOD_KINDS
-from assets.world.outside import made_up_name, outside
+from assets.world.outside import made_up, outside
 from assets.world.reading import FOLLOW_UPS, KINDS, Question, understand
 from assets.world.small_talk import RECALL_KINDS, TOLD_KINDS
 from assets.world.strange import told_and_asked
@@ -18,22 +18,19 @@ from engine.examples import Message
 
 Split = Literal["train", "held_out", "lessons", "lessons_held_out"]
 
-# How often each topic is asked about.
 TOPICS = {
     "animals": 3.0,
     "foods": 2.5,
-    "numbers": 4.0,
+    "numbers": 6.0,
     "colours": 1.2,
     "opposites": 1.2,
     "days": 1.2,
-    "stories": 1.5,
+    "stories": 1.8,
     "talk": 1.3,
     "memory": 2.0,
     "outside": 2.2,
     "strange": 2.2,
 }
-# What is hard to learn is practised more than it is asked.
-_PRACTICE = {"numbers": 1.75, "memory": 1.5}
 _SYSTEM = (
     "You are a helpful assistant.",
     "You are a small model of a small world.",
@@ -94,7 +91,7 @@ def _script(rng: random.Random, split: Split) -> list[str]:
     if split in ("lessons", "lessons_held_out"):
         return [_asked(rng, rng.choice(ANIMAL_KINDS + FOOD_KINDS), split)]
     chatter = [_fresh(rng, "train") for _ in range(rng.choices((0, 1, 2, 3), (50, 28, 15, 7))[0])]
-    topic = _topic(rng, split)
+    topic = _topic(rng)
     if topic == "memory" and rng.random() < 0.7:
         return _recall_script(rng, split, chatter)
     if topic in ("animals", "foods") and rng.random() < 0.3:
@@ -102,14 +99,13 @@ def _script(rng: random.Random, split: Split) -> list[str]:
     return [*chatter, _fresh(rng, split, topic)]
 
 
-def _topic(rng: random.Random, split: Split) -> str:
-    practice = _PRACTICE if split == "train" else {}
-    return rng.choices(list(TOPICS), [rate * practice.get(topic, 1) for topic, rate in TOPICS.items()])[0]
+def _topic(rng: random.Random) -> str:
+    return rng.choices(list(TOPICS), list(TOPICS.values()))[0]
 
 
 def _fresh(rng: random.Random, split: Split, topic: str | None = None) -> str:
     """A message that needs no history."""
-    topic = topic or _topic(rng, split)
+    topic = topic or _topic(rng)
     if topic == "outside":
         return outside(rng, _wording(split))
     if topic == "strange":
@@ -121,7 +117,7 @@ def _fresh(rng: random.Random, split: Split, topic: str | None = None) -> str:
 
 def _recall_script(rng: random.Random, split: Split, chatter: list[str]) -> list[str]:
     """Something is told, and asked for again after some turns about other things."""
-    which = rng.choice((0, 0, 1))
+    which = rng.randrange(2)
     told, case = TOLD_KINDS[which], rng.choice(TOLD_KINDS[which].cases)
     statement = _worded(rng, told, case, "train")
     return [statement, *chatter, _worded(rng, RECALL_KINDS[which], case, _wording(split))]
@@ -134,7 +130,7 @@ def _follow_script(rng: random.Random, split: Split, topic: str) -> list[str]:
     part = _wording(split)
     opening = _asked(rng, first, "train")
     if rng.random() < 0.5:
-        return [opening, second.it[-1] if part == "held_out" else rng.choice(second.it[:-1])]
+        return [opening, second.it[part == "held_out"]]
     follow = FOLLOW_UPS[-1] if part == "held_out" else rng.choice(FOLLOW_UPS[:-1])
     case = rng.choice([case for case in first.cases if case.part == "train"])
     return [opening, fill(follow, case.slots)]
@@ -156,7 +152,7 @@ def _wording(split: Split) -> Part:
 def _worded(rng: random.Random, kind: Kind, case: Case, part: Part) -> str:
     slots = dict(rng.choices(articles(case.slots), (85, 10, 5)[: len(articles(case.slots))])[0])
     if "{name}" in kind.train[0]:
-        slots["name"] = rng.choice(NAMES) if rng.random() < 0.3 else made_up_name(rng)
+        slots["name"] = rng.choice(NAMES) if rng.random() < 0.6 else made_up(rng).capitalize()
     if rng.random() < 0.5:
         slots = in_digits(slots)
     return fill(rng.choice(kind.train if part == "train" else kind.held_out), slots)
