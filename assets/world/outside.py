@@ -105,7 +105,7 @@ def made_up(rng: random.Random) -> str:
 
 def outside(rng: random.Random, part: Part) -> str:
     """A message that the world has no answer to."""
-    return rng.choice((_thing, _thing, _thing, _thing, _matter, _matter, _sum, _nonsense, _saying))(rng, part)
+    return rng.choice((_thing, _thing, _matter, _matter, _sum, _nonsense, _saying))(rng, part)
 
 
 def _thing(rng: random.Random, part: str) -> str:

@@ -1,12 +1,10 @@
 """What a dialogue asks for: the reading that both the teller and the judge start from."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TypeVar
 
-from assets.world import strange
 from assets.world.kinds import Case, Kind, articles, fill
 from assets.world.nature import ANIMAL_KINDS, COLOUR_KINDS, FOOD_KINDS
 from assets.world.numbers import NUMBER_KINDS, ORDER_KINDS
@@ -27,9 +25,6 @@ KINDS: tuple[Kind, ...] = (
 )
 # Asks the last question again, of another animal or food; the last one is held out of the training.
 FOLLOW_UPS = ("And {a_one}?", "What about {a_one}?", "And {many}?", "How about {many}?", "How about {a_one}?")
-
-
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -72,10 +67,6 @@ def understand(prompt: Sequence[Message]) -> Question:
             ask = _read(message.content, heard)
             _remember(ask, heard)
     if ask is None:
-        thing = _first(strange.read_unknown, prompt[-1].content)
-        if thing:
-            answers = strange.unknown_answers(thing)
-            return Question(tuple(prompt), "outside", "outside", answers, answers + DO_NOT_KNOW)
         return Question(
             tuple(prompt), "outside", "outside", DO_NOT_KNOW, (*DO_NOT_KNOW, "I do not know that one.")
         )
@@ -90,26 +81,14 @@ def understand(prompt: Sequence[Message]) -> Question:
 
 def _read(text: str, heard: _Heard) -> Ask | None:
     """The message as it stands, or less its polite words, one by one."""
-    return _first(
-        lambda text: _asks().get(text) or _named(text) or _follow_up(text, heard.last) or _told(text), text
-    )
-
-
-def _first(reader: Callable[[str], Found | None], text: str) -> Found | None:
-    """What `reader` makes of the normal text, or of the first of its forms with fewer polite words."""
     text = normal(text)
     while True:
-        if found := reader(text):
-            return found
+        if ask := _asks().get(text) or _named(text) or _follow_up(text, heard.last):
+            return ask
         shorter = without_politeness(text)
         if shorter == text:
             return None
         text = shorter
-
-
-def _told(text: str) -> Ask | None:
-    found = strange.read_told(text)
-    return Ask(*found) if found else None
 
 
 def _remember(ask: Ask | None, heard: _Heard) -> None:

@@ -12,7 +12,6 @@ from assets.world.nature import ANIMAL_KINDS, FOOD_KINDS
 from assets.world.outside import made_up, outside
 from assets.world.reading import FOLLOW_UPS, KINDS, Question, understand
 from assets.world.small_talk import RECALL_KINDS, TOLD_KINDS
-from assets.world.strange import told_and_asked
 from assets.world.typed import in_digits, typed
 from engine.examples import Message
 
@@ -29,7 +28,6 @@ TOPICS = {
     "talk": 1.3,
     "memory": 2.0,
     "outside": 2.2,
-    "strange": 2.2,
 }
 _SYSTEM = (
     "You are a helpful assistant.",
@@ -108,8 +106,6 @@ def _fresh(rng: random.Random, split: Split, topic: str | None = None) -> str:
     topic = topic or _topic(rng)
     if topic == "outside":
         return outside(rng, _wording(split))
-    if topic == "strange":
-        return told_and_asked(rng, _wording(split))
     kinds = [kind for kind in KINDS if kind.topic == topic]
     kind = rng.choices(kinds, [kind.weight for kind in kinds])[0]
     return _asked(rng, kind, split)
