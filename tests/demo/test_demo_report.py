@@ -60,18 +60,27 @@ def store(tmp_path: Path) -> Store:
     return Store.open(tmp_path / "tuner.sqlite", migrate=True)
 
 
-def test_the_annotator_chooses_the_better_corrects_the_wrong_and_ties_the_equal(store):
-    question = QUESTIONS[0]
-    rng = random.Random(0)
-    warm, rude = (Reply(world.tell(question, manner, rng)) for manner in ("warm", "rude"))
+def head_of(store: Store, question: world.Question, *replies: Reply) -> dict[str, object]:
+    head = labels.head(store, labels.item_for_pair(store, question.prompt, *replies).hash)
+    assert head is not None
+    return dict(head.value)
+
+
+def test_the_annotator_chooses_corrects_ties_and_finds_bad(store):
+    question, rng = QUESTIONS[0], random.Random(0)
+    rude, plain = (Reply(world.tell(question, manner, rng)) for manner in ("rude", "plain"))
+    warm = Reply(world.ideal(question))
     wrong, worse = Reply("Never."), Reply("never never")
-    assert annotator.label(store, question, [rude, warm], rng) == "choose"
-    assert annotator.label(store, question, [wrong, worse], rng) == "correct"
-    item = labels.item_for_pair(store, question.prompt, rude, warm)
-    head = labels.head(store, item.hash)
-    assert head is not None
-    assert item.replies[head.value["reply"]].content == warm.content
-    item = labels.item_for_pair(store, question.prompt, wrong, worse)
-    head = labels.head(store, item.hash)
-    assert head is not None
-    assert head.value["text"] == world.ideal(question)
+
+    def label(*replies: Reply, corrects: bool = True) -> str:
+        return annotator.label(store, question, list(replies), rng, corrects=corrects)
+
+    assert label(rude, warm) == "choose"
+    replies = labels.item_for_pair(store, question.prompt, rude, warm).replies
+    assert replies[head_of(store, question, rude, warm)["reply"]].content == warm.content
+    assert label(rude, plain) == "correct"
+    assert head_of(store, question, rude, plain)["text"] == world.ideal(question)
+    assert label(rude, plain, corrects=False) == "choose"
+    assert label(wrong, worse, corrects=False) == "both_bad"
+    assert label(wrong, worse) == "correct"
+    assert label(plain, Reply(plain.content), corrects=False) == "tie"

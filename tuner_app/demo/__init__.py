@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import islice
+from datetime import UTC, datetime
+from itertools import count, islice
 from pathlib import Path
 
 import click
@@ -29,18 +30,21 @@ from tuner_app.client import ChatClient
 from tuner_app.demo import annotator
 from tuner_app.demo.report import Answers, Report, score, show, win_rate
 from tuner_app.paths import Home
+from tuner_app.settings import Decoding
 from tuner_app.store import Store, chats
 from tuner_app.store.rows import Reply, Verb
 from tuner_app.store.snapshots import Selection
 from tuner_app.workers import supervisor
 
-TEACH, TEACH_NEW = 90, 60  # prompts that are labelled: about the known world, about what was left out
-TEST, TEST_NEW = 80, 40  # held-out questions
+NEW = ("camel", "penguin", "owl", "mango", "kiwi")  # left out of the base, and taught here
+TEACH, TEACH_NEW = 240, 80  # prompts that are labelled: about the known world, about what is new
+AGAIN = 240  # of these, that are labelled again after SFT
+TEST, TEST_NEW = 80, 30  # held-out questions
 SAMPLES = 3  # replies to each held-out question
-TEXTS = 200  # held-out dialogues for perplexity
+TEXTS = 150  # held-out dialogues for perplexity
 BASE = "builtin"
-# Sampled as the model is, so that its manners show at their true rates.
-DECODING = {"temperature": 1.0, "max_tokens": 80}
+LABEL = Decoding(temperature=1.0, max_tokens=80)  # two answers that differ, so that there is a choice
+CHAT = Decoding(max_tokens=80)  # as the app draws an answer when nothing is set
 
 
 def run(*, seed: int, folder: Path | None, as_json: bool) -> int:
@@ -77,20 +81,21 @@ class Loop:
         self.home, self.store, self.seed, self.console = home, store, seed, console
         self.rng = random.Random(seed)
         self.report = Report(seed=seed, home=str(home.folder))
-        self.teach = world.questions(TEACH, seed, "train") + world.questions(TEACH_NEW, seed, "lessons")
-        self.test = world.questions(TEST, seed, "held_out")
-        self.test += world.questions(TEST_NEW, seed, "lessons_held_out")
+        self.teach = world.questions(TEACH, seed, "train") + about_new(TEACH_NEW, seed, "lessons")
+        self.rng.shuffle(self.teach)
+        self.test = world.questions(TEST, seed, "held_out") + about_new(TEST_NEW, seed, "lessons_held_out")
 
     def run(self) -> Report:
         """Every part in turn, timed."""
         with self.part("start"):
             self.client = self.connect()
         base = self.measure("base", "")
-        self.label("base", "")
+        self.label("base", "", self.teach, corrects=True)
         sft = self.train("sft", precision="nf4")
         after_sft = self.measure("SFT", sft)
-        self.label("SFT", sft)
-        dpo = self.train("dpo", parent=sft)
+        seen = datetime.now(UTC)
+        self.label("SFT", sft, self.teach[:AGAIN], corrects=False)
+        dpo = self.train("dpo", parent=sft, since=seen)
         after_dpo = self.measure("DPO", dpo)
         for name, answers in (("SFT", after_sft), ("DPO", after_dpo)):
             self.report.win_rates[name] = win_rate(self.test, answers, base)
@@ -114,15 +119,17 @@ class Loop:
     def measure(self, name: str, adapter: str) -> Answers:
         """Answer the held-out questions and judge the replies."""
         with self.part(f"chat: {name}, {len(self.test)} held-out questions"):
-            answers = self.ask(self.test, adapter, SAMPLES)
+            answers = self.ask(self.test, adapter, SAMPLES, CHAT)
         self.report.scores.append(score(name, self.test, answers))
         return answers
 
-    def ask(self, questions: Sequence[Question], adapter: str, samples: int) -> Answers:
+    def ask(self, questions: Sequence[Question], adapter: str, samples: int, decoding: Decoding) -> Answers:
         """`samples` replies to each question from the chat worker."""
-        return asyncio.run(self._ask(questions, adapter, samples))
+        return asyncio.run(self._ask(questions, adapter, samples, decoding))
 
-    async def _ask(self, questions: Sequence[Question], adapter: str, samples: int) -> Answers:
+    async def _ask(
+        self, questions: Sequence[Question], adapter: str, samples: int, decoding: Decoding
+    ) -> Answers:
         answers = []
         for number, question in enumerate(questions):
             replies = await self.client.complete(
@@ -130,18 +137,19 @@ class Loop:
                 model=adapter or "base",
                 n=samples,
                 seed=self.seed * 10_000 + number,
-                **DECODING,
+                **decoding.to_json(),
             )
             answers.append([reply.text for reply in replies])
         return answers
 
-    def label(self, name: str, adapter: str) -> None:
-        """Chat over the prompts to be taught, keep the conversations, and have the answers labelled."""
-        with self.part(f"label: {name}, {len(self.teach)} pairs"):
+    def label(self, name: str, adapter: str, questions: Sequence[Question], *, corrects: bool) -> None:
+        """Chat over the questions, keep the conversations, and have the answers labelled."""
+        with self.part(f"label: {name}, {len(questions)} pairs"):
             verbs: Counter[Verb] = Counter()
-            for question, texts in zip(self.teach, self.ask(self.teach, adapter, 2), strict=True):
+            for question, texts in zip(questions, self.ask(questions, adapter, 2, LABEL), strict=True):
                 replies = self.keep(question, texts, adapter)
-                verbs[annotator.label(self.store, question, replies, self.rng)] += 1
+                verb = annotator.label(self.store, question, replies, self.rng, corrects=corrects)
+                verbs[verb] += 1
         self.report.labels[name] = annotator.summary(verbs)
         self.console.print(f"  {self.report.labels[name]}")
 
@@ -168,7 +176,7 @@ class Loop:
                     parent_id=asked.id,
                     model=BASE,
                     adapter=adapter,
-                    decoding=DECODING,
+                    decoding=LABEL.to_json(),
                     seed=self.seed,
                     finish="stop",
                 )
@@ -176,14 +184,16 @@ class Loop:
             ]
         return [Reply(m.content, model=BASE, adapter=adapter, message_id=m.id) for m in kept]
 
-    def train(self, method: str, *, parent: str = "", precision: str = "auto") -> str:
-        """Run a training method on all labels so far; returns the run's name."""
+    def train(
+        self, method: str, *, parent: str = "", precision: str = "auto", since: datetime | None = None
+    ) -> str:
+        """Run a training method on the labels (since a moment); returns the run's name."""
         with self.part(f"train: {method}" + (" (QLoRA)" if precision == "nf4" else "")):
             plan = launch.Plan(
                 method=method,
                 base=BASE,
                 parent=parent,
-                selection=Selection.parse("labels"),
+                selection=Selection.parse("labels" + (f",since:{since.isoformat()}" if since else "")),
                 precision=precision,
                 options=OPTIONS[method],
                 seed=self.seed,
@@ -207,7 +217,18 @@ class Loop:
         ]
 
 
+def about_new(n: int, seed: int, split: world.Split) -> list[Question]:
+    """`n` questions about the things in `NEW`."""
+    found = (
+        question
+        for batch in count()
+        for question in world.questions(200, seed + 1000 * batch, split)
+        if any(name in question.prompt[-1].content.lower() for name in NEW)
+    )
+    return list(islice(found, n))
+
+
 OPTIONS: dict[str, dict[str, float]] = {
-    "sft": {"epochs": 3, "learning_rate": 5e-4, "batch_size": 8},
-    "dpo": {"epochs": 3, "learning_rate": 2e-4, "batch_size": 8},
+    "sft": {"epochs": 6, "learning_rate": 1e-3, "batch_size": 8},
+    "dpo": {"epochs": 2, "learning_rate": 2e-4, "batch_size": 8, "beta": 0.3},
 }

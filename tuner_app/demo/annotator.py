@@ -7,15 +7,19 @@ from typing import Any
 
 from assets import world
 from assets.world import Question
+from tuner_app.demo.report import warm_and_brief
 from tuner_app.store import Store, labels
 from tuner_app.store.rows import Reply, Verb
 
 
-def label(store: Store, question: Question, replies: list[Reply], rng: random.Random) -> Verb:
-    """Judge two replies to a question and record the label; returns the key's verb.
+def label(
+    store: Store, question: Question, replies: list[Reply], rng: random.Random, *, corrects: bool
+) -> Verb:
+    """Judge two replies to a question and record the label; returns the verb.
 
-    Neither right: the better one is corrected to the right, warm, brief reply. Else the one of higher
-    gold score is chosen, and equal ones are a tie. Which one is shown first is drawn from `rng`.
+    An annotator who `corrects` rewrites the better reply where neither is right, warm and brief; one who
+    does not finds both bad where neither is right. Else the reply of higher gold score is chosen, and equal
+    ones are a tie. Which one is shown first is drawn from `rng`.
     """
     item = labels.item_for_pair(store, question.prompt, *replies)
     verdicts = [world.judge(question.prompt, reply.content) for reply in item.replies]
@@ -23,8 +27,10 @@ def label(store: Store, question: Question, replies: list[Reply], rng: random.Ra
     best = scores.index(max(scores))
     verb: Verb
     value: dict[str, Any]
-    if not any(verdict.right and verdict.well_formed for verdict in verdicts):
+    if corrects and not any(verdict.right and warm_and_brief(verdict) for verdict in verdicts):
         verb, value = "correct", {"reply": best, "text": world.ideal(question)}
+    elif not any(verdict.right for verdict in verdicts):
+        verb, value = "both_bad", {}
     elif scores[0] == scores[1]:
         verb, value = "tie", {}
     else:
@@ -37,5 +43,10 @@ def label(store: Store, question: Question, replies: list[Reply], rng: random.Ra
 
 def summary(verbs: Counter[Verb]) -> str:
     """“62 chosen, 31 corrected, 7 ties”."""
-    words: tuple[tuple[Verb, str], ...] = (("choose", "chosen"), ("correct", "corrected"), ("tie", "ties"))
-    return ", ".join(f"{verbs[verb]} {word}" for verb, word in words if verbs[verb])
+    words: dict[Verb, str] = {
+        "choose": "chosen",
+        "correct": "corrected",
+        "tie": "ties",
+        "both_bad": "both bad",
+    }
+    return ", ".join(f"{verbs[verb]} {word}" for verb, word in words.items() if verbs[verb])

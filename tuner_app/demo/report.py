@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from assets import world
-from assets.world import Question
+from assets.world import Question, Verdict
 
 MANNERS = tuple(world.RATES)
 BRIEF = 12  # words: a right, warm reply of the world has at most these many
@@ -72,11 +72,16 @@ def score(name: str, questions: Sequence[Question], answers: Answers) -> Score:
         replies=len(verdicts),
         right=fmean(verdict.right for verdict in verdicts),
         well_formed=fmean(verdict.well_formed for verdict in verdicts),
-        warm_and_brief=fmean(verdict.manner == "warm" and verdict.words <= BRIEF for verdict in verdicts),
+        warm_and_brief=fmean(map(warm_and_brief, verdicts)),
         manners={manner: manners[manner] / len(verdicts) for manner in MANNERS},
         words=fmean(verdict.words for verdict in verdicts),
         gold=fmean(world.gold(verdict) for verdict in verdicts),
     )
+
+
+def warm_and_brief(verdict: Verdict) -> bool:
+    """Whether a reply is told the way the annotator likes it."""
+    return verdict.well_formed and verdict.manner == "warm" and verdict.words <= BRIEF
 
 
 def win_rate(questions: Sequence[Question], ours: Answers, theirs: Answers) -> tuple[float, float, float]:
