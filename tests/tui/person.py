@@ -52,7 +52,7 @@ class Person:
         await self.until(lambda: all(text in self.screen() for text in texts), lambda: f"{texts} in")
 
     async def until(
-        self, true: Callable[[], bool], what: Callable[[], str] = lambda: "", timeout: float = 20.0
+        self, true: Callable[[], bool], what: Callable[[], str] = lambda: "", timeout: float = 5.0
     ) -> None:
         end = monotonic() + timeout
         while not true():

@@ -149,7 +149,7 @@ def test_killed_reaped_resumed_and_equal_to_a_run_that_was_not(place: Place, tmp
     assert not Path(f"/proc/{pid}").exists()  # no zombie either
 
     supervisor.start_run(place.home, place.store, dead)
-    wait_for(lambda: place.run(run.name).status == "done" and place.run("other").status == "done", 200)
+    wait_for(lambda: place.run(run.name).status == "done" and place.run("other").status == "done")
     resumed, uncut = models.adapters(place.store)[-2:]
     assert {resumed.name, uncut.name} == {run.name, "other"}
     assert resumed.hash == uncut.hash
