@@ -4,9 +4,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-def option(default: Any, help: str, low: float | None = None, high: float | None = None) -> Any:
-    """A dataclass field with a help text and, where it has them, the least and the greatest value."""
-    metadata = {"help": help} | {k: v for k, v in (("min", low), ("max", high)) if v is not None}
+def option(
+    default: Any,
+    help: str,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A dataclass field with a help text and, where it has them, its range or the words it may be."""
+    metadata: dict[str, Any] = {"help": help}
+    metadata |= {key: value for key, value in (("min", low), ("max", high)) if value is not None}
+    if choices:
+        metadata["choices"] = choices
     return field(default=default, metadata=metadata)
 
 
