@@ -40,7 +40,8 @@ class Spec:
 
     `base` is a folder or a hub name; `parent` the folder of an adapter to go on from; `options` the
     values that differ from the method's defaults; `template` a Jinja chat template that replaces the
-    tokenizer's own (None keeps it).
+    tokenizer's own (None keeps it); `reward` the folder of the reward model, which PPO needs and no
+    other method takes.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Spec:
     options: Mapping[str, Any] = field(default_factory=dict)
     template: str | None = None
     seed: int = 0
+    reward: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back."""
