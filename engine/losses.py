@@ -37,3 +37,13 @@ def dpo_margin(
     policy = chosen.float() - rejected.float()
     reference = reference_chosen.float() - reference_rejected.float()
     return torch.sub(policy, reference)
+
+
+def bradley_terry(*, chosen: Tensor, rejected: Tensor, margin: Tensor | float = 0.0) -> Tensor:
+    """Reward modelling, arXiv:2203.02155, equation 1, with the margin of arXiv:2307.09288, equation 2:
+
+    −log σ(r(x, y_w) − r(x, y_l) − m).
+
+    chosen, rejected (P,): the scores of P pairs' replies; margin (P,) or one for all → (P,).
+    """
+    return -logsigmoid(chosen.float() - rejected.float() - margin)

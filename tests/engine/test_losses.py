@@ -18,6 +18,15 @@ def test_sft_is_the_negative_log_likelihood_of_each_token() -> None:
     torch.testing.assert_close(losses.sft(log_probs=log_probs), expected, rtol=1e-6, atol=1e-7)
 
 
+def test_bradley_terry_by_hand() -> None:
+    given = pairs(chosen=[2.0, 0.5], rejected=[1.0, 1.5], margin=[0.0, -1.0])
+    # −log σ(1) = log(1 + e⁻¹); −log σ(0.5 − 1.5 + 1) = log 2
+    expected = torch.tensor([math.log1p(math.exp(-1)), math.log(2)])
+    torch.testing.assert_close(losses.bradley_terry(**given), expected, rtol=1e-6, atol=1e-7)
+    del given["margin"]
+    assert float(losses.bradley_terry(**given)[1]) == pytest.approx(math.log1p(math.e), rel=1e-6)
+
+
 def test_dpo_by_hand() -> None:
     # margin: (−10 − −12) − (−11 − −14) = 2 − 3 = −1; −log σ(0.5 · −1) = log(1 + e^0.5)
     given = pairs(chosen=[-10.0], rejected=[-12.0], reference_chosen=[-11.0], reference_rejected=[-14.0])
