@@ -1,13 +1,13 @@
 """Log-probabilities of trained tokens, without ever building a (batch, time, vocabulary) tensor.
 
 The backbone's hidden states are gathered where a trained token is predicted, and only those are multiplied
-by the vocabulary head, in chunks. The head is frozen, so the gradient of a log-prob with respect to its
-hidden state, W[target] − Σ_v p(v) W[v], is computed in the same chunk and nothing of vocabulary size is
-kept for the backward pass.
+by the vocabulary head, in chunks. Where the head is frozen, the gradient of a log-prob with respect to its
+hidden state, W[target] − Σ_v p(v) W[v], is computed in the same chunk; where it is trained (full
+fine-tuning), the backward pass computes each chunk again. Either way nothing of (tokens, vocabulary) is kept.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -35,7 +35,7 @@ class Head:
 def head_of(causal_lm: Any) -> Head:
     """The head of a transformers causal language model. Raises UserError when it is none that we know."""
     layer = causal_lm.get_output_embeddings()
-    if not isinstance(layer, nn.Linear) or layer.weight.requires_grad:
+    if not isinstance(layer, nn.Linear):
         raise UserError(
             "The model's vocabulary head is adapted or of an unknown kind, and cannot be trained through.",
             do="Go on from an adapter that leaves the head alone, or from the base itself.",
@@ -46,16 +46,25 @@ def head_of(causal_lm: Any) -> Head:
     return Head(layer.weight, layer.bias, scale, getattr(config, "final_logit_softcapping", None) or 0.0)
 
 
+def hidden_states(causal_lm: Any, batch: Batch) -> Tensor:
+    """What the vocabulary head, or a scalar one, is put on: (R, T, D), differentiable."""
+    hidden: Tensor = causal_lm.base_model(
+        input_ids=batch.ids, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False
+    ).last_hidden_state
+    return hidden
+
+
 def token_log_probs(causal_lm: Any, batch: Batch) -> Tensor:
     """log p(target | what precedes it) of the N trained tokens: (N,), float32, differentiable.
 
     `causal_lm` is the transformers model (with its adapter's layers in place), not peft's wrapper.
     """
-    hidden = causal_lm.base_model(
-        input_ids=batch.ids, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False
-    ).last_hidden_state
-    gathered = hidden[batch.row, batch.column]  # (N, D)
-    values: Tensor = _HeadLogProbs.apply(gathered, head_of(causal_lm), batch.targets)  # type: ignore[no-untyped-call]
+    gathered = hidden_states(causal_lm, batch)[batch.row, batch.column]  # (N, D)
+    head = head_of(causal_lm)
+    if head.weight.requires_grad and torch.is_grad_enabled():
+        values: Tensor = _TrainedHead.apply(gathered, head.weight, head.bias, head, batch.targets)  # type: ignore[no-untyped-call]
+    else:
+        values = _HeadLogProbs.apply(gathered, head, batch.targets)  # type: ignore[no-untyped-call]
     return values
 
 
@@ -70,12 +79,9 @@ class _HeadLogProbs(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, head: Head, targets: Tensor) -> Tensor:
-        rows = max(1, CHUNK_ELEMENTS // head.weight.shape[0])
+        head = _as_computed(head)
         wants_gradient = ctx.needs_input_grad[0]
-        chunks = [
-            _chunk(h, head, t, wants_gradient)
-            for h, t in zip(hidden.split(rows), targets.split(rows), strict=True)
-        ]
+        chunks = [_chunk(h, head, t, wants_gradient) for h, t in _split(head, hidden, targets)]
         if wants_gradient:
             ctx.save_for_backward(torch.cat([gradient for _, gradient in chunks]))
         return torch.cat([values for values, _ in chunks])
@@ -86,8 +92,60 @@ class _HeadLogProbs(torch.autograd.Function):
         return (upstream[:, None] * gradient).to(gradient.dtype), None, None
 
 
+class _TrainedHead(torch.autograd.Function):
+    """hidden (N, D), weight (V, D), bias (V,) or None, the head of these, targets (N,) → log-probs (N,)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, head: Head, targets: Tensor
+    ) -> Tensor:
+        ctx.head = _as_computed(head)
+        ctx.save_for_backward(hidden, weight, targets)
+        chunks = _split(ctx.head, hidden, targets)
+        return torch.cat([_chunk(h, ctx.head, t, False)[0] for h, t in chunks])
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        head, (hidden, weight, targets) = ctx.head, ctx.saved_tensors
+        by_hidden, by_weight = [], torch.zeros_like(weight)
+        by_bias = None if head.bias is None else weight.new_zeros(weight.shape[0])
+        for h, t, up in _split(head, hidden, targets, upstream):
+            by_product = (_by_product(h, head, t)[1] * up[:, None]).to(head.weight.dtype)  # (n, V)
+            by_hidden.append((by_product @ head.weight).to(hidden.dtype))
+            by_weight += by_product.T @ h.to(head.weight.dtype)
+            if by_bias is not None:
+                by_bias += by_product.sum(0, dtype=weight.dtype)
+        return torch.cat(by_hidden), by_weight, by_bias, None, None
+
+
+def _as_computed(head: Head) -> Head:
+    """The head in the precision that products run in: float32 weights under autocast become bf16."""
+    device = head.weight.device.type
+    if not torch.is_autocast_enabled(device):
+        return head
+    dtype = torch.get_autocast_dtype(device)
+    bias = None if head.bias is None else head.bias.to(dtype)
+    return replace(head, weight=head.weight.to(dtype), bias=bias)
+
+
+def _split(head: Head, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Tensors over N tokens, cut alike into chunks of as many tokens as may be multiplied by the head."""
+    rows = max(1, CHUNK_ELEMENTS // head.weight.shape[0])
+    return zip(*(tensor.split(rows) for tensor in tensors), strict=True)
+
+
 def _chunk(hidden: Tensor, head: Head, targets: Tensor, wants_gradient: bool) -> tuple[Tensor, Tensor]:
     """Log-probs (n,) of a chunk's targets and, if wanted, their gradients by the hidden states (n, D)."""
+    values, by_product = _by_product(hidden, head, targets, wants_gradient)
+    if not wants_gradient:
+        return values, values
+    return values, (by_product.to(head.weight.dtype) @ head.weight).to(hidden.dtype)
+
+
+def _by_product(
+    hidden: Tensor, head: Head, targets: Tensor, wants_gradient: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Log-probs (n,) of a chunk's targets and, if wanted, their gradients by W h + b (n, V)."""
     logits = nn.functional.linear(hidden.to(head.weight.dtype), head.weight, head.bias).float()
     if head.scale != 1.0:
         logits *= head.scale
@@ -104,8 +162,7 @@ def _chunk(hidden: Tensor, head: Head, targets: Tensor, wants_gradient: bool) ->
     by_logits.scatter_add_(-1, picked, torch.ones_like(picked, dtype=by_logits.dtype))
     if head.softcap:
         by_logits *= 1 - tanh**2
-    gradient = (by_logits * slope if slope != 1.0 else by_logits).to(head.weight.dtype) @ head.weight
-    return values, gradient.to(hidden.dtype)
+    return values, by_logits * slope if slope != 1.0 else by_logits
 
 
 def takes_trees(causal_lm: Any, vocabulary: int) -> bool:

@@ -1,5 +1,6 @@
 """Log-probs of the tree layout and of the gathered head against a plain forward pass of the whole model."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -120,6 +121,20 @@ def test_a_reply_does_not_depend_on_its_siblings_or_on_padding() -> None:
     torch.testing.assert_close(other.flip(0), alone, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_trained_head_tied_or_not_gets_the_whole_models_gradient(tied: bool) -> None:
+    ours, theirs = (model_named("Llama", tie_word_embeddings=tied).requires_grad_(True) for _ in range(2))
+    tree = random_trees(ours)[0]
+    logps.branch_log_probs(ours, batch_of([tree], as_trees=True)).sum().backward()
+    for branch in tree.branches:
+        ids = torch.tensor([tree.prompt + branch.ids])
+        table = theirs(input_ids=ids).logits[0, len(tree.prompt) - 1 : -1].log_softmax(-1)
+        table.gather(-1, torch.tensor(branch.ids)[:, None]).sum().backward()
+    assert (ours.lm_head.weight is ours.model.embed_tokens.weight) is tied
+    for our, their in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(our.grad, their.grad, rtol=1e-4, atol=1e-4)
+
+
 def test_window_is_the_shortest_reach() -> None:
     assert logps.window(model_named("Llama")) is None
     assert logps.window(model_named("Qwen2")) is None
@@ -157,6 +172,30 @@ class TestHead:
         (theirs * upstream).sum().backward()
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(hidden.grad, copy.grad, rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.parametrize("elements", [1, 150, 2**24])
+    def test_a_trained_head_gets_autograd_s_gradient(
+        self, elements: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(logps, "CHUNK_ELEMENTS", elements)
+        hidden = torch.randn(7, 12, generator=torch.Generator().manual_seed(2))
+        targets = torch.tensor([0, 3, 49, 7, 7, 21, 2])
+        upstream = torch.linspace(-1, 2, 7)
+
+        def leaves() -> list[torch.Tensor]:
+            assert self.head.bias is not None
+            return [t.clone().requires_grad_(True) for t in (hidden, self.head.weight, self.head.bias)]
+
+        ours, theirs = leaves(), leaves()
+        head = replace(self.head, weight=ours[1], bias=ours[2])
+        values = logps._TrainedHead.apply(*ours, head, targets)  # type: ignore[no-untyped-call]
+        (values * upstream).sum().backward()
+        logits = 4.0 * torch.tanh(nn.functional.linear(*theirs) * 0.5 / 4.0)
+        plain = logits.log_softmax(-1).gather(-1, targets[:, None]).squeeze(-1)
+        (plain * upstream).sum().backward()
+        torch.testing.assert_close(values, plain, rtol=1e-5, atol=1e-5)
+        for our, their in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(our.grad, their.grad, rtol=1e-4, atol=1e-5)
 
     def test_no_trained_token_is_no_error(self) -> None:
         hidden = torch.zeros(0, 12, requires_grad=True)
