@@ -1,6 +1,7 @@
 """A run: a base is loaded, an adapter is put on it, a method trains it, and the adapter is saved."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -128,7 +129,8 @@ def train(
     if not process.is_main_process:
         emit, reference_cache = _in_silence, None
     job = _job(base, spec, rows, folder, emit, should_stop, reference_cache)
-    outcome = method_named(spec.method).train(job)
+    with _memory_told(job):
+        outcome = method_named(spec.method).train(job)
     target = folder / "adapter"
     hash = ""
     if outcome.stopped != "pause":
@@ -139,6 +141,21 @@ def train(
     done = {"step": outcome.steps, "folder": str(target), "hash": hash, "stopped": outcome.stopped}
     emit(Event("done", done))
     return Result(target, hash, outcome.steps, outcome.stopped)
+
+
+@contextmanager
+def _memory_told(job: Job) -> Iterator[None]:
+    """A UserError instead of the many kinds of fault that a lack of memory shows as."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not models.out_of_memory(error):
+            raise
+        raise UserError(
+            "Memory ran out during training.",
+            kept=checkpoints.last_good(job.checkpoints),
+            do="Lower micro_tokens or max_length, or train with precision nf4.",
+        ) from error
 
 
 def _in_silence(event: Event) -> None:

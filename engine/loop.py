@@ -1,13 +1,15 @@
 """The training loop: optimiser steps over micro-batches, checkpoints, events, and stopping.
 
-On several processes (`accelerate launch`) each takes its share of every batch's micro-batches and the
-adapter's gradients are summed, so the result is that of one process up to the order of summation.
+`fit` walks through rows for the methods that have a loss per row; `Trainer` is what it stands on, and what
+a method with a loop of its own (PPO) stands on too. On several processes (`accelerate launch`) each takes
+its share of every batch's micro-batches and the gradients are summed, so the result is that of one process
+up to the order of summation; the main process alone writes and reports.
 """
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -17,17 +19,19 @@ from torch import Tensor
 from engine import adapters, checkpoints
 from engine.batches import Batch, Tree, micro_batches, shuffled
 from engine.errors import UserError
-from engine.job import Outcome
-from engine.models import out_of_memory
+from engine.job import Outcome, Stopped
 from engine.options import Optimisation
 from engine.spec import Event
 
 if TYPE_CHECKING:
     from engine.job import Job
 
-# What a method gives the loop for the trees (numbers) of one micro-batch: the sum of their losses, and sums
-# of whatever else it wants shown. Both are divided by the weights' sum over the optimiser's batch.
-Objective = Callable[[Sequence[int], Batch], tuple[Tensor, Mapping[str, Tensor]]]
+T = TypeVar("T")
+
+# A micro-batch's sum of losses, and sums of whatever else is to be shown.
+Sums = tuple[Tensor, Mapping[str, Tensor]]
+# What a method gives `fit` for the trees (numbers) of one micro-batch.
+Objective = Callable[[Sequence[int], Batch], Sums]
 
 
 def fit(
@@ -35,171 +39,184 @@ def fit(
     trees: Sequence[Tree],
     objective: Objective,
     *,
-    weights: Sequence[int],
+    weights: Sequence[float],
     keep: Mapping[str, Tensor] | None = None,
+    extra: Mapping[str, Tensor] | None = None,
 ) -> Outcome:
-    """Train the job's adapter on `trees` and return how far it came.
+    """Train the job's adapter on `trees`, epoch by epoch, and return how far it came.
 
-    `weights` is what each tree counts in the mean: its trained tokens, or 1. `keep` are tensors that the
-    method wants back on resuming (`job.checkpoint.part("keep")`). Raises UserError, with the last good
-    checkpoint named, when the loss is not finite or memory runs out.
+    Losses and metrics are summed over the optimiser's batch and divided by the sum of its `weights`, which
+    say what each tree counts: its trained tokens, or 1. `keep` are tensors that the method wants back on
+    resuming (`job.checkpoint.part("keep")`). `extra` are float32 leaf tensors on the base's device that are
+    trained beside the adapter, a scalar head for one: changed in place, also when the run resumes. Raises
+    UserError, with the last good checkpoint named, when the loss is not finite.
     """
-    run = _Run(job, trees, objective, weights, keep or {})
-    try:
-        return run.go()
-    except (RuntimeError, MemoryError) as error:
-        if not out_of_memory(error):
-            raise
-        raise UserError(
-            "Memory ran out during training.",
-            kept=checkpoints.last_good(job.checkpoints),
-            do="Lower micro_tokens or max_length, or train with precision nf4.",
-        ) from error
+    options: Optimisation = job.options
+    size, lengths = options.batch_size, [job.row_tokens(tree) for tree in trees]
+    batches = [
+        order[i : i + size]
+        for order in shuffled(len(trees), options.epochs, job.spec.seed)
+        for i in range(0, len(order), size)
+    ]
+    trainer = Trainer(job, {**adapters.state(job.base.model), **(extra or {})}, steps=len(batches))
+
+    def sums(numbers: Sequence[int]) -> Sums:
+        return objective(numbers, job.collate([trees[i] for i in numbers]))
+
+    for batch in batches[trainer.step :]:
+        if stopped := trainer.pause(keep or {}):
+            return Outcome(trainer.step, stopped)
+        groups = micro_batches(batch, lengths, job.micro_tokens)
+        shown = trainer.gradients(groups, sums, total=sum(weights[i] for i in batch))
+        rate = learning_rate(options.learning_rate, trainer.step, trainer.steps, options.warmup)
+        trainer.update(shown, rate, tokens=sum(trees[i].length for i in batch))
+    return Outcome(trainer.step, "")
 
 
-class _Run:
+class Trainer:
+    """Moves named tensors by AdamW, step by step: gradients, updates, checkpoints, events, stopping.
+
+    `tensors` are float32 leaves on the base's device, changed in place. Made once per run, after all that
+    draws random numbers before the first step; it goes on from the job's checkpoint. `step` says how many
+    optimiser steps are done, `steps` how many there will be. One step is `pause`, `gradients`, `update`, in
+    this order and on every process.
+    """
+
     def __init__(
-        self,
-        job: "Job",
-        trees: Sequence[Tree],
-        objective: Objective,
-        weights: Sequence[int],
-        keep: Mapping[str, Tensor],
+        self, job: "Job", tensors: Mapping[str, Tensor], *, steps: int, epsilon: float = 1e-8
     ) -> None:
-        self.job, self.trees, self.objective, self.weights, self.keep = job, trees, objective, weights, keep
+        self.job, self.tensors, self.steps = job, dict(tensors), steps
+        for tensor in self.tensors.values():
+            tensor.requires_grad_(True)
         self.options: Optimisation = job.options
-        self.accelerator = Accelerator(cpu=job.base.device.type == "cpu")
-        self.adapter = adapters.state(job.base.model)
+        self.process = Accelerator(cpu=job.base.device.type == "cpu")
         self.optimizer = torch.optim.AdamW(
-            self.adapter.values(),
+            self.tensors.values(),
             lr=self.options.learning_rate,
+            eps=epsilon,
             weight_decay=self.options.weight_decay,
             fused=True,
         )
-        self.lengths = [job.row_tokens(tree) for tree in trees]
-        size = self.options.batch_size
-        self.batches = [
-            order[i : i + size]
-            for order in shuffled(len(trees), self.options.epochs, job.spec.seed)
-            for i in range(0, len(order), size)
-        ]
+        self._emit(
+            "plan",
+            steps=steps,
+            epochs=self.options.epochs,
+            trainable=sum(tensor.numel() for tensor in self.tensors.values()),
+            parameters=job.base.parameters,
+            precision=job.base.precision,
+            device=str(job.base.device),
+        )
+        self.step = self._restore()
+        self._saved = self.step if job.checkpoint else -1
+        self._began = time.perf_counter()
 
-    def go(self) -> Outcome:
-        steps = len(self.batches)
-        self._plan(steps)
-        step = self._resume()
-        while step < steps:
-            if stopped := self._asked_to_stop():
-                self._save(step)
-                return Outcome(step, stopped)
-            self._step(step)
-            step += 1
-            if step % self.options.save_every == 0 and step < steps:
-                self._save(step)
-        return Outcome(steps, "")
+    def pause(self, keep: Mapping[str, Tensor]) -> Stopped:
+        """Between two steps: save if it is time to, or if the run is to end; why it is to end, if it is.
 
-    def _step(self, step: int) -> None:
-        began = time.perf_counter()
-        job, batch, steps = self.job, self.batches[step], len(self.batches)
-        rate = learning_rate(self.options.learning_rate, step, steps, self.options.warmup)
-        self.optimizer.param_groups[0]["lr"] = rate
-        sums = self._gradients(batch)
-        norm = self.accelerator.clip_grad_norm_(self.adapter.values(), self.options.max_grad_norm)
-        names = [*sums, "grad_norm"]
-        shown = dict(zip(names, torch.stack([*sums.values(), norm]).tolist(), strict=True))
-        loss, grad_norm = shown.pop("loss"), shown.pop("grad_norm")
+        `keep` is what the caller wants back on resuming, as `job.checkpoint.part("keep")`.
+        """
+        asked = self._asked_to_stop()
+        due = self.step > 0 and self.step % self.options.save_every == 0
+        if (asked or due) and self.step != self._saved:
+            self._save(keep)
+        self._began = time.perf_counter()
+        return asked
+
+    def gradients(self, groups: Sequence[T], sums: Callable[[T], Sums], *, total: float) -> dict[str, Tensor]:
+        """Give the tensors the gradient of the batch's loss: Σ over its micro-batches, divided by `total`.
+
+        `groups` are the batch's micro-batches, the same on every process; `sums` gives one's sums. Returns
+        the batch's "loss" and metrics, likewise divided.
+        """
+        process, result = self.process, dict[str, Tensor]()
+        mine = groups[process.process_index :: process.num_processes]
+        share = 1 / total if mine else 0.0  # a process without work takes part with nothing
+        for group in mine or groups[:1]:
+            with self.job.base.autocast():
+                loss, metrics = sums(group)
+            process.backward(loss * share)
+            for name, value in {"loss": loss, **metrics}.items():
+                result[name] = result.get(name, 0) + value.detach().float() * share
+        if process.num_processes > 1:
+            for tensor in self.tensors.values():
+                tensor.grad = self.total(torch.zeros_like(tensor) if tensor.grad is None else tensor.grad)
+        return {name: self.total(value) for name, value in result.items()}
+
+    def total(self, value: Tensor) -> Tensor:
+        """The sum of `value` over the processes."""
+        return self.process.reduce(value, "sum") if self.process.num_processes > 1 else value
+
+    def update(self, shown: Mapping[str, Tensor], rate: float, *, tokens: int) -> dict[str, float]:
+        """Clip the gradients, make one optimiser step at the learning rate `rate`, and report it.
+
+        `shown` has the "loss" and the metrics. Raises UserError, before a weight moves, when the loss or
+        the gradient is not finite. Returns the metrics as numbers.
+        """
+        norm = self.process.clip_grad_norm_(self.tensors.values(), self.options.max_grad_norm)
+        numbers = torch.stack([*shown.values(), norm]).tolist()
+        metrics = dict(zip([*shown, "grad_norm"], numbers, strict=True))
+        loss, grad_norm = metrics.pop("loss"), metrics.pop("grad_norm")
         if not (math.isfinite(loss) and math.isfinite(grad_norm)):
             raise UserError(
-                f"The loss is no longer a number at step {step + 1} of {steps}.",
-                kept=checkpoints.last_good(job.checkpoints),
+                f"The loss is no longer a number at step {self.step + 1} of {self.steps}.",
+                kept=checkpoints.last_good(self.job.checkpoints),
                 do="Lower the learning rate; if that does not help, look at the data for odd rows.",
             )
+        self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
         self._emit(
             "step",
-            step=step + 1,
-            steps=steps,
+            step=self.step,
+            steps=self.steps,
             loss=loss,
             learning_rate=rate,
             grad_norm=grad_norm,
-            seconds=time.perf_counter() - began,
-            tokens=sum(self.trees[i].length for i in batch),
-            metrics=shown,
+            seconds=time.perf_counter() - self._began,
+            tokens=tokens,
+            metrics=metrics,
         )
+        return metrics
 
-    def _gradients(self, batch: Sequence[int]) -> dict[str, Tensor]:
-        """Put the gradient of the batch's mean loss into the adapter; return the mean loss and metrics."""
-        job, process = self.job, self.accelerator
-        total = sum(self.weights[i] for i in batch)
-        sums: dict[str, Tensor] = {}
-        groups = micro_batches(batch, self.lengths, job.micro_tokens)
-        mine = groups[process.process_index :: process.num_processes]
-        share = 1 / total if mine else 0.0  # a process without work takes part with nothing
-        for numbers in mine or groups[:1]:
-            rows = job.collate([self.trees[i] for i in numbers])
-            with job.base.autocast():
-                loss, metrics = self.objective(numbers, rows)
-            process.backward(loss * share)
-            for name, value in {"loss": loss, **metrics}.items():
-                sums[name] = sums.get(name, 0) + value.detach().float() * share
-        if process.num_processes > 1:
-            for parameter in self.adapter.values():
-                gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-                parameter.grad = process.reduce(gradient, "sum")
-            sums = {name: process.reduce(value, "sum") for name, value in sums.items()}
-        return sums
-
-    def _asked_to_stop(self) -> Literal["", "stop", "pause"]:
+    def _asked_to_stop(self) -> Stopped:
         """What the main process is asked; the others do as it does."""
-        asked = [self.job.should_stop() if self.accelerator.is_main_process else ""]
-        if self.accelerator.num_processes > 1:
+        asked: list[Stopped] = [self.job.should_stop() if self.process.is_main_process else ""]
+        if self.process.num_processes > 1:
             broadcast_object_list(asked)
         return asked[0]
 
-    def _save(self, step: int) -> None:
-        if not self.accelerator.is_main_process:
+    def _save(self, keep: Mapping[str, Tensor]) -> None:
+        self._saved = self.step
+        if not self.process.is_main_process:
             return
-        names = list(self.adapter)
+        names = list(self.tensors)
         moments = {
-            f"optimizer/{names[number]}/{key}": value
+            f"{names[number]}/{key}": value
             for number, state in self.optimizer.state_dict()["state"].items()
             for key, value in state.items()
         }
-        weights = {f"adapter/{name}": value for name, value in self.adapter.items()}
-        kept = {f"keep/{name}": value for name, value in self.keep.items()}
-        folder = checkpoints.save(
-            self.job.checkpoints, step, {**weights, **moments, **kept}, self.job.identity
-        )
-        self._emit("checkpoint", step=step, folder=str(folder))
+        parts = {"trained": self.tensors, "optimizer": moments, "keep": keep}
+        folder = checkpoints.save(self.job.checkpoints, self.step, _joined(parts.items()), self.job.identity)
+        self._emit("checkpoint", step=self.step, folder=str(folder))
 
-    def _resume(self) -> int:
+    def _restore(self) -> int:
+        """Go back to the job's checkpoint, if it has one; the steps that were done."""
         checkpoint = self.job.checkpoint
         if checkpoint is None:
             return 0
         with torch.no_grad():
-            for name, value in checkpoint.part("adapter").items():
-                self.adapter[name].copy_(value)
+            for name, value in checkpoint.part("trained").items():
+                self.tensors[name].copy_(value)
         moments = checkpoint.part("optimizer")
         state = {
             number: {key: moments[f"{name}/{key}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-            for number, name in enumerate(self.adapter)
+            for number, name in enumerate(self.tensors)
             if f"{name}/step" in moments
         }
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         checkpoints.restore_generators(checkpoint.generators)
         return checkpoint.step
-
-    def _plan(self, steps: int) -> None:
-        self._emit(
-            "plan",
-            steps=steps,
-            epochs=self.options.epochs,
-            trainable=sum(parameter.numel() for parameter in self.adapter.values()),
-            parameters=self.job.base.parameters,
-            precision=self.job.base.precision,
-            device=str(self.job.base.device),
-        )
 
     def _emit(self, kind: str, **data: object) -> None:
         self.job.emit(Event(kind, data))  # type: ignore[arg-type]
@@ -211,3 +228,7 @@ def learning_rate(highest: float, step: int, steps: int, warmup: float) -> float
     if step < rising:
         return highest * (step + 1) / rising
     return highest * (steps - step) / max(1, steps - rising)
+
+
+def _joined(parts: Iterable[tuple[str, Mapping[str, Tensor]]]) -> dict[str, Tensor]:
+    return {f"{part}/{name}": tensor for part, tensors in parts for name, tensor in tensors.items()}

@@ -230,10 +230,10 @@ def test_a_loss_that_is_no_number_stops_the_run(
 
 
 def test_memory_that_runs_out_is_told(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(loop._Run, "_gradients", full)
+    monkeypatch.setattr(loop.Trainer, "gradients", full)
     with pytest.raises(UserError, match="Memory ran out") as caught:
         run(tmp_path, model, "sft")
     assert "micro_tokens" in caught.value.do
