@@ -59,7 +59,8 @@ class Batch:
 
     R rows of T tokens with N trained tokens in B branches. `mask` is additive, 0 or the lowest float, and
     None where plain causal attention is right. `row` and `column` point to the N positions that predict
-    `targets`; `owner` says which of the B branches, in order, each belongs to.
+    `targets`; `owner` says which of the B branches, in order, each belongs to. `last` is the row and the column
+    of each branch's last token: the prompt's where a branch is empty.
     """
 
     ids: Tensor  # (R, T)
@@ -69,7 +70,12 @@ class Batch:
     column: Tensor  # (N,)
     targets: Tensor  # (N,)
     owner: Tensor  # (N,)
-    branches: int  # B
+    last: Tensor  # (B, 2)
+
+    @property
+    def branches(self) -> int:
+        """B."""
+        return len(self.last)
 
 
 def micro_batches(trees: Sequence[int], lengths: Sequence[int], budget: int) -> list[list[int]]:
@@ -104,7 +110,8 @@ def _collate_rows(trees: Sequence[Tree], device: torch.device) -> Batch:
         for row, (tree, branch) in enumerate(sequences)
         for i in _targets(tree, branch)
     ]
-    return _batch(rows, targets, len(rows), None, None, device)
+    last = [(row, len(ids) - 1) for row, ids in enumerate(rows)]
+    return _batch(rows, targets, last, None, None, device)
 
 
 def _collate_trees(trees: Sequence[Tree], device: torch.device, dtype: torch.dtype) -> Batch:
@@ -114,7 +121,7 @@ def _collate_trees(trees: Sequence[Tree], device: torch.device, dtype: torch.dty
     visible = torch.zeros(len(rows), width, width, dtype=torch.bool)
     causal = torch.ones(width, width, dtype=torch.bool).tril()
     targets: list[tuple[int, int, int, int]] = []
-    owner = 0
+    last: list[tuple[int, int]] = []
     for row, tree in enumerate(trees):
         prompt = len(tree.prompt)
         positions[row, :prompt] = torch.arange(prompt)
@@ -127,11 +134,11 @@ def _collate_trees(trees: Sequence[Tree], device: torch.device, dtype: torch.dty
             visible[row, start:end, start:end] = causal[: end - start, : end - start]
             for i in _targets(tree, branch):
                 predictor = start + i - 1 if i else prompt - 1
-                targets.append((row, predictor, branch.ids[i], owner))
-            owner += 1
+                targets.append((row, predictor, branch.ids[i], len(last)))
+            last.append((row, end - 1 if branch.ids else prompt - 1))
     visible |= torch.eye(width, dtype=torch.bool)  # padding sees itself: softmax over nothing is not a number
     mask = torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, torch.finfo(dtype).min)
-    return _batch(rows, targets, owner, positions, mask.unsqueeze(1), device)
+    return _batch(rows, targets, last, positions, mask.unsqueeze(1), device)
 
 
 def _targets(tree: Tree, branch: Branch) -> list[int]:
@@ -141,7 +148,7 @@ def _targets(tree: Tree, branch: Branch) -> list[int]:
 def _batch(
     rows: list[list[int]],
     targets: list[tuple[int, int, int, int]],
-    branches: int,
+    last: list[tuple[int, int]],
     positions: Tensor | None,
     mask: Tensor | None,
     device: torch.device,
@@ -157,7 +164,7 @@ def _batch(
         column=column.to(device),
         targets=target.to(device),
         owner=owner.to(device),
-        branches=branches,
+        last=torch.tensor(last, dtype=torch.long).reshape(-1, 2).to(device),
     )
 
 

@@ -34,6 +34,14 @@ def test_the_mask_shows_each_branch_its_prompt_and_itself() -> None:
     assert batch.positions[1].tolist() == [0, 1, 2, 3, 4, 4]
     found = torch.stack([batch.row, batch.column, batch.targets, batch.owner], 1).tolist()
     assert found == [[0, 1, 3, 0], [0, 2, 4, 0], [0, 1, 5, 1], [1, 3, 7, 2], [1, 3, 8, 3]]
+    assert batch.last.tolist() == [[0, 3], [0, 4], [1, 4], [1, 5]]
+
+
+@pytest.mark.parametrize(("as_trees", "last"), [(True, [[0, 1], [0, 2]]), (False, [[0, 1], [1, 2]])])
+def test_an_empty_branch_ends_where_its_prompt_does(as_trees: bool, last: list[list[int]]) -> None:
+    tree = Tree([1, 2], [Branch.reply([]), Branch.reply([3])])
+    batch = collate([tree], as_trees=as_trees, device=CPU, dtype=torch.float32)
+    assert batch.last.tolist() == last
 
 
 def test_single_branches_need_no_mask() -> None:
