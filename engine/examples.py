@@ -1,7 +1,8 @@
 """What a model learns from: plain data, no torch.
 
 Three kinds of example, named as the field names them: a demonstration (SFT), a pair (reward modelling,
-DPO) and a rated reply (KTO). Each has a canonical JSON form whose SHA-256 is its identity.
+DPO) and a rated reply (KTO); what is asked in any of them is a prompt (PPO). Each has a canonical JSON form
+whose SHA-256 is its identity.
 """
 
 import hashlib
@@ -52,11 +53,20 @@ class Rated:
     good: bool
 
 
-Example = Demonstration | Pair | Rated
-KINDS: dict[str, type[Demonstration] | type[Pair] | type[Rated]] = {
+@dataclass(frozen=True)
+class Prompt:
+    """A conversation that the assistant is to continue, with nothing said of how."""
+
+    prompt: tuple[Message, ...]
+    tools: str = ""  # as a demonstration's
+
+
+Example = Demonstration | Pair | Rated | Prompt
+KINDS: dict[str, type[Example]] = {
     "demonstration": Demonstration,
     "pair": Pair,
     "rated": Rated,
+    "prompt": Prompt,
 }
 
 
@@ -68,6 +78,13 @@ def name_of(cls: type) -> str:
 def kind_of(example: Example) -> str:
     """The name under which `KINDS` lists the example's class."""
     return name_of(type(example))
+
+
+def prompt_of(example: Example) -> Prompt:
+    """What the assistant was asked: a demonstration's turns before its last reply, or the prompt."""
+    if isinstance(example, Demonstration):
+        return Prompt(example.messages[:-1], example.tools)
+    return example if isinstance(example, Prompt) else Prompt(example.prompt)
 
 
 def to_json(example: Example) -> dict[str, Any]:

@@ -116,7 +116,7 @@ class Method:
 
     name: str
     title: str
-    learns_from: type[examples.Demonstration] | type[examples.Pair] | type[examples.Rated]
+    learns_from: type[examples.Example]
     options: type[Any]
     train: Callable[["Job"], "Outcome"]
     paper: str

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.examples import Demonstration, Example, Pair
+from engine.examples import Demonstration, Example, Pair, Rated
 from tuner_app.formats import columns as column_roles
 from tuner_app.formats import strangers
 from tuner_app.formats.catalogue import FORMATS, named
@@ -67,10 +67,14 @@ def _notes(unused: list[str], placeholders: Counter[str]) -> Iterator[str]:
 
 def _placeholders(example: Example) -> list[str]:
     """The `{{name}}`s in replies: what the model would learn to say."""
-    if isinstance(example, Demonstration):
-        said = [message.content for message in example.messages if message.role == "assistant"]
-    else:
-        said = [example.chosen, example.rejected] if isinstance(example, Pair) else [example.reply]
+    said: list[str] = []
+    match example:
+        case Demonstration(messages=messages):
+            said = [message.content for message in messages if message.role == "assistant"]
+        case Pair(chosen=chosen, rejected=rejected):
+            said = [chosen, rejected]
+        case Rated(reply=reply):
+            said = [reply]
     return [match for text in said if "{{" in text for match in _PLACEHOLDER.findall(text)]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.examples import KINDS, Example
+from engine.examples import Example, name_of
 from tuner_app.formats.json_text import JSONError, loads
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -64,7 +64,7 @@ class Format:
     @property
     def kind(self) -> str:
         """The name of `holds` in `engine.examples.KINDS`."""
-        return next(name for name, cls in KINDS.items() if cls is self.holds)
+        return name_of(self.holds)
 
 
 def has(record: Record, *names: str) -> bool:
