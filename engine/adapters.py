@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
@@ -28,7 +28,11 @@ from engine.errors import UserError
 from engine.models import Base, sha256_of
 from engine.spec import Adapter, Spec
 
+if TYPE_CHECKING:
+    from engine.heads import RewardHead
+
 WEIGHTS, CONFIG, CARD = "adapter_model.safetensors", "adapter_config.json", "tuner.json"
+HEAD = "head.safetensors"  # a reward model's, beside them
 TRAINED = "trained"  # the name of the adapter that a run trains
 PREFIX = "base_model.model."  # of every tensor in peft's files
 
@@ -152,8 +156,10 @@ def state(causal_lm: Any, name: str = TRAINED) -> dict[str, Tensor]:
     }
 
 
-def save(base: Base, spec: Spec, template: str, folder: Path) -> None:
-    """Write the trained adapter to `folder`, whole or not at all."""
+def save(
+    base: Base, spec: Spec, template: str, folder: Path, head: "RewardHead | None" = None
+) -> None:
+    """Write the trained adapter, and the head that makes it a reward model, to `folder`: whole or not at all."""
     tensors = {key: value.detach().cpu().contiguous() for key, value in state(base.model).items()}
     packages = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
     about = {
@@ -164,7 +170,11 @@ def save(base: Base, spec: Spec, template: str, folder: Path) -> None:
         "template": template,
         "versions": {name: version(name) for name in packages},
     }
+    if head:
+        about["reward"] = head.facts()
     with whole(folder, kept="The run's last checkpoint is safe.") as temporary:
+        if head:
+            save_file({"score": head.weight.detach().cpu()}, temporary / HEAD)
         save_file(tensors, temporary / WEIGHTS, metadata={"format": "pt"})
         for name, data in ((CONFIG, _config(base, spec.base)), (CARD, about)):
             text = json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from accelerate import PartialState
 
@@ -15,15 +15,22 @@ from engine.examples import Example, digest, kind_of, to_json
 from engine.spec import Emit, Event, ReferenceCache, ShouldStop, Spec, method_named, options_from
 from engine.template import Template, template_for
 
+if TYPE_CHECKING:
+    from engine.heads import RewardHead
+
 Stopped = Literal["", "stop", "pause"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How far a method came: optimiser steps done, and why it ended before the last, if it did."""
+    """How far a method came: optimiser steps done, and why it ended before the last, if it did.
+
+    `head` is what makes the adapter a reward model, None for one that writes.
+    """
 
     steps: int
     stopped: Stopped
+    head: "RewardHead | None" = None
 
 
 @dataclass(frozen=True)
@@ -135,7 +142,7 @@ def train(
     hash = ""
     if outcome.stopped != "pause":
         if process.is_main_process:
-            adapters.save(base, spec, job.template.text, target)
+            adapters.save(base, spec, job.template.text, target, outcome.head)
         process.wait_for_everyone()
         hash = adapters.hash_of(target)
     done = {"step": outcome.steps, "folder": str(target), "hash": hash, "stopped": outcome.stopped}

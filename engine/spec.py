@@ -66,7 +66,9 @@ class Spec:
 
 T = TypeVar("T")
 
-EventKind = Literal["loading", "data", "plan", "reference", "step", "checkpoint", "warning", "done"]
+EventKind = Literal[
+    "loading", "data", "plan", "reference", "step", "checkpoint", "evaluation", "warning", "done"
+]
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Event:
     step        {"step", "steps": int, "loss", "learning_rate", "grad_norm", "seconds": float, "tokens": int,
                  "metrics": {name: float}}
     checkpoint  {"step": int, "folder": str}
+    evaluation  {"what": str, "accuracy", "low", "high": float, "pairs", "prompts": int}  on rows held out
     warning     {"message": str}
     done        {"step": int, "folder": str, "hash": str, "stopped": "" | "stop" | "pause"}
     """
