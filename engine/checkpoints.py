@@ -8,7 +8,7 @@ import json
 import random
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,35 +25,52 @@ TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 KEPT = 2  # the one before the last survives until the last is proven
 
 
+Generators = dict[str, Any]  # the state of one process's random generators, as JSON
+
+
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run after `step` optimiser steps: tensors by name, and the state of the random generators."""
+    """A run after `step` optimiser steps: tensors by name, and every process's random generators."""
 
     step: int
     tensors: dict[str, Tensor]
-    generators: dict[str, Any]
+    generators: list[Generators]
 
     def part(self, name: str) -> dict[str, Tensor]:
         """The tensors saved under `name/…`, without that prefix."""
         return {k.removeprefix(f"{name}/"): v for k, v in self.tensors.items() if k.startswith(f"{name}/")}
 
 
-def save(folder: Path, step: int, tensors: Mapping[str, Tensor], identity: str) -> Path:
+def save(
+    folder: Path, step: int, tensors: Mapping[str, Tensor], generators: Sequence[Generators], identity: str
+) -> Path:
     """Write the checkpoint of `step` into `folder`, drop all but the newest, and return its folder.
 
-    `identity` names the run (its specification and data); another run's checkpoint is not resumed.
+    `identity` names the run (its specification and data); another run's checkpoint is not resumed. One of a
+    later step can only be one that was passed over: it goes too, or it would push out those that are good.
     """
     target = folder / f"step-{step:06d}"
-    before = _numbered(folder)
-    with whole(target, kept=_kept(before)) as temporary:
+    for unfinished in folder.glob(".step-*"):  # of a process that was killed
+        shutil.rmtree(unfinished, ignore_errors=True)
+    with whole(target, kept=last_good(folder)) as temporary:
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary / TENSORS)
-        state = {"step": step, "identity": identity, "generators": generators()}
+        state = {"step": step, "identity": identity, "generators": list(generators)}
         (temporary / STATE).write_text(json.dumps(state), encoding="utf-8")
         sums = {name: sha256_of(temporary / name) for name in (TENSORS, STATE)}
         (temporary / MANIFEST).write_text(json.dumps(sums), encoding="utf-8")
-    for _, old in _numbered(folder)[:-KEPT]:
-        shutil.rmtree(old)
+    for number, path in _numbered(folder):
+        if number > step:
+            _drop(path)
+    for _, path in _numbered(folder)[:-KEPT]:
+        _drop(path)
     return target
+
+
+def _drop(path: Path) -> None:
+    """Delete a checkpoint; killed half-way, it is rubbish by name and not a damaged one."""
+    rubbish = path.with_name(f".{path.name}")
+    path.rename(rubbish)
+    shutil.rmtree(rubbish)
 
 
 def latest(folder: Path, identity: str, warn: Callable[[str], None]) -> Checkpoint | None:
@@ -86,33 +103,30 @@ def _numbered(folder: Path) -> list[tuple[int, Path]]:
     return sorted((int(match[1]), path) for match, path in named if match)
 
 
-def _kept(before: list[tuple[int, Path]]) -> str:
+def last_good(folder: Path) -> str:
+    """What to tell a person of a failed run in `folder`: which checkpoint is safe, if any."""
+    before = _numbered(folder)
     return f"The checkpoint of step {before[-1][0]} is safe." if before else "No step was saved yet."
 
 
-def last_good(folder: Path) -> str:
-    """What to tell a person of a failed run in `folder`: which checkpoint is safe, if any."""
-    return _kept(_numbered(folder))
-
-
-def generators() -> dict[str, Any]:
-    """The state of every random generator, as JSON: Python's, numpy's, torch's on the CPU and each GPU."""
+def generators() -> Generators:
+    """This process's random generators: Python's, numpy's, torch's on the CPU and on the process's GPU."""
     version, numbers, gauss = random.getstate()
     kind, keys, position, has_gauss, cached = numpy.random.get_state(legacy=True)
     return {
         "python": [version, list(numbers), gauss],
         "numpy": [kind, [int(key) for key in keys], int(position), int(has_gauss), float(cached)],
         "torch": torch.get_rng_state().tolist(),
-        "cuda": [state.tolist() for state in torch.cuda.get_rng_state_all()],
+        "cuda": torch.cuda.get_rng_state().tolist() if torch.cuda.is_initialized() else [],
     }
 
 
-def restore_generators(state: Mapping[str, Any]) -> None:
-    """Put every random generator back to what `generators` returned."""
+def restore_generators(state: Generators) -> None:
+    """Put every random generator of this process back to what `generators` returned."""
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers), gauss))
     kind, keys, *rest = state["numpy"]
     numpy.random.set_state((kind, numpy.array(keys, dtype=numpy.uint32), *rest))
     torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))
-    if len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all([torch.tensor(s, dtype=torch.uint8) for s in state["cuda"]])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state(torch.tensor(state["cuda"], dtype=torch.uint8))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor
 
 from engine import adapters, checkpoints
@@ -188,6 +188,7 @@ class Trainer:
 
     def _save(self, keep: Mapping[str, Tensor]) -> None:
         self._saved = self.step
+        generators = gather_object([checkpoints.generators()])
         if not self.process.is_main_process:
             return
         names = list(self.tensors)
@@ -197,7 +198,8 @@ class Trainer:
             for key, value in state.items()
         }
         parts = {"trained": self.tensors, "optimizer": moments, "keep": keep}
-        folder = checkpoints.save(self.job.checkpoints, self.step, _joined(parts.items()), self.job.identity)
+        job, tensors = self.job, _joined(parts.items())
+        folder = checkpoints.save(job.checkpoints, self.step, tensors, generators, job.identity)
         self._emit("checkpoint", step=self.step, folder=str(folder))
 
     def _restore(self) -> int:
@@ -215,8 +217,17 @@ class Trainer:
             if f"{name}/step" in moments
         }
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
-        checkpoints.restore_generators(checkpoint.generators)
+        self._restore_generators(checkpoint.generators)
         return checkpoint.step
+
+    def _restore_generators(self, states: Sequence[checkpoints.Generators]) -> None:
+        if len(states) != self.process.num_processes:
+            self.job.warn(
+                f"The checkpoint was made by {len(states)} processes, and now there are "
+                f"{self.process.num_processes}: the run goes on, but not to the last bit as it would have."
+            )
+        if self.process.process_index < len(states):
+            checkpoints.restore_generators(states[self.process.process_index])
 
     def _emit(self, kind: str, **data: object) -> None:
         self.job.emit(Event(kind, data))  # type: ignore[arg-type]

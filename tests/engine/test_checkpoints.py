@@ -17,7 +17,7 @@ TENSORS = {"adapter/a": torch.arange(4.0), "keep/b": torch.tensor([7.0])}
 
 
 def saved(folder: Path, *steps: int) -> list[Path]:
-    return [checkpoints.save(folder, step, TENSORS, "me") for step in steps]
+    return [checkpoints.save(folder, step, TENSORS, [checkpoints.generators()], "me") for step in steps]
 
 
 def test_what_is_saved_comes_back(tmp_path: Path) -> None:
