@@ -186,7 +186,7 @@ def _inverse_cdf(sampling: Sampling, n: int) -> Draw:
     So an answer depends on its seed alone: not on the device, nor on which other answers still run beside it.
     """
     seed = secrets.randbits(32) if sampling.seed is None else sampling.seed
-    generators = [torch.Generator().manual_seed(_stream_seed(seed, index)) for index in range(n)]
+    generators = [torch.Generator().manual_seed(stream_seed(seed, index)) for index in range(n)]
 
     def draw(scores: Tensor, running: list[int]) -> Tensor:
         uniform = torch.cat([torch.rand(1, generator=generators[index]) for index in running])
@@ -198,7 +198,7 @@ def _inverse_cdf(sampling: Sampling, n: int) -> Draw:
     return draw
 
 
-def _stream_seed(seed: int, index: int) -> int:
+def stream_seed(seed: int, index: int) -> int:
     """A seed for answer `index`: hashed, so that neighbouring seeds share no answer."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{index}".encode()).digest()[:7])
 
