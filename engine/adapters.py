@@ -182,10 +182,11 @@ def save(
 
 
 def hash_of(folder: Path) -> str:
-    """SHA-256, in hex, of an adapter's weights and of the scale they are used with."""
+    """SHA-256, in hex, of an adapter's weights, of the scale they are used with, and of its head if it has one."""
     shape, _ = read(folder)
     scale = [shape.rank, float(shape.alpha), shape.rslora, dict(shape.alphas)]
-    text = sha256_of(folder / WEIGHTS) + json.dumps(scale, sort_keys=True)
+    head = sha256_of(folder / HEAD) if (folder / HEAD).is_file() else ""
+    text = sha256_of(folder / WEIGHTS) + head + json.dumps(scale, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

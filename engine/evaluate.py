@@ -1,4 +1,4 @@
-"""How well a model predicts held-out conversations."""
+"""How well a model predicts held-out conversations, and how sure a share of hits is."""
 
 import math
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from engine.models import Base
 from engine.template import Template
 
 MICRO_TOKENS = 2048
+Z_95 = 1.959964  # a normal variable lies within so many standard deviations 95 times out of 100
 
 
 def negative_log_likelihood(
@@ -47,3 +48,16 @@ def perplexity(base: Base, template: Template, conversations: Sequence[Sequence[
     """exp of the mean negative log-likelihood of the assistant's tokens; see `negative_log_likelihood`."""
     total, tokens = negative_log_likelihood(base, template, conversations)
     return math.exp(total / tokens)
+
+
+def wilson(hits: float, count: int, z: float = Z_95) -> tuple[float, float]:
+    """Wilson's score interval for the probability behind `hits` out of `count` ≥ 1 independent trials.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927:
+    (p + z²/2n ± z √(p(1 − p)/n + z²/4n²)) / (1 + z²/n) with p = hits / n. Half a hit, a tie, counts as such.
+    """
+    share = hits / count
+    middle = share + z * z / (2 * count)
+    width = z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+    scale = 1 + z * z / count
+    return max(0.0, (middle - width) / scale), min(1.0, (middle + width) / scale)

@@ -32,8 +32,8 @@ class RewardHead:
     """A trained head: `weight` (D,) in float32, and what was measured with it.
 
     `mean` and `std` are those of its scores on replies to training prompts: (score − mean) / std is the
-    normalised reward. `held_out` has the keys accuracy, low, high (Wilson's 95 % interval), pairs and prompts;
-    it is None when nothing was held out.
+    normalised reward. `held_out` has the keys accuracy, low, high (Wilson's 95 % interval), pairs and
+    prompts; it is None when nothing was held out.
     """
 
     weight: Tensor

@@ -200,6 +200,12 @@ def _job(
     parent = ""
     if spec.parent:
         parent_folder = Path(spec.parent)
+        if "reward" in adapters.card(parent_folder) and method.makes != "reward model":
+            raise UserError(
+                f"{method.title} cannot go on from the adapter in {parent_folder}: it is a reward model, which "
+                "scores replies and writes none.",
+                do="Start from the base, or from an adapter that chats; a reward model can be trained further.",
+            )
         adapters.resume(base, parent_folder)
         parent = adapters.hash_of(parent_folder)
         shape, _ = adapters.read(parent_folder)

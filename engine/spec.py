@@ -114,7 +114,8 @@ class Method:
     """A training method: one file in `engine/methods`.
 
     `learns_from` is a class of `engine.examples`; `options` a frozen dataclass whose fields carry
-    `metadata={"help": …}` and, where they have them, `"choices"` or `"min"` and `"max"`.
+    `metadata={"help": …}` and, where they have them, `"choices"` or `"min"` and `"max"`. A reward model scores
+    replies and writes none.
     """
 
     name: str
@@ -123,6 +124,7 @@ class Method:
     options: type[Any]
     train: Callable[["Job"], "Outcome"]
     paper: str
+    makes: Literal["policy", "reward model"] = "policy"
 
     @property
     def kind(self) -> str:
