@@ -25,10 +25,26 @@ PRECISIONS: dict[str, str] = {
 }
 
 
+ADAPTER_KINDS: dict[str, str] = {
+    "lora": "LoRA (arXiv:2106.09685): a low-rank update beside frozen weights",
+    "rslora": "rank-stabilised LoRA (arXiv:2312.03732): scaled by alpha / √rank, for high ranks",
+    "dora": "DoRA (arXiv:2402.09353): LoRA that trains each output's magnitude apart; slower",
+    "pissa": "PiSSA (arXiv:2404.02948): LoRA that starts as the weights' largest singular vectors",
+    "full": "full fine-tuning: every weight of the base, in fp32; 16 bytes of memory a weight",
+}
+
+
 @dataclass(frozen=True)
 class Adapter:
-    """What is trained on top of the frozen base: LoRA (arXiv:2106.09685) on every linear layer."""
+    """What is trained: a low-rank update on every linear layer but the head, or the whole base ("full").
 
+    A full one has no rank, alpha or dropout: they count for nothing.
+    """
+
+    kind: str = field(
+        default="lora",
+        metadata={"help": "what is trained", "choices": tuple(ADAPTER_KINDS)},
+    )
     rank: int = field(default=16, metadata={"help": "rank r of the update B·A"})
     alpha: int = field(default=32, metadata={"help": "the update is scaled by alpha / rank"})
     dropout: float = field(default=0.0, metadata={"help": "dropout on the adapter's input"})
@@ -130,6 +146,11 @@ class Method:
     def kind(self) -> str:
         """The name of `learns_from` in `examples.KINDS`."""
         return examples.name_of(self.learns_from)
+
+    @property
+    def needs_reward(self) -> bool:
+        """Whether a reward model has to say what is good, because prompts alone do not."""
+        return self.learns_from is examples.Prompt
 
 
 @cache
