@@ -68,6 +68,15 @@ def scores(causal_lm: Any, batch: Batch, weight: Tensor) -> Tensor:
     return (last.float() * weight).sum(-1)  # no product of matrices: autocast would make it bf16
 
 
+def values(causal_lm: Any, batch: Batch, weight: Tensor) -> Tensor:
+    """What is expected before each of the N trained tokens, w · h where it is predicted: (N,), float32.
+
+    Differentiable in the model and in `weight` (D,): the value function of arXiv:1909.08593.
+    """
+    predicting = hidden_states(causal_lm, batch)[batch.row, batch.column]  # (N, D)
+    return (predicting.float() * weight).sum(-1)
+
+
 def tree_scores(base: Base, trees: Sequence[Tree], weight: Tensor, *, as_trees: bool) -> Tensor:
     """The scores of every tree's branches, all of k: (trees, k), float32, on the CPU; no gradient.
 

@@ -31,6 +31,10 @@ class Head:
     scale: float
     softcap: float
 
+    def at(self, temperature: float) -> "Head":
+        """The head whose logits are divided by `temperature`."""
+        return replace(self, scale=self.scale / temperature, softcap=self.softcap / temperature)
+
 
 def head_of(causal_lm: Any) -> Head:
     """The head of a transformers causal language model. Raises UserError when it is none that we know."""
@@ -54,13 +58,14 @@ def hidden_states(causal_lm: Any, batch: Batch) -> Tensor:
     return hidden
 
 
-def token_log_probs(causal_lm: Any, batch: Batch) -> Tensor:
+def token_log_probs(causal_lm: Any, batch: Batch, temperature: float = 1.0) -> Tensor:
     """log p(target | what precedes it) of the N trained tokens: (N,), float32, differentiable.
 
+    p is what tokens are drawn from at `temperature`.
     `causal_lm` is the transformers model (with its adapter's layers in place), not peft's wrapper.
     """
     gathered = hidden_states(causal_lm, batch)[batch.row, batch.column]  # (N, D)
-    head = head_of(causal_lm)
+    head = head_of(causal_lm).at(temperature)
     if head.weight.requires_grad and torch.is_grad_enabled():
         values: Tensor = _TrainedHead.apply(gathered, head.weight, head.bias, head, batch.targets)  # type: ignore[no-untyped-call]
     else:
