@@ -35,6 +35,8 @@ CREATE INDEX run_events_by_run ON run_events(run_id);
 
 CREATE INDEX runs_by_parent ON runs(parent_id);
 
+CREATE INDEX runs_by_reward ON runs(reward_id);
+
 CREATE INDEX runs_by_snapshot ON runs(snapshot_hash);
 
 CREATE INDEX snapshot_labels_by_event ON snapshot_labels(event_id);
@@ -75,6 +77,11 @@ CREATE TABLE conversations (
   updated TEXT NOT NULL,
   tip_id INTEGER REFERENCES messages(id),
   archived INTEGER NOT NULL DEFAULT 0 CHECK (archived IN (0, 1))
+) STRICT;
+
+CREATE TABLE example_prompts (
+  example_id INTEGER PRIMARY KEY REFERENCES examples(id),
+  prompt INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE examples (
@@ -186,7 +193,7 @@ CREATE TABLE runs (
   created TEXT NOT NULL,
   started TEXT,
   ended TEXT
-) STRICT;
+, reward_id INTEGER REFERENCES adapters(id)) STRICT;
 
 CREATE TABLE snapshot_examples (
   snapshot_id INTEGER NOT NULL REFERENCES snapshots(id),
@@ -214,6 +221,12 @@ CREATE TABLE sources (
   name TEXT NOT NULL UNIQUE,
   created TEXT NOT NULL
 ) STRICT;
+
+CREATE TRIGGER example_prompts_no_delete BEFORE DELETE ON example_prompts
+BEGIN SELECT RAISE(ABORT, 'example_prompts is append-only'); END;
+
+CREATE TRIGGER example_prompts_no_update BEFORE UPDATE ON example_prompts
+BEGIN SELECT RAISE(ABORT, 'example_prompts is append-only'); END;
 
 CREATE TRIGGER examples_no_delete BEFORE DELETE ON examples
 BEGIN SELECT RAISE(ABORT, 'examples is append-only'); END;

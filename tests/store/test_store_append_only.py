@@ -9,6 +9,7 @@ from tuner_app.store import Store, chats, examples, labels, models, new_uid, run
 TABLES = (
     "messages",
     "examples",
+    "example_prompts",
     "items",
     "label_events",
     "label_examples",

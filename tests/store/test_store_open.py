@@ -39,7 +39,7 @@ def add_step(monkeypatch: pytest.MonkeyPatch, step: Callable[[Any], None]) -> No
     monkeypatch.setattr(migrations, "LATEST", len(migrations.STEPS))
 
 
-def second(db: Any) -> None:
+def newer(db: Any) -> None:
     db.execute("ALTER TABLE conversations ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue'")
 
 
@@ -182,20 +182,20 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 def test_pending_steps_are_refused_without_migrate(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made(path)
-    add_step(monkeypatch, second)
+    add_step(monkeypatch, newer)
     refused(path, "older version", migrate=False)
 
 
 def test_a_step_runs_after_a_backup(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made(path)
-    add_step(monkeypatch, second)
+    add_step(monkeypatch, newer)
     store = Store.open(path, migrate=True)
     assert store.query("SELECT title, colour FROM conversations")[0]["colour"] == "blue"
     assert store.query("PRAGMA journal_mode")[0][0] == "wal"
-    assert sqlite.header(path)[1] == 2
+    assert sqlite.header(path)[1] == migrations.LATEST
     (backup,) = (path.parent / "backups").iterdir()
     copy = sqlite3.connect(str(backup))
-    assert copy.execute("PRAGMA user_version").fetchone() == (1,)
+    assert copy.execute("PRAGMA user_version").fetchone() == (migrations.LATEST - 1,)
     assert copy.execute("SELECT title FROM conversations").fetchall() == [("before",)]
     Store.open(path, migrate=True)
     assert len(list((path.parent / "backups").iterdir())) == 1
@@ -213,7 +213,7 @@ def test_a_step_may_rebuild_a_table_that_others_point_to(path: Path, monkeypatch
 
 def test_a_step_that_fails_leaves_everything_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(db: Any) -> None:
-        second(db)
+        newer(db)
         raise RuntimeError("half way")
 
     made(path)
@@ -241,7 +241,7 @@ def test_no_step_while_another_program_has_it_open(
     store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chats.start(store, title="at work")
-    add_step(monkeypatch, second)
+    add_step(monkeypatch, newer)
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.1)
     with pytest.raises(UserError, match="another program has it open"):
         Store.open(path, migrate=True)
@@ -251,7 +251,7 @@ def test_no_step_while_another_program_has_it_open(
 def test_two_programs_that_start_at_once(path: Path) -> None:
     started = [subprocess.Popen([sys.executable, "-c", OPEN, str(path)]) for _ in range(3)]
     assert [program.wait(60) for program in started] == [0, 0, 0]
-    assert Store.open(path).query("SELECT count(*) FROM _sqlite_migrations")[0][0] == 1
+    assert Store.open(path).query("SELECT count(*) FROM _sqlite_migrations")[0][0] == migrations.LATEST
 
 
 def test_opening_it_imports_nothing_heavy(path: Path) -> None:

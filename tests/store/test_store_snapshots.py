@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UserError
-from engine.examples import Example, Pair, Rated
+from engine.examples import Demonstration, Example, Message, Pair, Prompt, Rated, digest, to_json
 from tuner_app.store import Selection, Store, examples, labels, models, people, runs, snapshots
 from tuner_app.store.rows import Item, Summary
 
@@ -68,8 +68,84 @@ def test_contradictions_are_counted(store: Store) -> None:
     thumbs: list[Example] = [Rated((), "a", True), Rated((), "a", False), Rated((), "b", True)]
     examples.add(store, [(example, 1) for example in (*both_ways, *thumbs)], source="a.json")
     assert snapshots.available(store, "pair") == Summary(4, 0, 4, 0, 3)
-    assert snapshots.available(store, "rated") == Summary(3, 0, 3, 0, 2)
+    assert snapshots.available(store, "rated") == Summary(3, 0, 3, 0, 2, good=2)
     assert snapshots.available(store, "pair", Selection(limit=2)).contradictory == 0
+
+
+ASKED = (Message("user", "Why?"),)
+OTHER = (Message("user", "How?"),)
+
+
+def answers(store: Store) -> list[Example]:
+    """Four answers to one prompt and one to another, imported from two files."""
+    first: list[Example] = [
+        Pair(ASKED, "a", "b"),
+        Rated(ASKED, "a", True),
+        Demonstration((*ASKED, Message("assistant", "a"))),
+    ]
+    second: list[Example] = [Pair(ASKED, "c", "d"), Rated(OTHER, "a", False)]
+    for name, rows in (("one.json", first), ("two.json", second)):
+        examples.add(store, [(row, line) for line, row in enumerate(rows, 1)], source=name)
+    return first + second
+
+
+def test_each_prompt_is_taken_once_whatever_answers_it(store: Store) -> None:
+    every = answers(store)
+    assert snapshots.available(store, "prompt") == Summary(2, 0, 2, 3, 0)
+    snapshot = snapshots.take(store, "prompt")
+    assert (snapshot.kind, snapshot.rows) == ("prompt", 2)
+    assert set(snapshots.rows(store, snapshot.hash)) == {Prompt(ASKED), Prompt(OTHER)}
+    assert list(snapshots.select(store, "prompt")) == list(snapshots.rows(store, snapshot.hash))
+    frozen = store.query("SELECT x.hash FROM snapshot_examples JOIN examples x ON x.id = example_id")
+    hashes = [digest(to_json(row)) for row in every]
+    assert {row["hash"] for row in frozen} == {min(hashes[:4]), hashes[4]}, "the same on every machine"
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("source:one.json", {Prompt(ASKED)}),
+        ("last:1", {Prompt(OTHER)}),
+        ("last:2", {Prompt(ASKED), Prompt(OTHER)}),
+        ("labels", set()),
+    ],
+)
+def test_prompts_are_selected_as_examples_are(store: Store, text: str, asked: set[Prompt]) -> None:
+    answers(store)
+    assert set(snapshots.select(store, "prompt", Selection.parse(text))) == asked
+
+
+def test_the_labels_behind_prompts_are_kept(store: Store, pair: MakeItem, single: MakeItem) -> None:
+    labels.record(store, pair().hash, "choose", value={"reply": 0}, uid="pair")
+    labels.record(store, single().hash, "bad", uid="single")
+    labels.record(store, pair(1).hash, "tie", uid="tie")  # gives nothing to train on
+    assert snapshots.available(store, "prompt") == Summary(1, 1, 0, 3, 0)
+    base = models.add_base(store, "builtin", "folder")
+    snapshot = snapshots.take(store, "prompt")
+    runs.create(store, spec={"method": "ppo"}, base_id=base.id, snapshot_hash=snapshot.hash)
+    assert snapshots.labels_of(store, "ppo-1") == ["pair", "single"]
+    assert snapshots.runs_that_saw(store, "single") == ["ppo-1"]
+
+
+def test_the_labels_behind_a_reward_model_are_behind_what_it_led(full: Store) -> None:
+    base = models.add_base(full, "builtin", "folder")
+
+    def trained(method: str, source: str, reward_id: int | None = None) -> int:
+        snapshot = snapshots.take(full, "pair", Selection.parse(source))
+        run = runs.create(full, spec={"method": method}, base_id=base.id, snapshot_hash=snapshot.hash, **more)
+        made = models.add_adapter(
+            full, name=run.name, base_id=base.id, run_id=run.id, folder=run.name, hash=run.name
+        )
+        return made.id
+
+    reward = trained("reward", "person:anna")
+    trained("ppo", "source:one.json", reward_id=reward)
+    assert snapshots.labels_of(full, "ppo-1") == ["hers"]
+    assert snapshots.runs_that_saw(full, "hers") == ["reward-1", "ppo-1"]
+    assert [(row.name, row.reward, row.is_reward) for row in models.adapters(full)] == [
+        ("reward-1", None, True),
+        ("ppo-1", "reward-1", False),
+    ]
 
 
 def test_an_empty_selection_is_refused(store: Store) -> None:

@@ -1,5 +1,6 @@
 """The queries behind lists and keys use indexes: none of them reads a table from end to end."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -54,6 +55,18 @@ def scans(store: Store, work: Callable[[], Any]) -> list[str]:
 )
 def test_no_scan(store: Store, work: Callable[[Store], Any]) -> None:
     assert scans(store, lambda: work(store)) == []
+
+
+def test_prompts_are_counted_without_reading_what_examples_say(store: Store) -> None:
+    asked: list[str] = []
+    store.db.set_trace_callback(asked.append)
+    snapshots.available(store, "prompt")
+    store.db.set_trace_callback(None)
+    (sql,) = asked
+    plan = [row["detail"] for row in store.query(f"EXPLAIN QUERY PLAN {sql}")]
+    texts = [step for step in plan if re.match("(SCAN|SEARCH) (examples|x|t) ", step)]
+    assert texts
+    assert all("USING COVERING INDEX" in step for step in texts), plan
 
 
 def test_labelling_scans_nothing(store: Store, pair: Callable[..., Item]) -> None:

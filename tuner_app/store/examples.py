@@ -13,15 +13,20 @@ from itertools import islice
 from typing import IO, Any
 
 from engine.errors import UserError
-from engine.examples import Example, Pair, Rated, canonical, from_json, to_json
+from engine.examples import Example, canonical, from_json, kind_of, to_json
 from tuner_app.store import stamps
 from tuner_app.store.database import Store
+from tuner_app.store.keys import judged, prompt_key
 from tuner_app.store.rows import Added, ExampleRow, Source
 
 _BATCH = 2000
 _INSERT = (
     "INSERT INTO examples (hash, kind, question, answer, body, created) VALUES (?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (hash) DO NOTHING"
+)
+_ASKS = (
+    "INSERT INTO example_prompts (example_id, prompt) SELECT id, ? FROM examples WHERE hash = ?"
+    " ON CONFLICT DO NOTHING"
 )
 _STANDS = """(EXISTS (SELECT 1 FROM imports i WHERE i.example_id = x.id)
    OR EXISTS (SELECT 1 FROM label_examples le JOIN heads h ON h.event_id = le.event_id
@@ -53,8 +58,9 @@ def add(store: Store, items: Iterable[tuple[Example, int]], *, source: str) -> A
 
 def insert(store: Store, example: Example) -> int:
     """Keep one example inside a `write` block; its id, whether it was there before or not."""
-    values = _prepared(example)
+    values, prompt = _prepared(example)
     store.execute(_INSERT, (*values, stamps.now()))
+    store.execute(_ASKS, (prompt, values[0]))
     row = store.one("SELECT id FROM examples WHERE hash = ?", (values[0],))
     assert row is not None
     return int(row["id"])
@@ -106,25 +112,11 @@ def sources(store: Store) -> list[Source]:
     return [Source(**row) for row in rows]
 
 
-def _prepared(example: Example) -> tuple[str, str, int | None, int | None, str]:
-    data = to_json(example)
-    body = canonical(data)
-    question, answer = _judged(example, data)
-    return hashlib.sha256(body.encode()).hexdigest(), data["kind"], question, answer, body
-
-
-def _judged(example: Example, data: dict[str, Any]) -> tuple[int | None, int | None]:
-    """What was asked, as 8 bytes of a SHA-256, and which of two ways it was answered."""
-    match example:
-        case Pair(chosen=chosen, rejected=rejected):
-            return _short([data["prompt"], *sorted((chosen, rejected))]), chosen > rejected
-        case Rated(reply=reply, good=good):
-            return _short([data["prompt"], reply]), good
-    return None, None
-
-
-def _short(data: Any) -> int:
-    return int.from_bytes(hashlib.sha256(canonical(data).encode()).digest()[:8], "big", signed=True)
+def _prepared(example: Example) -> tuple[tuple[str, str, int | None, int | None, str], int]:
+    """What is kept of an example, and the key of its prompt."""
+    body = canonical(to_json(example))
+    hash = hashlib.sha256(body.encode()).hexdigest()
+    return (hash, kind_of(example), *judged(example), body), prompt_key(example)
 
 
 def _spool(spool: IO[bytes], items: Iterable[tuple[Example, int]]) -> int:
@@ -157,11 +149,12 @@ def _source(store: Store, name: str) -> int:
 
 def _add_batch(store: Store, batch: list[tuple[Any, ...]], source_id: int) -> int:
     now = stamps.now()
-    new = store.execute_many(_INSERT, [(*values, now) for *values, _ in batch])
+    new = store.execute_many(_INSERT, [(*values, now) for values, _, _ in batch])
+    store.execute_many(_ASKS, [(prompt, values[0]) for values, prompt, _ in batch])
     store.execute_many(
         "INSERT INTO imports (source_id, kind, example_id, line) SELECT ?, kind, id, ? FROM examples"
         " WHERE hash = ? ON CONFLICT DO NOTHING",
-        [(source_id, line, hash) for hash, *_, line in batch],
+        [(source_id, line, values[0]) for values, _, line in batch],
     )
     return new
 

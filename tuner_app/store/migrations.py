@@ -1,6 +1,7 @@
 """The schema, step by step. A migration that has been released is never changed: a new one is added."""
 
 import fcntl
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import UserError
+from engine.examples import from_json
 from tuner_app.store import sqlite, stamps
-from tuner_app.store.schema import FIRST
+from tuner_app.store.keys import prompt_key
+from tuner_app.store.schema import FIRST, SECOND
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -25,7 +28,16 @@ def first(db: "Database") -> None:
         db.execute(statement)
 
 
-STEPS = (first,)
+def second(db: "Database") -> None:
+    """What each example asks, and which reward model led a run."""
+    for statement in SECOND:
+        db.execute(statement)
+    rows = db.execute("SELECT id, body FROM examples")
+    asked = ((number, prompt_key(from_json(json.loads(body)))) for number, body in rows)
+    db.conn.executemany("INSERT INTO example_prompts (example_id, prompt) VALUES (?, ?)", asked)
+
+
+STEPS = (first, second)
 LATEST = len(STEPS)  # the database's user_version counts the steps that it has had
 
 

@@ -6,7 +6,9 @@ from tuner_app.store.database import Store
 from tuner_app.store.rows import AdapterRow, Base
 
 _BASE = "id, name, source, fingerprint, created"
-_ADAPTER = "id, name, base_id, parent_id, run_id, folder, hash, created"
+_ADAPTER = """SELECT a.id, a.name, a.base_id, a.parent_id, a.run_id, a.folder, a.hash, a.created,
+    coalesce(r.method, '') AS method, (SELECT name FROM adapters WHERE id = r.reward_id) AS reward
+  FROM adapters a LEFT JOIN runs r ON r.id = a.run_id"""
 
 
 def add_base(store: Store, name: str, source: str, fingerprint: str = "") -> Base:
@@ -85,7 +87,7 @@ def add_adapter(
 def adapters(store: Store, base_id: int | None = None) -> list[AdapterRow]:
     """The adapters of one base or of all, oldest first."""
     rows = store.query(
-        f"SELECT {_ADAPTER} FROM adapters WHERE :base IS NULL OR base_id = :base ORDER BY id",
+        f"{_ADAPTER} WHERE :base IS NULL OR a.base_id = :base ORDER BY a.id",
         {"base": base_id},
     )
     return [AdapterRow(**row) for row in rows]
@@ -93,7 +95,7 @@ def adapters(store: Store, base_id: int | None = None) -> list[AdapterRow]:
 
 def adapter(store: Store, name: str) -> AdapterRow | None:
     """The adapter with this name, or None."""
-    row = store.one(f"SELECT {_ADAPTER} FROM adapters WHERE name = ?", (name,))
+    row = store.one(f"{_ADAPTER} WHERE a.name = ?", (name,))
     return row and AdapterRow(**row)
 
 

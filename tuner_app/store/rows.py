@@ -10,6 +10,7 @@ from engine.examples import Message as Turn
 Verb = Literal["choose", "tie", "both_bad", "good", "bad", "correct", "skip", "undo"]
 RunStatus = Literal["queued", "running", "paused", "stopped", "done", "failed"]
 Request = Literal["", "stop", "pause"]
+REWARD = "reward"  # the method that makes reward models
 PersonKind = Literal["human", "program", "model"]
 
 
@@ -129,14 +130,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a selection holds. `repeated` counts occurrences beyond an example's first; `contradictory` the
-    examples that another one says the opposite of."""
+    """What a selection holds, examples of one kind or prompts. `repeated` counts occurrences beyond the
+    first of each; `contradictory` the examples that another one says the opposite of; `good` those of rated
+    replies that have a thumb up."""
 
     examples: int
     from_labels: int
     from_imports: int
     repeated: int
     contradictory: int
+    good: int = 0
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,10 @@ class Base:
 
 @dataclass(frozen=True)
 class AdapterRow:
-    """A trained adapter: over which base, gone on from which parent, made by which run."""
+    """A trained adapter: over which base, gone on from which parent, made by which run.
+
+    `method` is what that run did ("" without one), and `reward` the name of the reward model that led it.
+    """
 
     id: int
     name: str
@@ -172,6 +178,13 @@ class AdapterRow:
     folder: str
     hash: str
     created: str
+    method: str
+    reward: str | None
+
+    @property
+    def is_reward(self) -> bool:
+        """Whether it is a reward model: it scores answers and cannot give any."""
+        return self.method == REWARD
 
 
 @dataclass(frozen=True)
@@ -185,6 +198,7 @@ class Run:
     spec: Mapping[str, Any]
     base_id: int
     parent_id: int | None
+    reward_id: int | None
     snapshot_hash: str
     status: RunStatus
     request: Request

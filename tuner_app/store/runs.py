@@ -12,8 +12,8 @@ from tuner_app.store.database import Store
 from tuner_app.store.rows import Request, Run, RunEvent, RunStatus
 
 _RUN = (
-    "id, uid, name, method, spec, base_id, parent_id, snapshot_hash, status, request, pid, error, versions,"
-    " created, started, ended"
+    "id, uid, name, method, spec, base_id, parent_id, reward_id, snapshot_hash, status, request, pid, error,"
+    " versions, created, started, ended"
 )
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _RESERVED = "base"  # what the base alone is called where an adapter's name may stand
@@ -27,9 +27,10 @@ def create(
     spec: Mapping[str, Any],
     base_id: int,
     parent_id: int | None = None,
+    reward_id: int | None = None,
     snapshot_hash: str,
 ) -> Run:
-    """A new run, queued; `spec` is `Spec.to_json()`.
+    """A new run, queued; `spec` is `Spec.to_json()`, `reward_id` the reward model that leads it.
 
     Without a name it is called `method-1`, `method-2`, …; a UserError for a name that is taken or that
     cannot be a folder's.
@@ -37,11 +38,12 @@ def create(
     with store.write():
         name = name or _next_name(store, spec["method"])
         _check_name(store, name)
-        values = (stamps.new_uid(), name, spec["method"], canonical(dict(spec)), base_id, parent_id)
+        values = (stamps.new_uid(), name, spec["method"], canonical(dict(spec)))
         store.execute(
-            "INSERT INTO runs (uid, name, method, spec, base_id, parent_id, snapshot_hash, created, status,"
-            " request, error, versions) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', '', '', '{}')",
-            (*values, snapshot_hash, stamps.now()),
+            "INSERT INTO runs (uid, name, method, spec, base_id, parent_id, reward_id, snapshot_hash,"
+            " created, status, request, error, versions)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', '', '', '{}')",
+            (*values, base_id, parent_id, reward_id, snapshot_hash, stamps.now()),
         )
         made = get(store, name)
     assert made is not None

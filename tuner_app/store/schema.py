@@ -1,4 +1,4 @@
-"""The tables of the first version. Released: never edited, changed by new migrations only."""
+"""The tables, version by version. What is released is never edited, only changed by a version after it."""
 
 _TABLES = (
     """CREATE TABLE people (
@@ -190,11 +190,25 @@ _APPEND_ONLY = (
     "run_events",
 )
 
-_TRIGGERS = tuple(
-    f"""CREATE TRIGGER {table}_no_{verb} BEFORE {verb.upper()} ON {table}
-BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"""
-    for table in _APPEND_ONLY
-    for verb in ("update", "delete")
-)
 
-FIRST = _TABLES + _TRIGGERS
+def _triggers(table: str) -> tuple[str, ...]:
+    return tuple(
+        f"""CREATE TRIGGER {table}_no_{verb} BEFORE {verb.upper()} ON {table}
+BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"""
+        for verb in ("update", "delete")
+    )
+
+
+FIRST = _TABLES + tuple(trigger for table in _APPEND_ONLY for trigger in _triggers(table))
+
+SECOND = (
+    # What each example asks, as 8 bytes of a SHA-256: reading it must not take reading what it says.
+    """CREATE TABLE example_prompts (
+  example_id INTEGER PRIMARY KEY REFERENCES examples(id),
+  prompt INTEGER NOT NULL
+) STRICT""",
+    *_triggers("example_prompts"),
+    # The reward model that a run was led by.
+    "ALTER TABLE runs ADD COLUMN reward_id INTEGER REFERENCES adapters(id)",
+    "CREATE INDEX runs_by_reward ON runs(reward_id)",
+)

@@ -1,11 +1,14 @@
-"""Snapshots: frozen lists of examples that runs train on, and the labels behind them."""
+"""Snapshots: frozen lists of examples that runs train on, and the labels behind them.
+
+A snapshot of prompts lists, for each prompt, one of the examples that answer it: the prompt is in it.
+"""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
 from engine.errors import UserError
-from engine.examples import Example, digest, from_json
+from engine.examples import Example, Prompt, digest, from_json, name_of, prompt_of
 from tuner_app.store import people, stamps
 from tuner_app.store.database import Store
 from tuner_app.store.rows import Snapshot, Summary
@@ -13,22 +16,25 @@ from tuner_app.store.selection import Selection
 
 __all__ = ["Selection", "available", "labels_of", "rows", "runs_that_saw", "select", "take"]
 
+PROMPT = name_of(Prompt)
 _ALL = Selection()
 _PAGE = 1000
 
 
 def available(store: Store, kind: str, selection: Selection = _ALL) -> Summary:
-    """What the selection holds of one kind of example, without freezing it."""
+    """What the selection holds of one kind of example, or of prompts, without freezing it."""
     chosen, parameters = _chosen(store, kind, selection)
     row = store.one(
         f"""{chosen}, asked AS (SELECT question FROM examples WHERE kind = :kind AND question IS NOT NULL
               GROUP BY question HAVING min(answer) <> max(answer)),
             opposed AS (SELECT count(*) AS n FROM asked CROSS JOIN examples x USING (question)
-              WHERE x.kind = :kind AND x.id IN (SELECT example_id FROM picked)
+              WHERE x.kind = :kind AND x.id IN (SELECT key FROM picked)
               GROUP BY question HAVING min(answer) <> max(answer))
             SELECT count(*) AS examples, coalesce(sum(labelled), 0) AS from_labels,
               coalesce(sum(NOT labelled), 0) AS from_imports, coalesce(sum(times - 1), 0) AS repeated,
-              (SELECT coalesce(sum(n), 0) FROM opposed) AS contradictory FROM picked""",
+              (SELECT coalesce(sum(n), 0) FROM opposed) AS contradictory,
+              (SELECT count(*) FROM examples x WHERE :kind = 'rated' AND x.kind = 'rated' AND x.answer = 1
+                 AND x.id IN (SELECT key FROM picked)) AS good FROM picked""",
         parameters,
     )
     assert row is not None
@@ -37,17 +43,14 @@ def available(store: Store, kind: str, selection: Selection = _ALL) -> Summary:
 
 def select(store: Store, kind: str, selection: Selection = _ALL) -> Iterator[Example]:
     """The examples that `take` would freeze, in the same order, without keeping a snapshot."""
-    chosen, parameters = _chosen(store, kind, selection)
-    picked = store.query(
-        f"{chosen} SELECT x.id FROM picked JOIN examples x ON x.id = example_id ORDER BY x.hash", parameters
-    )
+    picked = _members(store, kind, selection)
     for start in range(0, len(picked), _PAGE):  # their texts may be more than memory holds
         page = [row["id"] for row in picked[start : start + _PAGE]]
         for row in store.query(
             "SELECT body FROM examples WHERE id IN (SELECT value FROM json_each(?)) ORDER BY hash",
             (json.dumps(page),),
         ):
-            yield from_json(json.loads(row["body"]))
+            yield _read(kind, row["body"])
 
 
 def take(store: Store, kind: str, selection: Selection = _ALL) -> Snapshot:
@@ -58,12 +61,9 @@ def take(store: Store, kind: str, selection: Selection = _ALL) -> Snapshot:
     """
     chosen, parameters = _chosen(store, kind, selection)
     with store.read():
-        examples = store.query(
-            f"{chosen} SELECT x.hash, x.id FROM picked JOIN examples x ON x.id = example_id ORDER BY x.hash",
-            parameters,
-        )
+        examples = _members(store, kind, selection)
         labels = store.query(
-            f"""{chosen} SELECT DISTINCT e.uid, e.id FROM picked JOIN occurrences USING (example_id)
+            f"""{chosen} SELECT DISTINCT e.uid, e.id FROM picked JOIN occurrences USING (key)
                 JOIN label_events e ON e.id = event_id ORDER BY e.uid""",
             parameters,
         )
@@ -94,16 +94,17 @@ def rows(store: Store, snapshot_hash: str) -> Iterator[Example]:
             (snapshot_hash, start, start + _PAGE),
         )
         for row in page:
-            yield from_json(json.loads(row["body"]))
+            yield _read(snapshot.kind, row["body"])
 
 
 def labels_of(store: Store, run_name: str) -> list[str]:
-    """The uids of the labels that made a run's model, those of the adapters it went on from included."""
+    """The uids of the labels that made a run's model, those of the adapters that it went on from and of the
+    reward models that led it included."""
     found = store.query(
         """WITH RECURSIVE ancestry(run_id) AS (
              SELECT id FROM runs WHERE name = ?
              UNION SELECT a.run_id FROM ancestry JOIN runs r ON r.id = ancestry.run_id
-                   JOIN adapters a ON a.id = r.parent_id WHERE a.run_id IS NOT NULL)
+                   JOIN adapters a ON a.id IN (r.parent_id, r.reward_id) WHERE a.run_id IS NOT NULL)
            SELECT DISTINCT e.uid, e.created FROM ancestry JOIN runs r ON r.id = ancestry.run_id
            JOIN snapshots s ON s.hash = r.snapshot_hash
            JOIN snapshot_labels sl ON sl.snapshot_id = s.id JOIN label_events e ON e.id = sl.event_id
@@ -114,51 +115,77 @@ def labels_of(store: Store, run_name: str) -> list[str]:
 
 
 def runs_that_saw(store: Store, label_uid: str) -> list[str]:
-    """The names of the runs that learned from a label, those that went on from their adapters included."""
+    """The names of the runs that learned from a label, those that went on from their adapters or were led by
+    their reward models included."""
     found = store.query(
         """WITH RECURSIVE descent(run_id) AS (
              SELECT r.id FROM label_events e JOIN snapshot_labels sl ON sl.event_id = e.id
                JOIN snapshots s ON s.id = sl.snapshot_id JOIN runs r ON r.snapshot_hash = s.hash
                WHERE e.uid = ?
              UNION SELECT r.id FROM descent JOIN adapters a ON a.run_id = descent.run_id
-                   JOIN runs r ON r.parent_id = a.id)
+                   JOIN runs r ON r.parent_id = a.id OR r.reward_id = a.id)
            SELECT name FROM runs WHERE id IN (SELECT run_id FROM descent) ORDER BY id""",
         (label_uid,),
     )
     return [row["name"] for row in found]
 
 
+def _read(kind: str, body: str) -> Example:
+    example = from_json(json.loads(body))
+    return prompt_of(example) if kind == PROMPT else example
+
+
+def _members(store: Store, kind: str, selection: Selection) -> list[Any]:
+    """(hash, id) of the examples picked, in the order of hashes; of several that answer one prompt, the one
+    whose hash is least."""
+    chosen, parameters = _chosen(store, kind, selection)
+    return store.query(
+        f"""{chosen} SELECT min(x.hash) AS hash, x.id FROM picked JOIN occurrences USING (key)
+            JOIN examples x ON x.id = example_id GROUP BY key ORDER BY 1""",
+        parameters,
+    )
+
+
 def _chosen(store: Store, kind: str, selection: Selection) -> tuple[str, dict[str, Any]]:
-    """Two tables for a query: `occurrences` (example_id, event_id or NULL, created), and `picked`
-    (example_id, times, labelled), which has each example once."""
+    """Two tables for a query: `occurrences` (key, example_id, event_id or NULL, created), and `picked`
+    (key, times, labelled), which has each key once. The key is the example's, or that of its prompt."""
     parameters: dict[str, Any] = {"kind": kind, "limit": selection.limit, "since": selection.since}
     timed = selection.limit or selection.since  # times are looked up only where they are asked for
+    since = "AND t.created >= :since" if timed else ""
+    created = "t.created" if timed else "NULL"
     parts = []
     if selection.has_labels:
         join = "JOIN label_events t ON t.id = h.event_id" if timed else ""
-        where = "AND t.created >= :since" if timed else ""
+        person = ""
         if selection.person:
             parameters["person"] = people.get(store, selection.person).id
-            where += " AND h.person_id = :person"
+            person = "AND h.person_id = :person"
         parts.append(
-            f"""SELECT le.example_id, le.event_id, {"t.created" if timed else "NULL"} AS created FROM heads h
-                JOIN label_examples le ON le.event_id = h.event_id {join} WHERE le.kind = :kind {where}"""
+            f"""SELECT le.example_id, le.event_id, {created} AS created FROM heads h
+                JOIN label_examples le ON le.event_id = h.event_id {join}
+                WHERE (le.kind = :kind OR :kind = '{PROMPT}') {since} {person}"""
         )
     if selection.has_imports:
         join = "JOIN examples t ON t.id = i.example_id" if timed else ""
-        where = "AND t.created >= :since" if timed else ""
+        source = ""
         if selection.source:
             parameters["source"] = _source(store, selection.source)
-            where += " AND i.source_id = :source"
+            source = "AND i.source_id = :source"
         parts.append(
-            f"""SELECT i.example_id, NULL AS event_id, {"t.created" if timed else "NULL"} AS created
-                FROM imports i {join} WHERE i.kind = :kind {where}"""
+            f"""SELECT i.example_id, NULL AS event_id, {created} AS created FROM imports i {join}
+                WHERE (i.kind = :kind OR :kind = '{PROMPT}') {since} {source}"""
         )
-    newest = "ORDER BY max(created) DESC, example_id DESC LIMIT :limit" if selection.limit else ""
+    found = " UNION ALL ".join(parts)
+    keyed = (
+        f"SELECT prompt AS key, found.* FROM ({found}) AS found JOIN example_prompts USING (example_id)"
+        if kind == PROMPT
+        else f"SELECT example_id AS key, found.* FROM ({found}) AS found"
+    )
+    newest = "ORDER BY max(created) DESC, max(example_id) DESC LIMIT :limit" if selection.limit else ""
     return (
-        f"""WITH occurrences AS MATERIALIZED ({" UNION ALL ".join(parts)}),
-        picked AS MATERIALIZED (SELECT example_id, count(*) AS times, max(event_id IS NOT NULL) AS labelled
-          FROM occurrences GROUP BY example_id {newest})""",
+        f"""WITH occurrences AS MATERIALIZED ({keyed}),
+        picked AS MATERIALIZED (SELECT key, count(*) AS times, max(event_id IS NOT NULL) AS labelled
+          FROM occurrences GROUP BY key {newest})""",
         parameters,
     )
 

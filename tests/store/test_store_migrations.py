@@ -1,0 +1,64 @@
+"""What each version's step makes of a database of the version before."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.examples import Demonstration, Example, Message, Pair, Prompt, Rated
+from tuner_app.store import Selection, Store, examples, labels, migrations, models, runs, snapshots
+from tuner_app.store.rows import Reply
+
+ASKED = (Message("user", "Why is the sky blue?"),)
+OTHER = (Message("user", "Why is the grass green?"),)
+
+
+@pytest.fixture
+def first_version(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A database as the first version left it: three examples whose prompts it knew nothing of, and a run."""
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "STEPS", (migrations.first,))
+        patch.setattr(migrations, "LATEST", 1)
+        store = Store.open(path, migrate=True)
+        for statement in (
+            "INSERT INTO bases VALUES (1, 'builtin', 'builtin', 'f', '')",
+            "INSERT INTO snapshots VALUES (1, 'abc', 'pair', 0, '')",
+            """INSERT INTO runs (uid, name, method, spec, base_id, snapshot_hash, status, request, error,
+               versions, created) VALUES ('u', 'dpo-1', 'dpo', '{}', 1, 'abc', 'done', '', '', '{}', '')""",
+            "INSERT INTO sources VALUES (1, 'old.json', '')",
+        ):
+            with store.write():
+                store.execute(statement)
+        known: list[Example] = [Pair(ASKED, "a", "b"), Rated(ASKED, "a", True), shown("c")]
+        for number, example in enumerate(known, 1):
+            hash, kind, question, answer, body = examples._prepared(example)[0]
+            with store.write():
+                store.execute(
+                    "INSERT INTO examples VALUES (?, ?, ?, ?, ?, ?, '')",
+                    (number, hash, kind, question, answer, body),
+                )
+                store.execute("INSERT INTO imports VALUES (1, ?, ?, 1)", (kind, number))
+        store.close()
+    return path
+
+
+def shown(answer: str) -> Demonstration:
+    return Demonstration((*OTHER, Message("assistant", answer)))
+
+
+def test_the_prompts_of_what_is_there_are_known_afterwards(first_version: Path) -> None:
+    store = Store.open(first_version, migrate=True)
+    assert snapshots.available(store, "prompt").examples == 2
+    snapshot = snapshots.take(store, "prompt")
+    assert set(snapshots.rows(store, snapshot.hash)) == {Prompt(ASKED), Prompt(OTHER)}
+    item = labels.item_for_single(store, ASKED, Reply("d"))
+    labels.record(store, item.hash, "bad", uid="1")
+    assert snapshots.available(store, "prompt").examples == 2  # it is one of those
+    assert snapshots.available(store, "prompt", Selection(origin="labels")).examples == 1
+
+
+def test_runs_of_before_had_no_reward_model(first_version: Path) -> None:
+    store = Store.open(first_version, migrate=True)
+    run = runs.get(store, "dpo-1")
+    assert run is not None
+    assert run.reward_id is None
+    assert models.adapters(store) == []
