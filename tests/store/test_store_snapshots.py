@@ -132,7 +132,13 @@ def test_the_labels_behind_a_reward_model_are_behind_what_it_led(full: Store) ->
 
     def trained(method: str, source: str, reward_id: int | None = None) -> int:
         snapshot = snapshots.take(full, "pair", Selection.parse(source))
-        run = runs.create(full, spec={"method": method}, base_id=base.id, snapshot_hash=snapshot.hash, **more)
+        run = runs.create(
+            full,
+            spec={"method": method},
+            base_id=base.id,
+            reward_id=reward_id,
+            snapshot_hash=snapshot.hash,
+        )
         made = models.add_adapter(
             full, name=run.name, base_id=base.id, run_id=run.id, folder=run.name, hash=run.name
         )
