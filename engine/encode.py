@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engine import logps
+from engine import census, logps
 from engine.batches import Tree
 from engine.errors import UserError
 from engine.examples import Example
@@ -17,26 +17,17 @@ FEWEST = 2  # rows: with one, a shuffled batch or a held-out row means nothing
 
 
 def encode(job: "Job", to_tree: Callable[[Example], Tree]) -> "tuple[Job, list[Tree]]":
-    """The job's examples as trees, less those that cannot be used, and the job with its layout settled.
+    """The job's examples as trees, and the job with those examples and its layout settled.
 
-    Nothing is cut: a row longer than `job.max_length` is left out, and counted in the "data" event with
-    those that repeat another (they are used) and those without a token to train on (they are not).
-    Raises UserError when too few rows are left.
+    Nothing is cut: a row longer than `job.max_length`, or without a token to train on, is left out, and
+    counted in the "data" event. Raises UserError when too few rows are left.
     """
     trees = [to_tree(example) for example in job.examples]
-    short = [tree for tree in trees if tree.longest <= job.max_length]
-    used = [tree for tree in short if tree.trained]
-    seen = {(tuple(tree.prompt), *(tuple(branch.ids) for branch in tree.branches)) for tree in trees}
-    counts = {
-        "rows": len(trees),
-        "used": len(used),
-        "too_long": len(trees) - len(short),
-        "repeated": len(trees) - len(seen),
-        "no_label": len(short) - len(used),
-        "max_length": job.max_length,
-        "trained_tokens": sum(tree.trained for tree in used),
-    }
+    counts = census.counted(job.examples, trees, job.max_length, job.template.end_tokens)
     job.emit(Event("data", counts))
+    kept = [number for number, tree in enumerate(trees) if census.usable(tree, job.max_length)]
+    used = [trees[number] for number in kept]
+    job = replace(job, examples=[job.examples[number] for number in kept])
     if len(used) < FEWEST:
         raise UserError(
             f"Too few rows to train on: {len(trees)} given, {counts['too_long']} longer than "

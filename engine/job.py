@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from accelerate import PartialState
 
-from engine import adapters, checkpoints, logps, models
+from engine import adapters, checkpoints, logps, memory, models
 from engine.batches import Batch, Tree, collate
 from engine.errors import UserError
 from engine.examples import Example, digest, kind_of, to_json
@@ -49,7 +49,7 @@ class Job:
 
     `base.model` carries the adapter, ready to train. `parent` is the hash of the adapter it goes on from,
     "" when it is fresh. `as_trees` says whether the model takes the tree layout. `identity` names the
-    specification with its data; `checkpoint` is where to resume.
+    specification with its data; `checkpoint` is where to resume; `room` says how much is computed at a time.
     """
 
     spec: Spec
@@ -62,6 +62,7 @@ class Job:
     as_trees: bool
     identity: str
     checkpoint: checkpoints.Checkpoint | None
+    room: memory.Room
     emit: Emit
     should_stop: ShouldStop
     reference_cache: ReferenceCache | None
@@ -75,11 +76,6 @@ class Job:
     def max_length(self) -> int:
         """The longest sequence in tokens, prompt and reply together, that is trained on."""
         return min(self.options.max_length or self.base.context, self.base.context)
-
-    @property
-    def micro_tokens(self) -> int:
-        """How many tokens go through the model at a time."""
-        return int(self.options.micro_tokens) or (512 if self.base.device.type == "cpu" else 8192)
 
     def row_tokens(self, tree: Tree) -> int:
         """How many tokens of a micro-batch a tree takes up."""
@@ -158,11 +154,7 @@ def _memory_told(job: Job) -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:
         if not models.out_of_memory(error):
             raise
-        raise UserError(
-            "Memory ran out during training.",
-            kept=checkpoints.last_good(job.checkpoints),
-            do="Lower micro_tokens or max_length, or train with precision nf4.",
-        ) from error
+        raise memory.ran_out(job) from error
 
 
 def _in_silence(event: Event) -> None:
@@ -213,11 +205,13 @@ def _job(
             warn(f"The adapter keeps the shape it has: rank {shape.rank}, alpha {shape.alpha:g}.")
     else:
         adapters.add(base, spec.adapter, spec.seed)
+    options = options_from(method, spec.options)
     kept = {k: v for k, v in spec.to_json().items() if k not in ("base", "parent")}
     identity = digest([kept, base.fingerprint, base.precision, parent, [to_json(row) for row in rows]])
+    checkpoint = checkpoints.latest(folder / "checkpoints", identity, warn)
     return Job(
         spec=spec,
-        options=options_from(method, spec.options),
+        options=options,
         examples=rows,
         folder=folder,
         base=base,
@@ -225,7 +219,8 @@ def _job(
         parent=parent,
         as_trees=as_trees,
         identity=identity,
-        checkpoint=checkpoints.latest(folder / "checkpoints", identity, warn),
+        checkpoint=checkpoint,
+        room=memory.room(options, base, checkpoint),
         emit=emit,
         should_stop=should_stop,
         reference_cache=reference_cache,

@@ -9,6 +9,7 @@ up to the order of summation; the main process alone writes and reports.
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -16,7 +17,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor
 
-from engine import adapters, checkpoints
+from engine import adapters, checkpoints, memory
 from engine.batches import Batch, Tree, micro_batches, shuffled
 from engine.errors import UserError
 from engine.job import Outcome, Stopped
@@ -66,8 +67,8 @@ def fit(
     for batch in batches[trainer.step :]:
         if stopped := trainer.pause(keep or {}):
             return Outcome(trainer.step, stopped)
-        groups = micro_batches(batch, lengths, job.micro_tokens)
-        shown = trainer.gradients(groups, sums, total=sum(weights[i] for i in batch))
+        cut = partial(micro_batches, batch, lengths)
+        shown = trainer.gradients(cut, sums, total=sum(weights[i] for i in batch))
         rate = learning_rate(options.learning_rate, trainer.step, trainer.steps, options.warmup)
         trainer.update(shown, rate, tokens=sum(trees[i].length for i in batch))
     return Outcome(trainer.step, "")
@@ -122,13 +123,20 @@ class Trainer:
         self._began = time.perf_counter()
         return asked
 
-    def gradients(self, groups: Sequence[T], sums: Callable[[T], Sums], *, total: float) -> dict[str, Tensor]:
+    def gradients(
+        self, cut: Callable[[int], Sequence[T]], sums: Callable[[T], Sums], *, total: float
+    ) -> dict[str, Tensor]:
         """Give the tensors the gradient of the batch's loss: Σ over its micro-batches, divided by `total`.
 
-        `groups` are the batch's micro-batches, the same on every process; `sums` gives one's sums. Returns
-        the batch's "loss" and metrics, likewise divided.
+        `cut` cuts the batch into micro-batches of at most so many tokens, the same on every process; `sums`
+        gives one's sums. When memory runs out it is done again with less at a time (`engine.memory`).
+        Returns the batch's "loss" and metrics, likewise divided.
         """
+        return memory.fitting(self.job, cut, lambda groups: self._gradients(groups, sums, total))
+
+    def _gradients(self, groups: Sequence[T], sums: Callable[[T], Sums], total: float) -> dict[str, Tensor]:
         process, result = self.process, dict[str, Tensor]()
+        self.optimizer.zero_grad(set_to_none=True)  # what a try that ran out of memory has left
         mine = groups[process.process_index :: process.num_processes]
         share = 1 / total if mine else 0.0  # a process without work takes part with nothing
         for group in mine or groups[:1]:
@@ -197,7 +205,7 @@ class Trainer:
             for number, state in self.optimizer.state_dict()["state"].items()
             for key, value in state.items()
         }
-        parts = {"trained": self.tensors, "optimizer": moments, "keep": keep}
+        parts = {"trained": self.tensors, "optimizer": moments, "keep": keep, "room": self.job.room.tensors()}
         job, tensors = self.job, _joined(parts.items())
         folder = checkpoints.save(job.checkpoints, self.step, tensors, generators, job.identity)
         self._emit("checkpoint", step=self.step, folder=str(folder))

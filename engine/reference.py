@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from engine import adapters
+from engine import adapters, memory
 from engine.batches import Tree, micro_batches
 from engine.logps import branch_log_probs
 from engine.spec import Event
@@ -30,10 +31,12 @@ def reference_log_probs(job: "Job", trees: Sequence[Tree]) -> Tensor:
     known = dict(cache.get_many([key for row in keys for key in row])) if cache else {}
     missing = [i for i, row in enumerate(keys) if not all(key in known for key in row)]
     cached = done = len(trees) - len(missing)
+    lengths = [job.row_tokens(tree) for tree in trees]
     _report(job, done, len(trees), cached)
     for start in range(0, len(missing), CHUNK):
         chunk = missing[start : start + CHUNK]
-        fresh = _compute(job, trees, keys, chunk)
+        cut = partial(micro_batches, chunk, lengths)
+        fresh = memory.fitting(job, cut, partial(_compute, job, trees, keys))
         if cache:
             cache.put_many(fresh)
         known |= fresh
@@ -43,11 +46,10 @@ def reference_log_probs(job: "Job", trees: Sequence[Tree]) -> Tensor:
 
 
 def _compute(
-    job: "Job", trees: Sequence[Tree], keys: Sequence[Sequence[bytes]], chunk: Sequence[int]
+    job: "Job", trees: Sequence[Tree], keys: Sequence[Sequence[bytes]], groups: Sequence[Sequence[int]]
 ) -> dict[bytes, float]:
     fresh: dict[bytes, float] = {}
-    lengths = [job.row_tokens(tree) for tree in trees]
-    for numbers in micro_batches(chunk, lengths, job.micro_tokens):
+    for numbers in groups:
         batch = job.collate([trees[i] for i in numbers])
         with torch.no_grad(), job.base.autocast():
             if job.parent:
