@@ -34,7 +34,7 @@ PLAIN = (
 def bench(method: str, model: str | Path, data: Path, pairs: int = 128, bf16: bool = False) -> dict[str, Any]:
     """Train one epoch and return its figures.
 
-    method pairs bf16; seconds, of all but loading the base; peak_rss_gb, of this process from its start;
+    method pairs bf16; seconds, from the loaded base to the last step's end; peak_rss_gb, of this process from its start;
     losses, one per step; fraction_of_peak, the products that the epoch cannot do without over what this
     machine could have done in that time, by its own matrix product. Raises UserError for a file that
     cannot be used.
@@ -42,20 +42,29 @@ def bench(method: str, model: str | Path, data: Path, pairs: int = 128, bf16: bo
     kind = method_named(method).learns_from
     rows = [_example(kind, row) for row in read_pairs(data, pairs)]
     base = models.load(str(model), "bf16" if bf16 else "fp32")
-    seen: list[Event] = []
+    seen: list[tuple[float, Event]] = []
+    options = {"learning_rate": 1e-4, "save_every": 10**6}
+    if method == "reward":
+        options["held_out"] = 0.0  # the peer trains on all pairs
     spec = Spec(
         method=method,
         base=str(model),
         precision=base.precision,
-        options={"learning_rate": 1e-4, "save_every": 10**6},
+        options=options,
         template=PLAIN,
     )
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        job.train(base, spec, rows, Path(folder), emit=seen.append, should_stop=lambda: "")
-        seconds = time.perf_counter() - began
-    steps = [event.data for event in seen if event.kind == "step"]
-    work = _products(base, sum(step["tokens"] for step in steps), _trained(seen), reference=method == "dpo")
+
+        def emit(event: Event) -> None:
+            seen.append((time.perf_counter(), event))
+
+        job.train(base, spec, rows, Path(folder), emit=emit, should_stop=lambda: "")
+    ends, steps = zip(*((at, event.data) for at, event in seen if event.kind == "step"), strict=True)
+    seconds = ends[-1] - began
+    # a reward model's head is a vector, not a product with the vocabulary
+    trained = 0 if method == "reward" else _trained([event for _, event in seen])
+    work = _products(base, sum(step["tokens"] for step in steps), trained, reference=method == "dpo")
     return {
         "method": method,
         "pairs": len(rows),

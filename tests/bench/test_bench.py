@@ -33,7 +33,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.mark.parametrize("method", ["sft", "dpo"])
+@pytest.mark.parametrize("method", ["sft", "dpo", "reward"])
 def test_the_fields_are_the_peer_s_and_one_more(method: str, model: Path, data: Path) -> None:
     figures = bench(method, model, data, 20)
     assert list(figures) == [
@@ -72,7 +72,7 @@ os.environ["HF_HUB_OFFLINE"] = os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 import trl
 from datasets import Dataset
 from peft import LoraConfig
-from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer, set_seed
 from engine.bench import read_pairs
 from pathlib import Path
 
@@ -84,15 +84,21 @@ common = dict(output_dir=scratch, learning_rate=1e-4, num_train_epochs=1, report
 if method == "sft":
     rows = [{"prompt": row["prompt"], "completion": row["chosen"]} for row in rows]
     build, config = trl.SFTTrainer, trl.SFTConfig
+elif method == "reward":
+    build, config = trl.RewardTrainer, trl.RewardConfig
 else:
     build, config = trl.DPOTrainer, trl.DPOConfig
-set_seed(0)
+set_seed(0)  # the reward head's numbers are drawn when the model is loaded
+if method == "reward":
+    loaded, task = AutoModelForSequenceClassification.from_pretrained(model, num_labels=1), "SEQ_CLS"
+else:
+    loaded, task = AutoModelForCausalLM.from_pretrained(model), "CAUSAL_LM"
 trainer = build(
-    model=AutoModelForCausalLM.from_pretrained(model),
+    model=loaded,
     args=config(**common),
     train_dataset=Dataset.from_list(rows),
     processing_class=AutoTokenizer.from_pretrained(model),
-    peft_config=LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"),
+    peft_config=LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type=task),
 )
 trainer.train()
 print(json.dumps([entry["loss"] for entry in trainer.state.log_history if "loss" in entry]))
@@ -114,7 +120,7 @@ def trl_losses(*arguments: str) -> list[float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["sft", "dpo"])
+@pytest.mark.parametrize("method", ["sft", "dpo", "reward"])
 def test_every_step_s_loss_is_trl_s(method: str, model: Path, data: Path, tmp_path: Path) -> None:
     ours: dict[str, Any] = bench(method, model, data, 20)
     theirs = trl_losses(method, str(model), str(data), str(tmp_path))
