@@ -34,10 +34,10 @@ PLAIN = (
 def bench(method: str, model: str | Path, data: Path, pairs: int = 128, bf16: bool = False) -> dict[str, Any]:
     """Train one epoch and return its figures.
 
-    method pairs bf16; seconds, from the loaded base to the last step's end; peak_rss_gb, of this process from its start;
-    losses, one per step; fraction_of_peak, the products that the epoch cannot do without over what this
-    machine could have done in that time, by its own matrix product. Raises UserError for a file that
-    cannot be used.
+    method pairs bf16; seconds, from the loaded base to the end of the last step; peak_rss_gb, of this process
+    from its start; losses, one per step; fraction_of_peak, the products that the epoch cannot do without over
+    what this machine could have done in that time, by its own matrix product. Raises UserError for a file
+    that cannot be used.
     """
     kind = method_named(method).learns_from
     rows = [_example(kind, row) for row in read_pairs(data, pairs)]
