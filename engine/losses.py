@@ -35,14 +35,6 @@ def centring(*, chosen: Tensor, rejected: Tensor) -> Tensor:
     return (_exact(chosen) + _exact(rejected)) ** 2
 
 
-def centring(*, chosen: Tensor, rejected: Tensor) -> Tensor:
-    """What keeps a reward model's scores around 0, arXiv:2312.09244: (r(x, y_w) + r(x, y_l))².
-
-    Bradley–Terry's loss sees differences alone, so that each prompt's scores may lie anywhere.
-    """
-    return (chosen.float() + rejected.float()) ** 2
-
-
 def dpo(
     *, chosen: Tensor, rejected: Tensor, reference_chosen: Tensor, reference_rejected: Tensor, beta: float
 ) -> Tensor:
