@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from engine import lora
 from engine.disk import whole
 from engine.errors import UserError
 from engine.models import Base, sha256_of
@@ -123,6 +124,11 @@ def activate(base: Base, name: str | None) -> None:
             layer.set_adapter(key_of(name), inference_mode=True)
         layer.enable_adapters(name is not None)
     base.model.requires_grad_(False)
+
+
+def train(base: Base, name: str) -> None:
+    """Let the adapter called `name` answer, and it alone take gradients."""
+    _train(base.model, name)
 
 
 def detach(base: Base, name: str) -> None:
@@ -267,6 +273,7 @@ def _config(base: Base, name: str) -> dict[str, Any]:
 
 
 def _inject(causal_lm: Any, config: LoraConfig, key: str) -> None:
+    config._register_custom_module({nn.Linear: lora.layer})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft notes that GPT-2's layers are transposed, and handles it
         inject_adapter_in_model(config, causal_lm, key)

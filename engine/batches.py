@@ -59,7 +59,7 @@ class Batch:
 
     R rows of T tokens with N trained tokens in B branches. `mask` is additive, 0 or the lowest float, and
     None where plain causal attention is right. `row` and `column` point to the N positions that predict
-    `targets`; `owner` says which of the B branches, in order, each belongs to. `last` is the row and the column
+    `targets`; `owner` says which of the B branches, in order, each belongs to. `last` is row and column
     of each branch's last token: the prompt's where a branch is empty.
     """
 
@@ -81,15 +81,27 @@ class Batch:
 def micro_batches(trees: Sequence[int], lengths: Sequence[int], budget: int) -> list[list[int]]:
     """`trees` (numbers) cut into groups of like length: rows × longest row ≤ `budget` tokens, or one row.
 
-    The longest come first, so that a lack of memory shows at once.
+    Of all such cuts the cheapest: least tokens, padding included, when a group costs as much as a sixteenth
+    of the budget on top. The longest come first, so that a lack of memory shows at once.
     """
+    order = sorted(trees, key=lambda i: (-lengths[i], i))
+    cheapest, cut = [0.0], [0]  # of the first n trees: what they cost, and where their last group begins
+    for end in range(1, len(order) + 1):
+        ways = []
+        for start in range(end - 1, -1, -1):
+            tokens = (end - start) * lengths[order[start]]
+            if tokens > budget and ways:
+                break
+            ways.append((cheapest[start] + tokens + budget / 16, start))
+        cost, start = min(ways)
+        cheapest.append(cost)
+        cut.append(start)
     groups: list[list[int]] = []
-    for number in sorted(trees, key=lambda i: (-lengths[i], i)):
-        if groups and (len(groups[-1]) + 1) * lengths[groups[-1][0]] <= budget:
-            groups[-1].append(number)
-        else:
-            groups.append([number])
-    return groups
+    end = len(order)
+    while end:
+        groups.append(order[cut[end] : end])
+        end = cut[end]
+    return groups[::-1]
 
 
 def collate(trees: Sequence[Tree], *, as_trees: bool, device: torch.device, dtype: torch.dtype) -> Batch:

@@ -1,5 +1,7 @@
 """Cutting and shaping of batches."""
 
+from itertools import combinations, pairwise
+
 import pytest
 import torch
 
@@ -14,6 +16,25 @@ def test_micro_batches_are_of_like_length_and_within_the_budget() -> None:
     assert groups == [[4], [1, 3], [2, 5, 0]]
     for group in groups:
         assert len(group) == 1 or len(group) * max(lengths[i] for i in group) <= 200
+
+
+def test_no_other_cut_of_like_lengths_is_cheaper() -> None:
+    lengths, budget = [100, 60, 99, 98, 31, 30, 29, 250], 400
+    order = sorted(range(8), key=lambda i: -lengths[i])
+
+    def cost(groups: list[list[int]]) -> float:
+        if any(len(group) * lengths[group[0]] > budget for group in groups):
+            return float("inf")
+        return sum(len(group) * lengths[group[0]] + budget / 16 for group in groups)
+
+    ways = (
+        [order[a:b] for a, b in pairwise([0, *cuts, 8])]
+        for n in range(8)
+        for cuts in combinations(range(1, 8), n)
+    )
+    groups = micro_batches(range(8), lengths, budget)
+    assert cost(groups) == min(map(cost, ways))
+    assert [100, 99, 98] in [[lengths[i] for i in group] for group in groups]  # not with the 60
 
 
 def test_the_mask_shows_each_branch_its_prompt_and_itself() -> None:
