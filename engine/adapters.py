@@ -131,6 +131,11 @@ def train(base: Base, name: str) -> None:
     _train(base.model, name)
 
 
+def train(base: Base, name: str) -> None:
+    """Let the adapter called `name` answer, and it alone take gradients."""
+    _train(base.model, name)
+
+
 def detach(base: Base, name: str) -> None:
     """Take the adapter called `name` out of memory; the base alone answers."""
     activate(base, None)

@@ -36,9 +36,7 @@ def whiten(values: Tensor) -> Tensor:
     return (values - mean) * torch.rsqrt(variance + 1e-8)
 
 
-def token_rewards(
-    scores: Tensor, log_ratios: Tensor, lengths: Tensor, *, kl_coefficient: float
-) -> Tensor:
+def token_rewards(scores: Tensor, log_ratios: Tensor, lengths: Tensor, *, kl_coefficient: float) -> Tensor:
     """What each token earned, arXiv:1909.08593, equation 2: −β log π/π_ref, and at the last the score too.
 
     scores (B,) of the replies; log_ratios (N,): log π/π_ref of the tokens; lengths (B,) → (N,).

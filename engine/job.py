@@ -1,7 +1,6 @@
 """A run: a base is loaded, an adapter is put on it, a method trains it, and the adapter is saved."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +11,17 @@ from engine import adapters, checkpoints, logps, memory, models
 from engine.batches import Batch, Tree, collate
 from engine.errors import UserError
 from engine.examples import Example, digest, kind_of, to_json
-from engine.spec import Emit, Event, ReferenceCache, ShouldStop, Spec, method_named, options_from
+from engine.spec import (
+    Emit,
+    Event,
+    Gold,
+    Method,
+    ReferenceCache,
+    ShouldStop,
+    Spec,
+    method_named,
+    options_from,
+)
 from engine.template import Template, template_for
 
 if TYPE_CHECKING:
@@ -50,6 +59,7 @@ class Job:
     `base.model` carries the adapter, ready to train. `parent` is the hash of the adapter it goes on from,
     "" when it is fresh. `as_trees` says whether the model takes the tree layout. `identity` names the
     specification with its data; `checkpoint` is where to resume; `room` says how much is computed at a time.
+    A rehearsal (`engine.check`) gets the trees of all rows through `narrow` and goes on with a few of them.
     """
 
     spec: Spec
@@ -66,6 +76,8 @@ class Job:
     emit: Emit
     should_stop: ShouldStop
     reference_cache: ReferenceCache | None
+    gold: Gold | None
+    narrow: "Callable[[Job, list[Tree]], tuple[Job, list[Tree]]] | None" = None
 
     @property
     def checkpoints(self) -> Path:
@@ -98,11 +110,13 @@ def run(
     emit: Emit,
     should_stop: ShouldStop,
     reference_cache: ReferenceCache | None = None,
+    gold: Gold | None = None,
 ) -> Result:
     """Carry out `spec` on `rows`, in the run's `folder`: checkpoints below it, the result in `adapter`.
 
     Resumes from the newest good checkpoint in `folder`. Reports through `emit` and asks `should_stop()`
-    between optimiser steps. Raises UserError for all that a person can cause; a run that raises has
+    between optimiser steps. `gold` says how good a reply really is, where that can be known: a method that
+    draws replies shows it. Raises UserError for all that a person can cause; a run that raises has
     written no adapter.
     """
     method = method_named(spec.method)
@@ -110,7 +124,14 @@ def run(
     emit(Event("loading", {"what": spec.base}))
     base = models.load(spec.base, spec.precision)
     return train(
-        base, spec, rows, folder, emit=emit, should_stop=should_stop, reference_cache=reference_cache
+        base,
+        spec,
+        rows,
+        folder,
+        emit=emit,
+        should_stop=should_stop,
+        reference_cache=reference_cache,
+        gold=gold,
     )
 
 
@@ -123,6 +144,7 @@ def train(
     emit: Emit,
     should_stop: ShouldStop,
     reference_cache: ReferenceCache | None = None,
+    gold: Gold | None = None,
 ) -> Result:
     """`run` on a base that is loaded already and carries no adapter yet.
 
@@ -130,10 +152,9 @@ def train(
     """
     process = PartialState(cpu=base.device.type == "cpu")
     if not process.is_main_process:
-        emit, reference_cache = _in_silence, None
-    job = _job(base, spec, rows, folder, emit, should_stop, reference_cache)
-    with _memory_told(job):
-        outcome = method_named(spec.method).train(job)
+        emit, reference_cache, gold = _in_silence, None, None
+    job = prepared(base, spec, rows, folder, emit, should_stop, reference_cache, gold)
+    outcome = carried_out(job)
     target = folder / "adapter"
     hash = ""
     if outcome.stopped != "pause":
@@ -146,11 +167,10 @@ def train(
     return Result(target, hash, outcome.steps, outcome.stopped)
 
 
-@contextmanager
-def _memory_told(job: Job) -> Iterator[None]:
-    """A UserError instead of the many kinds of fault that a lack of memory shows as."""
+def carried_out(job: Job) -> Outcome:
+    """Let the method train; a UserError instead of the many kinds of fault that a lack of memory shows as."""
     try:
-        yield
+        return method_named(job.spec.method).train(job)
     except (RuntimeError, MemoryError) as error:
         if not models.out_of_memory(error):
             raise
@@ -161,7 +181,7 @@ def _in_silence(event: Event) -> None:
     """An `emit` for processes that are not to report."""
 
 
-def _job(
+def prepared(
     base: models.Base,
     spec: Spec,
     rows: Sequence[Example],
@@ -169,7 +189,10 @@ def _job(
     emit: Emit,
     should_stop: ShouldStop,
     reference_cache: ReferenceCache | None,
+    gold: Gold | None,
 ) -> Job:
+    """The job that carries out `spec` on a base that is loaded already; puts the adapter on it."""
+
     def warn(message: str) -> None:
         emit(Event("warning", {"message": message}))
 
@@ -206,8 +229,9 @@ def _job(
     else:
         adapters.add(base, spec.adapter, spec.seed)
     options = options_from(method, spec.options)
-    kept = {k: v for k, v in spec.to_json().items() if k not in ("base", "parent")}
-    identity = digest([kept, base.fingerprint, base.precision, parent, [to_json(row) for row in rows]])
+    kept = {k: v for k, v in spec.to_json().items() if k not in ("base", "parent", "reward")}
+    from_what = [base.fingerprint, base.precision, parent, _reward_hash(method, spec)]
+    identity = digest([kept, *from_what, [to_json(row) for row in rows]])
     checkpoint = checkpoints.latest(folder / "checkpoints", identity, warn)
     return Job(
         spec=spec,
@@ -224,4 +248,18 @@ def _job(
         emit=emit,
         should_stop=should_stop,
         reference_cache=reference_cache,
+        gold=gold,
     )
+
+
+def _reward_hash(method: Method, spec: Spec) -> str:
+    """The hash of the run's reward model, "" for a method without one. Raises UserError where one is missing
+    or too many."""
+    if method.needs_reward and not spec.reward:
+        raise UserError(
+            f"{method.title} needs a reward model, and none is named.",
+            do="Train one (tuner train reward) and name it with --reward.",
+        )
+    if spec.reward and not method.needs_reward:
+        raise UserError(f"{method.title} takes no reward model.", do="Leave --reward out.")
+    return adapters.hash_of(Path(spec.reward)) if spec.reward else ""

@@ -5,7 +5,7 @@ Interfaces import this module to build forms and to launch runs; the engine impo
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
@@ -111,6 +111,7 @@ class Event:
 
 Emit = Callable[[Event], None]
 ShouldStop = Callable[[], Literal["", "stop", "pause"]]
+Gold = Callable[[Sequence[examples.Message], str], float]  # how good a reply to a prompt is, from 0 to 1
 
 
 class ReferenceCache(Protocol):

@@ -1,0 +1,375 @@
+"""Proximal policy optimisation: draw replies, have them scored, and make those better than expected likelier.
+
+Papers: Schulman et al., arXiv:1707.06347, as used for language models by Ziegler et al., arXiv:1909.08593,
+and Stiennon et al., arXiv:2009.01325; details by Huang et al., arXiv:2403.17031. Each phase of a run:
+
+    r_t  = − β log π_old(y_t|·)/π_ref(y_t|·), and at the last token + r(x, y)   1909.08593, equation 2
+    A_t  = Σ_l (γλ)^l δ_{t+l},  δ_t = r_t + γ V_{t+1} − V_t                     1506.02438, equation 16
+    loss = − min(ρ_t A_t, clip(ρ_t, 1 − ε, 1 + ε) A_t),  ρ_t = π/π_old          1707.06347, equation 7
+           + c · ½ max((V − R)², (clip(V, V_old ± ε_v) − R)²),  R = A + V_old   2005.12729, section 3
+
+Departures: policy, reference, reward model and value function are adapters over one frozen base, not four
+models. A row is a prompt with all of its sampled replies, computed as one tree; a phase's tokens lie one
+after the other, so a mean or a variance over them is the masked one, and prompts are padded for drawing
+alone. A reply that is cut off gets a fixed reward in place of its score. Advantages are whitened over the
+phase, not the minibatch; rewards are not.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.errors import UserError
+from engine.examples import Example, Prompt
+from engine.options import Optimisation, option
+from engine.spec import Method
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.batches import Tree
+    from engine.experience import Actors, Experience
+    from engine.job import Job, Outcome
+    from engine.rollouts import Reply
+
+CHANCE = 0.5  # how often a reward model that knows nothing tells the better of two replies
+LEAST_ERROR = 0.2  # what a phase's relative error of KL is clipped to: arXiv:1909.08593, section 2.2
+
+
+@dataclass(frozen=True)
+class Options(Optimisation):
+    """What can be set for PPO; a row of `batch_size` is a prompt with its samples."""
+
+    learning_rate: float = option(5e-5, "the highest learning rate", 0.0, 1.0)
+    rollout_batch: int = option(64, "prompts whose replies are drawn in one phase", 1, 65536)
+    samples: int = option(2, "replies drawn for each prompt", 1, 256)
+    ppo_epochs: int = option(2, "how often a phase's replies are learnt from", 1, 100)
+    max_new_tokens: int = option(128, "longest reply in tokens", 1)
+    temperature: float = option(1.0, "of the replies that are drawn", 0.01, 10.0)
+    clip_range: float = option(0.2, "how far a token's probability may move in a phase", 0.0, 10.0)
+    value_clip_range: float = option(0.2, "how far a value may move in a phase", 0.0, 1000.0)
+    value_coefficient: float = option(0.1, "weight of the value function's loss", 0.0, 100.0)
+    gamma: float = option(1.0, "what a reward one token later is worth", 0.0, 1.0)
+    gae_lambda: float = option(0.95, "0: advantages by the value function; 1: by the rewards", 0.0, 1.0)
+    kl_coefficient: float = option(0.05, "price of a nat of KL from the start; the first, if adaptive", 0.0)
+    target_kl: float = option(6.0, "KL in nats per reply that the price adapts to; 0: a fixed price", 0.0)
+    kl_horizon: int = option(2000, "replies over which the price makes up for a KL off its target", 1)
+    missing_end_penalty: float = option(1.0, "minus this is the score of a reply without an end", 0.0)
+    desired_kl: float = option(0.0, "KL of a step that the learning rate adapts to; 0: falls linearly", 0.0)
+    trust_reward: bool = option(False, "go on with a reward model not known to be better than chance")
+
+
+def train(job: "Job") -> "Outcome":
+    """Train the job's adapter on replies that it draws itself to the job's prompts."""
+    from functools import partial
+
+    import torch
+
+    from engine import losses
+    from engine.batches import micro_batches
+    from engine.encode import encode
+    from engine.experience import Actors, Experience
+    from engine.job import Outcome
+    from engine.loop import Sums, Trainer, learning_rate
+
+    refuse(job)
+    job, prompts = encode(job, partial(prompt_tree, job))
+    options, device = job.options, job.base.device
+    actors = Actors(job)
+    steps = list(schedule(options, len(prompts), job.spec.seed))
+    # 10. Adam's epsilon is 1e-5, not 1e-8.
+    trainer = Trainer(job, actors.trained(), steps=len(steps), epsilon=1e-5)
+    kept = job.checkpoint.part("keep") if job.checkpoint else {}
+    control = Control(options, kept)
+    asked = {step.phase: step.prompts for step in steps}
+    experience = Experience.restored(kept, lambda phase: [prompts[i] for i in asked[phase]], device)
+
+    for step in steps[trainer.step :]:
+        keep = control.tensors() | (experience.tensors() if experience else {})
+        if stopped := trainer.pause(keep):
+            return Outcome(trainer.step, stopped)
+        if experience is None or experience.phase != step.phase:
+            rollouts = draw(job, actors, step, [prompts[i].prompt for i in step.prompts])  # 1, 2
+            experience = judge(job, actors, step, prompts, rollouts, control.kl_coefficient)  # 3 to 8
+            control.meet(float(experience.shown["kl"]), replies=len(step.prompts) * options.samples)  # 11
+        now = experience
+
+        # 9. Several epochs of clipped updates: policy and value function, each through its own adapter.
+        def sums(group: tuple[str, Sequence[int]], now: Experience = now) -> Sums:
+            who, numbers = group
+            tokens, batch = now.tokens(numbers), job.collate([now.trees[i] for i in numbers])
+            zero = torch.zeros((), device=device)
+            if who == "value":
+                loss = losses.ppo_value(
+                    values=actors.values(batch),
+                    old_values=now.values[tokens],
+                    returns=now.returns[tokens],
+                    clip_range=options.value_clip_range,
+                ).sum()
+                shown = {"value_loss": loss, "clip_fraction": zero, "kl_step": zero}
+                return options.value_coefficient * loss, shown
+            log_probs, old = actors.log_probs(batch), now.old_log_probs[tokens]
+            loss = losses.ppo_policy(
+                log_probs=log_probs,
+                old_log_probs=old,
+                advantages=now.advantages[tokens],
+                clip_range=options.clip_range,
+            ).sum()
+            moved = (log_probs - old).detach()
+            outside = (moved.exp() - 1).abs() > options.clip_range
+            shown = {"value_loss": zero, "clip_fraction": outside.sum(), "kl_step": k3(-moved).sum()}
+            return loss, shown
+
+        def cut(
+            budget: int, now: Experience = now, rows: Sequence[int] = step.rows
+        ) -> list[tuple[str, list[int]]]:
+            groups = micro_batches(rows, [job.row_tokens(tree) for tree in now.trees], budget)
+            return [(who, group) for who in ("policy", "value") for group in groups]
+
+        tokens = sum(now.trees[i].trained for i in step.rows)
+        shown = trainer.gradients(cut, sums, total=tokens)
+        rate = learning_rate(options.learning_rate, trainer.step, trainer.steps, options.warmup)
+        read = sum(now.trees[i].length for i in step.rows)
+        numbers = trainer.update(shown | now.shown, control.rate(rate), tokens=read)
+        control.adapt(numbers["kl_step"])  # 12
+    return Outcome(trainer.step, "")
+
+
+def draw(
+    job: "Job", actors: "Actors", step: "Step", prompts: "Sequence[Sequence[int]]"
+) -> "list[list[Reply]]":
+    """Replies to a phase's prompts, by all processes together."""
+    from accelerate import PartialState
+    from accelerate.utils import gather_object
+
+    from engine.generate import stream_seed
+    from engine.rollouts import sample
+
+    options, process = job.options, PartialState()
+    mine = slice(process.process_index, None, process.num_processes)
+    seed = stream_seed(job.spec.seed, step.phase)
+    # 1. Prompts are padded on the left; positions count real tokens.
+    # 2. Replies are drawn from the policy at the temperature that all log-probs are taken at, and end with
+    #    their end token: nothing behind it is scored or trained on.
+    with actors.sampler() as model:
+        drawn = sample(
+            model,
+            prompts[mine],
+            seeds=[stream_seed(seed, number) for number in range(len(prompts))[mine]],
+            samples=options.samples,
+            limit=options.max_new_tokens,
+            temperature=options.temperature,
+            ends=job.base.end_tokens,
+            context=job.base.context,
+        )
+    shares = gather_object([drawn])
+    return [shares[i % len(shares)][i // len(shares)] for i in range(len(prompts))]
+
+
+def judge(
+    job: "Job",
+    actors: "Actors",
+    step: "Step",
+    prompts: "Sequence[Tree]",
+    rollouts: "Sequence[Sequence[Reply]]",
+    kl_coefficient: float,
+) -> "Experience":
+    """What each token of a phase's replies was worth."""
+    import torch
+
+    from engine.advantages import gae, sum_by_reply, token_rewards, whiten
+    from engine.experience import Experience, answered
+
+    options, device = job.options, job.base.device
+    replies = [reply for drawn in rollouts for reply in drawn]
+    trees = [
+        answered(prompts[i], [reply.ids for reply in drawn])
+        for i, drawn in zip(step.prompts, rollouts, strict=True)
+    ]
+    lengths = torch.tensor([len(reply.ids) for reply in replies], device=device)
+    ended = torch.tensor([reply.ended for reply in replies], device=device)
+    # 3. The score is read at the end token; a reply without one gets a fixed, low score.
+    # 4. Scores are normalised: the reward model's own zero and unit mean nothing.
+    scores = torch.where(ended, actors.scores(trees), -options.missing_end_penalty)
+    # 5. Log-probs of policy and reference, and values, without dropout, all by the model that is trained.
+    old = actors.by_token(trees, actors.log_probs)
+    reference = actors.by_token(trees, actors.reference_log_probs)
+    values = actors.by_token(trees, actors.values)
+    # 6. Each token pays for its KL from the reference.
+    rewards = token_rewards(scores, old - reference, lengths, kl_coefficient=kl_coefficient)
+    # 7. Generalised advantage estimation.
+    advantages = gae(rewards, values, lengths, gamma=options.gamma, gae_lambda=options.gae_lambda)
+    shown = {
+        "reward": scores.mean(),
+        "kl": sum_by_reply(old - reference, lengths).mean(),
+        "kl3": sum_by_reply(k3(reference - old), lengths).mean(),
+        "entropy": -old.mean(),  # the mean of −log π over tokens drawn from π
+        "length": lengths.float().mean(),
+        "ended": ended.float().mean(),
+        "kl_coefficient": torch.tensor(kl_coefficient, device=device),
+    }
+    if job.gold:
+        shown["gold"] = torch.tensor(golds(job, step, rollouts), device=device)
+    # 8. Advantages are whitened over the phase's tokens.
+    return Experience(
+        phase=step.phase,
+        trees=trees,
+        old_log_probs=old,
+        values=values,
+        advantages=whiten(advantages),
+        returns=advantages + values,
+        shown=shown,
+    )
+
+
+def k3(log_ratios: "Tensor") -> "Tensor":
+    """exp(d) − 1 − d for d = log q/p of tokens drawn from p: an estimate of KL(p‖q) that is never negative.
+
+    J. Schulman, "Approximating KL divergence", 2020, where k1 is −d.
+    """
+    return log_ratios.expm1() - log_ratios
+
+
+def golds(job: "Job", step: "Step", rollouts: "Sequence[Sequence[Reply]]") -> float:
+    """The mean of the gold reward over a phase's replies, as chat would show them."""
+    assert job.gold
+    found = []
+    for number, drawn in zip(step.prompts, rollouts, strict=True):
+        row = job.examples[number]
+        assert isinstance(row, Prompt)
+        texts = [job.base.tokenizer.decode(reply.ids, skip_special_tokens=True) for reply in drawn]
+        found += [job.gold(row.prompt, text) for text in texts]
+    return sum(found) / len(found)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimiser step: of phase `phase`, whose prompts (numbers) are `prompts`, on `rows` among these."""
+
+    phase: int
+    prompts: list[int]
+    rows: list[int]
+
+
+def schedule(options: Options, prompts: int, seed: int) -> "Iterator[Step]":
+    """All steps of a run: phases over shuffled prompts, each learnt from in shuffled minibatches."""
+    from engine.batches import shuffled
+
+    phase, size = 0, options.batch_size
+    for order in shuffled(prompts, options.epochs, seed):
+        for start in range(0, prompts, options.rollout_batch):
+            numbers = order[start : start + options.rollout_batch]
+            for rows in shuffled(len(numbers), options.ppo_epochs, seed + 1 + phase):
+                for first in range(0, len(rows), size):
+                    yield Step(phase, numbers, rows[first : first + size])
+            phase += 1
+
+
+class Control:
+    """What PPO adapts as it goes: the price of KL, and the learning rate. Kept in checkpoints."""
+
+    def __init__(self, options: Options, kept: "Mapping[str, Tensor]") -> None:
+        self.options = options
+        self.kl_coefficient = float(kept.get("kl_coefficient", options.kl_coefficient))
+        self.factor = float(kept.get("rate_factor", 1.0))
+
+    def meet(self, kl: float, *, replies: int) -> None:
+        """Raise or lower the price after a phase whose replies were `kl` from the reference.
+
+        β ← β (1 + K clip(KL/target − 1, −0.2, 0.2)), K = replies / horizon: arXiv:1909.08593, section 2.2.
+        """
+        if self.options.target_kl:
+            error = max(-LEAST_ERROR, min(LEAST_ERROR, kl / self.options.target_kl - 1))
+            self.kl_coefficient *= 1 + error * replies / self.options.kl_horizon
+
+    def rate(self, planned: float) -> float:
+        """The learning rate of the next step: as planned, or what `adapt` made of the highest."""
+        return self.options.learning_rate * self.factor if self.options.desired_kl else planned
+
+    def adapt(self, kl_step: float) -> None:
+        """After a step that found the policy `kl_step` from where its phase began.
+
+        The learning rate falls or rises by 1.5 when that is beyond twice or half of what is desired, as the
+        penalty of arXiv:1707.06347, section 4, does by 2 when it is beyond 1.5 times.
+        """
+        desired = self.options.desired_kl
+        if desired and kl_step > 2 * desired:
+            self.factor = max(self.factor / 1.5, 0.01)
+        elif desired and kl_step < desired / 2:
+            self.factor = min(self.factor * 1.5, 1.0)
+
+    def tensors(self) -> "dict[str, Tensor]":
+        """For a checkpoint."""
+        import torch
+
+        state = {"kl_coefficient": self.kl_coefficient, "rate_factor": self.factor}
+        return {name: torch.tensor(value, dtype=torch.float64) for name, value in state.items()}
+
+
+def prompt_tree(job: "Job", row: Example) -> "Tree":
+    """A prompt, with a reply as long as any can be: whether it fits is known before one is drawn."""
+    from engine.batches import Branch, Tree
+
+    assert isinstance(row, Prompt)
+    longest = Branch.reply([job.base.end_tokens[0]] * job.options.max_new_tokens)
+    return Tree(job.template.prompt(row.prompt, row.tools), [longest] * job.options.samples)
+
+
+def refuse(job: "Job") -> None:
+    """Raise UserError for what cannot work."""
+    from pathlib import Path
+
+    from engine import adapters, heads
+
+    options, folder = job.options, Path(job.spec.reward or "")
+    if options.batch_size > options.rollout_batch:
+        raise UserError(
+            f"Optimiser steps on {options.batch_size} prompts cannot be taken from phases of "
+            f"{options.rollout_batch}.",
+            do="Raise rollout_batch, or lower batch_size.",
+        )
+    if not job.base.end_tokens:
+        raise UserError(
+            f"{job.base.name} has no token that ends a reply, so none would ever end.",
+            do="Name one as eos_token in the base's tokenizer_config.json, or choose another base.",
+        )
+    if options.max_new_tokens >= job.max_length:
+        raise UserError(
+            f"Replies of {options.max_new_tokens} tokens leave no room for a prompt in {job.max_length}.",
+            do="Lower max_new_tokens, or raise max_length.",
+        )
+    head = heads.load(folder, job.base)
+    if not math.isfinite(head.mean) or not (math.isfinite(head.std) and head.std > 0):
+        raise UserError(
+            f"The reward model in {folder} gives every reply the same score.", do="Train another."
+        )
+    if adapters.card(folder).get("template") not in (None, job.template.text):
+        raise UserError(
+            f"The reward model in {folder} was trained with another chat template: it would read other "
+            "tokens than the policy writes.",
+            do="Train both with one template.",
+        )
+    measured = head.held_out
+    if options.trust_reward or (measured and measured["low"] > CHANCE):
+        return
+    raise UserError(
+        f"The reward model in {folder} is not known to be better than chance: "
+        + (
+            f"right on {measured['accuracy']:.0%} of {measured['pairs']:.0f} held-out pairs "
+            f"({measured['low']:.0%} to {measured['high']:.0%})."
+            if measured
+            else "no pairs were held out to measure it on."
+        ),
+        do="Train it on more labels; or set trust_reward to go on all the same.",
+    )
+
+
+METHOD = Method(
+    name="ppo",
+    title="Proximal policy optimisation",
+    learns_from=Prompt,
+    options=Options,
+    train=train,
+    paper="arXiv:1707.06347",
+)
