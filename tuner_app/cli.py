@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tuner_app.store import Store
 
 SELECTION_HELP = "all, labels, imports, source:NAME, person:NAME, last:N; several with commas"
+REWARD_HELP = "the reward model: a run of `tuner train reward` [default: the newest of the same base]"
 RUN_ACTIONS = ["list", "show", "stop", "pause", "resume", "log"]
 json_option = click.option("--json", "as_json", is_flag=True, help="print JSON for programs")
 pass_home = click.pass_obj
@@ -224,6 +225,7 @@ def _train_command(method: Method) -> click.Command:
             method=method.name,
             base=values["base"],
             parent=values["parent"],
+            reward=values.get("reward", ""),
             name=values["name"],
             selection=Selection.parse(values["data"]),
             adapter=build(Adapter, given(Adapter, values), "adapter option"),
@@ -235,8 +237,10 @@ def _train_command(method: Method) -> click.Command:
             console.train(home, open_store(home), plan, detach=values["detach"], as_json=values["as_json"])
         )
 
+    reward = click.option("--reward", default="", metavar="RUN", help=REWARD_HELP)
     decorators: list[Callable[..., Any]] = [
         click.option("--base", default="", help="builtin, a folder or a hub name"),
+        *([reward] if method.needs_reward else []),
         click.option("--from", "parent", default="", metavar="RUN", help="go on from this run's adapter"),
         click.option("--name", default="", help=f"the run's name [default: {method.name}-1, -2, …]"),
         click.option("--data", default="all", metavar="SELECTION", help=SELECTION_HELP),

@@ -13,11 +13,12 @@ from rich.text import Text
 from rich.tree import Tree
 
 from engine.errors import UserError
+from engine.spec import Adapter, Spec
 from tuner_app import launch
 from tuner_app.clean import visible
 from tuner_app.paths import Home
 from tuner_app.store import Store, models, runs
-from tuner_app.store.rows import Run, RunEvent
+from tuner_app.store.rows import AdapterRow, Base, Run, RunEvent
 from tuner_app.workers import supervisor
 
 POLL_SECONDS = 0.25
@@ -28,6 +29,9 @@ error_console = Console(stderr=True, highlight=False)
 def train(home: Home, store: Store, plan: launch.Plan, *, detach: bool, as_json: bool) -> int:
     """Start the planned run and, unless detached, follow it to its end."""
     run = launch.prepare(store, home, plan)
+    reward = next((row.name for row in models.adapters(store) if row.id == run.reward_id), "")
+    if reward and not plan.reward:
+        error_console.print(Text(f"The reward model is {reward}, the newest of this base."))
     supervisor.start_run(home, store, run)
     if detach:
         click.echo(json.dumps({"run": run.name}) if as_json else f"Run {run.name} goes on by itself.")
@@ -176,8 +180,9 @@ def _show_run(store: Store, run: Run, *, as_json: bool) -> None:
         "status": f"{run.status} {run.error}".strip(),
         "base": spec["base"],
         "from": spec["parent"] or "the base alone",
+        **({"reward": spec["reward"]} if spec.get("reward") else {}),
         "precision": spec["precision"],
-        "adapter": f"LoRA r={spec['adapter']['rank']}, alpha={spec['adapter']['alpha']}",
+        "adapter": describe_adapter(Spec.from_json(spec).adapter),
         "options": ", ".join(f"{k}={v}" for k, v in spec["options"].items()) or "defaults",
         "snapshot": run.snapshot_hash[:16],
         "started": run.started or "not yet",
@@ -189,6 +194,13 @@ def _show_run(store: Store, run: Run, *, as_json: bool) -> None:
         facts["last step"] = f"{step['step']} of {step['steps']}, loss {step['loss']:.4f}"
     for name, value in facts.items():
         click.echo(f"{name:<10} {value}")
+
+
+def describe_adapter(adapter: Adapter) -> str:
+    """What a run trains, in words."""
+    if adapter.kind == "full":
+        return "full fine-tuning"
+    return f"{adapter.kind} r={adapter.rank}, alpha={adapter.alpha}"
 
 
 def list_models(store: Store, *, as_json: bool) -> None:
@@ -204,7 +216,14 @@ def list_models(store: Store, *, as_json: bool) -> None:
     root = Tree("", hide_root=True)
     branches = [root]
     for depth, row in rows:
-        place = getattr(row, "source", "") or getattr(row, "folder", "")
         del branches[depth + 1 :]
-        branches.append(branches[depth].add(Text(f"{row.name}  {place}")))
+        branches.append(branches[depth].add(Text(f"{row.name}  {_about(row)}")))
     Console(highlight=False, soft_wrap=True).print(root)
+
+
+def _about(row: Base | AdapterRow) -> str:
+    if isinstance(row, Base):
+        return row.source
+    return f"{row.folder}{', a reward model' if row.is_reward else ''}" + (
+        f", led by {row.reward}" if row.reward else ""
+    )

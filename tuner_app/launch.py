@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.errors import UserError
-from engine.spec import PRECISIONS, Adapter, Method, Precision, Spec, method_named, options_from
+from engine.spec import PRECISIONS, Adapter, Method, Precision, Spec, build, method_named, options_from
 from tuner_app import bases, settings
 from tuner_app.paths import Home
 from tuner_app.store import Store, models, runs, snapshots
@@ -14,10 +14,17 @@ from tuner_app.store.selection import Selection
 
 RESERVED = ("base", bases.BUILTIN)  # names that chat gives to the base alone
 FEWEST = 2  # rows that the engine trains on
+PLURALS = {
+    "demonstration": "demonstrations",
+    "pair": "pairs",
+    "rated": "rated replies",
+    "prompt": "prompts",
+}
 WHERE_FROM = {
     "demonstration": "Correct an answer in the chat, or import conversations",
     "pair": "Choose between two answers in the chat, or import pairs",
     "rated": "Give answers a thumb up or down in the chat, or import rated replies",
+    "prompt": "Correct or judge answers in the chat, or import any examples",
 }
 
 
@@ -26,12 +33,14 @@ class Plan:
     """A run as a person asks for it.
 
     `base` is `builtin`, a name that the store knows, a folder or a hub name; "" is the parent's, or else
-    the one in the settings. `parent` is the adapter to go on from; `name` "" takes the next free one.
+    the one in the settings. `parent` is the adapter to go on from; `reward` the reward model, for a method
+    that needs one: "" is the newest of the same base. `name` "" takes the next free one.
     """
 
     method: str
     base: str = ""
     parent: str = ""
+    reward: str = ""
     name: str = ""
     selection: Selection = field(default_factory=Selection)
     adapter: Adapter = field(default_factory=Adapter)
@@ -40,13 +49,25 @@ class Plan:
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What a plan comes to: the rows of the store that it names, and how much there is to learn from."""
+
+    method: Method
+    base: Base
+    parent: AdapterRow | None
+    reward: AdapterRow | None
+    data: Summary
+
+
 def prepare(store: Store, home: Home, plan: Plan) -> Run:
     """Check the plan, freeze its data and write the run down, ready for `supervisor.start_run`.
 
     Raises UserError, and writes no run, when it could not work: an unknown method or option, no such base, a
-    parent of another base, too little data, a name that is taken.
+    parent of another base, no reward model where one is needed, too little data, a name that is taken.
     """
-    method, base, parent, _ = check(store, home, plan)
+    found = check(store, home, plan)
+    method, base, parent, reward = found.method, found.base, found.parent, found.reward
     if not bases.has_template(base.source):
         bases.write_fallback(home, base)
     spec = Spec(
@@ -58,6 +79,7 @@ def prepare(store: Store, home: Home, plan: Plan) -> Run:
         options=vars(options_from(method, plan.options)),
         template=bases.template_override(home, base),
         seed=plan.seed,
+        reward=reward.folder if reward else None,
     )
     snapshot = snapshots.take(store, method.kind, plan.selection)
     return runs.create(
@@ -66,38 +88,42 @@ def prepare(store: Store, home: Home, plan: Plan) -> Run:
         spec=spec.to_json(),
         base_id=base.id,
         parent_id=parent.id if parent else None,
+        reward_id=reward.id if reward else None,
         snapshot_hash=snapshot.hash,
     )
 
 
-def check(store: Store, home: Home, plan: Plan) -> tuple[Method, Base, AdapterRow | None, Summary]:
-    """All that `prepare` checks, and what the run would work with: method, base, parent, data."""
+def check(store: Store, home: Home, plan: Plan) -> Checked:
+    """All that `prepare` checks, and what the run would work with."""
     method = method_named(plan.method)
     options_from(method, plan.options)
     _precision(plan.precision)
     _check_adapter(plan.adapter)
     if plan.name.lower() in RESERVED:
         raise UserError(f"“{plan.name}” is what chat calls the base itself.", do="Give the run another name.")
-    parent = _parent(store, plan)
+    parent = _parent(store, home, method, plan)
     base = bases.register(store, plan.base or _base_of(store, parent) or settings.load(home).base)
     if parent and parent.base_id != base.id:
-        raise UserError(
-            f"The adapter {parent.name} was trained on {_base_of(store, parent)}, not on {base.name}.",
-            do=f"Leave the base out, or name {_base_of(store, parent)}.",
-        )
-    if parent and not (home.folder / parent.folder).is_dir():
-        raise UserError(
-            f"The files of the adapter {parent.name} are gone: there is no {home.folder / parent.folder}.",
-            do="Start from the base, or from another adapter.",
-        )
-    return method, base, parent, _data(store, method, plan.selection)
+        raise _on_another_base(store, parent, base, f"Leave the base out, or name {_base_of(store, parent)}.")
+    reward = _reward(store, home, method, base, plan.reward)
+    return Checked(method, base, parent, reward, _data(store, method, plan.selection))
+
+
+def rewards(store: Store, base: Base) -> list[AdapterRow]:
+    """The reward models of one base, oldest first."""
+    return [row for row in models.adapters(store, base.id) if row.is_reward]
+
+
+def parents(store: Store, method: Method) -> list[AdapterRow]:
+    """The adapters that a run of the method can go on from: a reward model only to make another."""
+    return [row for row in models.adapters(store) if not row.is_reward or method.makes == "reward model"]
 
 
 def _data(store: Store, method: Method, selection: Selection) -> Summary:
     summary = snapshots.available(store, method.kind, selection)
     if summary.examples >= FEWEST:
         return summary
-    kinds = "rated replies" if method.kind == "rated" else f"{method.kind}s"
+    kinds = PLURALS[method.kind]
     every = snapshots.available(store, method.kind).examples
     elsewhere = f" here, {every} without this selection" if every > summary.examples else ""
     raise UserError(
@@ -108,14 +134,64 @@ def _data(store: Store, method: Method, selection: Selection) -> Summary:
     )
 
 
-def _parent(store: Store, plan: Plan) -> AdapterRow | None:
+def _parent(store: Store, home: Home, method: Method, plan: Plan) -> AdapterRow | None:
     if not plan.parent:
         return None
+    fitting = parents(store, method)
     found = models.adapter(store, plan.parent)
-    if found is None:
-        names = ", ".join(row.name for row in models.adapters(store)) or "none yet"
-        raise UserError(f"There is no adapter “{plan.parent}” to go on from.", do=f"Adapters: {names}.")
+    if found is None or found not in fitting:
+        names = ", ".join(row.name for row in fitting) or "none yet"
+        raise UserError(
+            f"{found.name} is a reward model: it scores answers, and cannot be taught to give any."
+            if found
+            else f"There is no adapter “{plan.parent}” to go on from.",
+            do=f"Adapters: {names}.",
+        )
+    _require_files(home, found, "Start from the base, or from another adapter.")
     return found
+
+
+def _reward(store: Store, home: Home, method: Method, base: Base, name: str) -> AdapterRow | None:
+    if not method.needs_reward:
+        if name:
+            raise UserError(f"{method.name.upper()} takes no reward model.", do="Leave it out.")
+        return None
+    fitting = rewards(store, base)
+    names = ", ".join(row.name for row in fitting)
+    make = f"Train one on pairs: tuner train reward --base {base.name}"
+    if not name:
+        if not fitting:
+            raise UserError(
+                f"{method.name.upper()} needs a reward model of {base.name}, and there is none.",
+                kept="Nothing was started.",
+                do=f"{make}.",
+            )
+        found = fitting[-1]
+    else:
+        named = models.adapter(store, name)
+        choose = f"Choose one of: {names}." if names else f"{make}."
+        if named is None:
+            raise UserError(f"There is no reward model “{name}”.", do=choose)
+        if not named.is_reward:
+            raise UserError(f"{named.name} is no reward model: it has no score to give.", do=choose)
+        if named not in fitting:
+            raise _on_another_base(store, named, base, choose)
+        found = named
+    _require_files(home, found, "Choose another reward model, or train one: tuner train reward.")
+    return found
+
+
+def _on_another_base(store: Store, adapter: AdapterRow, base: Base, do: str) -> UserError:
+    trained_on = _base_of(store, adapter)
+    return UserError(f"The adapter {adapter.name} was trained on {trained_on}, not on {base.name}.", do=do)
+
+
+def _require_files(home: Home, adapter: AdapterRow, do: str) -> None:
+    if not (home.folder / adapter.folder).is_dir():
+        raise UserError(
+            f"The files of the adapter {adapter.name} are gone: there is no {home.folder / adapter.folder}.",
+            do=do,
+        )
 
 
 def _base_of(store: Store, adapter: AdapterRow | None) -> str:
@@ -129,6 +205,7 @@ def _precision(name: str) -> Precision:
 
 
 def _check_adapter(adapter: Adapter) -> None:
+    build(Adapter, vars(adapter), "adapter option")
     if adapter.rank < 1 or adapter.alpha < 1:
         raise UserError("An adapter's rank and alpha are at least 1.")
     if not 0 <= adapter.dropout < 1:

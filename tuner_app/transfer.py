@@ -12,10 +12,10 @@ from engine.errors import UserError
 from engine.examples import Example, kind_of
 from tuner_app import formats
 from tuner_app.formats import Refusal
+from tuner_app.launch import PLURALS
 from tuner_app.store import Store, examples, snapshots
 
 SHOWN_REFUSALS = 10
-PLURALS = {"demonstration": "demonstrations", "pair": "pairs", "rated": "rated replies"}
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """What is checked before a run, and what is written down."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import tiny
 from places import Place
 
 from engine.errors import UserError
-from engine.spec import Adapter, Spec
+from engine.examples import Prompt
+from engine.spec import Adapter, Spec, method_named
 from tuner_app import bases, launch
 from tuner_app.store import Selection, models, runs, snapshots
 
@@ -37,6 +39,7 @@ def test_a_run_is_written_down_whole(place: Place) -> None:
         ({"precision": "int3"}, "no precision “int3”"),
         ({"adapter": Adapter(rank=0)}, "at least 1"),
         ({"adapter": Adapter(dropout=1.0)}, "dropout"),
+        ({"adapter": Adapter(kind="houlsby")}, "is one of lora, .*full, not “houlsby”"),
         ({"parent": "nobody"}, "no adapter “nobody”.*"),
         ({"name": "base"}, "what chat calls the base"),
         ({"name": "../x"}, "cannot be a run's name"),
@@ -119,3 +122,71 @@ def test_a_model_without_a_template_gets_one_that_a_person_can_change(place: Pla
     assert first.template == file.read_text(encoding="utf-8") != ""
     file.write_text("{{ messages }}")
     assert Spec.from_json(launch.prepare(place.store, place.home, plan).spec).template == "{{ messages }}"
+
+
+def adapter(place: Place, method: str, name: str, base: str = "") -> None:
+    """An adapter as a run of `method` leaves it."""
+    on = bases.register(place.store, base or str(place.model))
+    snapshot = snapshots.take(place.store, "pair")
+    spec = {"method": method}
+    run = runs.create(place.store, name=name, spec=spec, base_id=on.id, snapshot_hash=snapshot.hash)
+    place.home.adapter(name).mkdir(parents=True)
+    folder = f"runs/{name}/adapter"
+    models.add_adapter(place.store, name=name, base_id=on.id, run_id=run.id, folder=folder, hash=name)
+
+
+@pytest.fixture
+def needy(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A method that learns from prompts, and so needs a reward model."""
+    dpo = method_named("dpo")
+    needy = replace(dpo, name="needy", learns_from=Prompt)
+    monkeypatch.setattr(launch, "method_named", {"needy": needy, "dpo": dpo}.get)
+    return needy.name
+
+
+def test_the_newest_reward_model_of_the_base_leads(place: Place, needy: str, tmp_path: Path) -> None:
+    other = tiny.save_model(tmp_path / "other", seed=1)
+    adapter(place, "reward", "old")
+    adapter(place, "reward", "new")
+    adapter(place, "reward", "foreign", str(other))
+    adapter(place, "sft", "chatty")
+    run = launch.prepare(place.store, place.home, place.plan(needy))
+    assert run.spec["reward"] == "runs/new/adapter"
+    named = launch.prepare(place.store, place.home, place.plan(needy, reward="old"))
+    assert named.spec["reward"] == "runs/old/adapter"
+    assert named.reward_id == models.adapter(place.store, "old").id  # type: ignore[union-attr]
+    prompts = list(snapshots.rows(place.store, run.snapshot_hash))
+    assert len(prompts) == 4
+    assert all(isinstance(prompt, Prompt) for prompt in prompts)
+    with pytest.raises(UserError, match="chatty is no reward model") as caught:
+        launch.prepare(place.store, place.home, place.plan(needy, reward="chatty"))
+    assert caught.value.do == "Choose one of: old, new."
+    with pytest.raises(UserError, match="no reward model “nobody”"):
+        launch.prepare(place.store, place.home, place.plan(needy, reward="nobody"))
+    with pytest.raises(UserError, match="foreign was trained on other, not on"):
+        launch.prepare(place.store, place.home, place.plan(needy, reward="foreign"))
+    place.home.adapter("new").rmdir()
+    with pytest.raises(UserError, match="files of the adapter new are gone"):
+        launch.prepare(place.store, place.home, place.plan(needy))
+
+
+def test_without_a_reward_model_it_is_said_how_to_make_one(place: Place, needy: str) -> None:
+    with pytest.raises(UserError, match=r"NEEDY needs a reward model of .*, and there is none") as caught:
+        launch.prepare(place.store, place.home, place.plan(needy))
+    assert "tuner train reward" in caught.value.do
+
+
+def test_a_reward_model_is_refused_where_none_is_needed(place: Place) -> None:
+    adapter(place, "reward", "judge")
+    with pytest.raises(UserError, match="DPO takes no reward model"):
+        launch.prepare(place.store, place.home, place.plan("dpo", reward="judge"))
+
+
+def test_a_reward_model_is_gone_on_from_by_reward_models_alone(place: Place) -> None:
+    adapter(place, "reward", "judge")
+    adapter(place, "sft", "chatty")
+    with pytest.raises(UserError, match="judge is a reward model") as caught:
+        launch.prepare(place.store, place.home, place.plan("dpo", parent="judge"))
+    assert caught.value.do == "Adapters: chatty."
+    made = launch.prepare(place.store, place.home, place.plan("reward", parent="judge", options={}))
+    assert made.spec["parent"] == "runs/judge/adapter"

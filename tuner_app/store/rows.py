@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from engine.examples import Example
 from engine.examples import Message as Turn
+from engine.spec import methods
 
 Verb = Literal["choose", "tie", "both_bad", "good", "bad", "correct", "skip", "undo"]
 RunStatus = Literal["queued", "running", "paused", "stopped", "done", "failed"]
 Request = Literal["", "stop", "pause"]
-REWARD = "reward"  # the method that makes reward models
 PersonKind = Literal["human", "program", "model"]
 
 
@@ -184,7 +184,8 @@ class AdapterRow:
     @property
     def is_reward(self) -> bool:
         """Whether it is a reward model: it scores answers and cannot give any."""
-        return self.method == REWARD
+        made_by = methods().get(self.method)
+        return made_by is not None and made_by.makes == "reward model"
 
 
 @dataclass(frozen=True)

@@ -118,8 +118,9 @@ def train(home: Home, store: Store, run: Run, should_stop: ShouldStop) -> RunSta
 def _located(home: Home, spec: Spec) -> Spec:
     """The specification with folders as they are on this machine now."""
     changes: dict[str, Any] = {"base": bases.located(spec.base)}
-    if spec.parent:
-        changes["parent"] = str(home.folder / spec.parent)
+    for name, folder in (("parent", spec.parent), ("reward", spec.reward)):
+        if folder:
+            changes[name] = str(home.folder / folder)
     return replace(spec, **changes)
 
 
