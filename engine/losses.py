@@ -181,16 +181,6 @@ def kto_baseline(*, mismatched: Tensor, reference_mismatched: Tensor) -> Tensor:
     return (_exact(mismatched) - _exact(reference_mismatched)).mean().clamp(min=0).detach()
 
 
-def _margin(chosen: Tensor, rejected: Tensor, reference_chosen: Tensor, reference_rejected: Tensor) -> Tensor:
-    """h: how much further the policy tells the replies apart than the reference does."""
-    return (_exact(chosen) - _exact(rejected)) - (_exact(reference_chosen) - _exact(reference_rejected))
-
-
-def _exact(values: Tensor) -> Tensor:
-    """At least float32: differences of long replies' log-probs are beyond bfloat16."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
-
-
 def ppo_policy(*, log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, clip_range: float) -> Tensor:
     """PPO's clipped objective, arXiv:1707.06347, equation 7, as a loss:
 
@@ -213,3 +203,13 @@ def ppo_value(*, values: Tensor, old_values: Tensor, returns: Tensor, clip_range
     values = _exact(values)
     clipped = values.clamp(old_values - clip_range, old_values + clip_range)
     return 0.5 * torch.maximum((values - returns) ** 2, (clipped - returns) ** 2)
+
+
+def _margin(chosen: Tensor, rejected: Tensor, reference_chosen: Tensor, reference_rejected: Tensor) -> Tensor:
+    """h: how much further the policy tells the replies apart than the reference does."""
+    return (_exact(chosen) - _exact(rejected)) - (_exact(reference_chosen) - _exact(reference_rejected))
+
+
+def _exact(values: Tensor) -> Tensor:
+    """At least float32: differences of long replies' log-probs are beyond bfloat16."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))

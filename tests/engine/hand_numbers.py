@@ -138,6 +138,23 @@ def kto_baseline(losses: Any) -> None:
     assert not losses.kto_baseline(**{k: v.requires_grad_() for k, v in above.items()}).requires_grad
 
 
+def ppo_policy(losses: Any) -> None:
+    # ratios 1, 2, 2, ½, ½ clipped to 0.8 … 1.2 where that makes the objective less
+    ratios = torch.tensor([1.0, 2.0, 2.0, 0.5, 0.5])
+    given = {
+        "log_probs": ratios.log() - 3,
+        "old_log_probs": torch.full((5,), -3.0),
+        "advantages": torch.tensor([3.0, 1.0, -1.0, 1.0, -1.0]),
+    }
+    close(losses.ppo_policy(**given, clip_range=0.2), [-3.0, -1.2, 2.0, -0.5, 0.8])
+
+
+def ppo_value(losses: Any) -> None:
+    # far from the old value on the side of the return: the clipped error counts; else the plain one
+    given = tensors(values=[3.0, 1.1, -3.0], old_values=[1.0, 1.0, 1.0], returns=[4.0, 2.0, 4.0])
+    close(losses.ppo_value(**given, clip_range=0.5), [0.5 * 2.5**2, 0.5 * 0.9**2, 0.5 * 7.0**2])
+
+
 CHECKS: dict[str, Callable[[Any], None]] = {
     check.__name__: check
     for check in (
@@ -155,5 +172,7 @@ CHECKS: dict[str, Callable[[Any], None]] = {
         sdpo,
         kto,
         kto_baseline,
+        ppo_policy,
+        ppo_value,
     )
 }

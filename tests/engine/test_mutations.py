@@ -34,6 +34,8 @@ MUTATIONS: list[tuple[ModuleType, str, str, str, Callable[[Any], None]]] = [
     (losses, "kto", "-beta, beta", "beta, -beta", hand_numbers.kto),
     (losses, "kto_baseline", ".clamp(min=0)", "", hand_numbers.kto_baseline),
     (losses, "kto_baseline", ".detach()", "", hand_numbers.kto_baseline),
+    (losses, "ppo_policy", "torch.minimum", "torch.maximum", hand_numbers.ppo_policy),
+    (losses, "ppo_value", "torch.maximum", "torch.minimum", hand_numbers.ppo_value),
 ]
 
 
