@@ -97,6 +97,10 @@ class Job:
         """Tensors for `trees`, in the layout that the model takes."""
         return collate(trees, as_trees=self.as_trees, device=self.base.device, dtype=self.base.dtype)
 
+    def note(self, message: str) -> None:
+        """Tell a person something worth knowing that is no cause for alarm."""
+        self.emit(Event("note", {"message": message}))
+
     def warn(self, message: str) -> None:
         """Tell a person something that the run goes on in spite of."""
         self.emit(Event("warning", {"message": message}))

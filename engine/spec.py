@@ -83,7 +83,7 @@ class Spec:
 T = TypeVar("T")
 
 EventKind = Literal[
-    "loading", "data", "plan", "reference", "step", "checkpoint", "evaluation", "warning", "done"
+    "loading", "data", "plan", "reference", "step", "checkpoint", "evaluation", "note", "warning", "done"
 ]
 
 
@@ -101,6 +101,7 @@ class Event:
                  "metrics": {name: float}}
     checkpoint  {"step": int, "folder": str}
     evaluation  {"what": str, "accuracy", "low", "high": float, "pairs", "prompts": int}  on rows held out
+    note        {"message": str}                                         worth knowing, no cause for alarm
     warning     {"message": str}
     done        {"step": int, "folder": str, "hash": str, "stopped": "" | "stop" | "pause"}
     """

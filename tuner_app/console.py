@@ -92,6 +92,8 @@ def _show(progress: Progress, task: Any, run: Run, event: RunEvent) -> None:
         progress.update(task, description=text, completed=data["done"], total=max(data["total"], 1))
     elif event.kind == "data":
         progress.console.print(Text(describe_data(data)))
+    elif event.kind == "note":
+        progress.console.print(Text(visible(data["message"])))
     elif event.kind == "warning":
         progress.console.print(Text(f"! {visible(data['message'])}", style="yellow"))
 

@@ -34,6 +34,7 @@ class RunFacts:
     step: Mapping[str, Any] = field(default_factory=dict)
     doing: str = ""
     checkpoint: int | None = None
+    notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     losses: dict[int, float] = field(default_factory=dict)
     _recent: list[Mapping[str, Any]] = field(default_factory=list)
@@ -60,6 +61,8 @@ class RunFacts:
             self.doing = f"reference log-probs {data['done']} of {data['total']} ({data['cached']} known)"
         elif kind == "checkpoint":
             self.checkpoint = data["step"]
+        elif kind == "note" and data["message"] not in self.notes:
+            self.notes.append(str(data["message"]))
         elif kind == "warning" and data["message"] not in self.warnings:
             self.warnings.append(str(data["message"]))
 

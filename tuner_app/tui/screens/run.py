@@ -93,6 +93,7 @@ class RunScreen(TunerScreen):
             for text in (facts.progress(running=run.status == "running"), facts.metrics, facts.rows)
             if text
         ]
+        lines += [Content(one_line(text, 300)) for text in facts.notes]
         lines += [Content.styled("! " + one_line(text, 300), "$text-warning") for text in facts.warnings]
         return Content("\n").join(lines)
 
