@@ -1,139 +1,133 @@
-"""LoRA adapters (arXiv:2106.09685): added, continued, saved, and several by name on one base.
+"""Adapters in memory: added, continued, saved, and several by name on one base, of five kinds.
 
-Always float32, whatever the base's precision: in bf16, 0.01 − 1e-5 is 0.01, and at DPO's learning rate
-nothing would move. The layers are peft's, put in place inside the transformers model; the files are the
-ones that peft reads, `adapter_model.safetensors` and `adapter_config.json`, and our `tuner.json` beside
-them. A file made by others is never trusted to say more than shapes and scale.
+    lora    W + s B A, s = alpha / r; A random, B zero                        arXiv:2106.09685
+    rslora  the same with s = alpha / √r                                      arXiv:2312.03732
+    dora    m (W + s B A) / ‖W + s B A‖, the norm by output and a constant    arXiv:2402.09353
+    pissa   W + s (B A − B₀ A₀) from A, B = A₀, B₀, W's largest singular vectors  arXiv:2404.02948
+    full    the base's own weights, all of them
+
+The first four are peft's layers put in place inside the transformers model, and work on a 4-bit base too; a
+full one takes the place of the base's weights. What is trained is always float32, whatever the base's
+precision: in bf16, 0.01 − 1e-5 is 0.01, and at DPO's learning rate nothing would move.
 """
 
-import hashlib
-import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.tuners_utils import BaseTunerLayer
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from engine import lora
-from engine.disk import whole
+from engine import adapter_files, low_rank, merging, models, variants
+from engine.adapter_files import CARD as CARD
+from engine.adapter_files import CONFIG as CONFIG
+from engine.adapter_files import HEAD as HEAD
+from engine.adapter_files import WEIGHTS as WEIGHTS
+from engine.adapter_files import Shape
+from engine.adapter_files import card as card
+from engine.adapter_files import hash_of as hash_of
+from engine.adapter_files import read as read
 from engine.errors import UserError
-from engine.models import Base, sha256_of
+from engine.low_rank import PRINCIPAL
+from engine.low_rank import TRAINED as TRAINED
+from engine.models import Base
 from engine.spec import Adapter, Spec
 
 if TYPE_CHECKING:
     from engine.heads import RewardHead
 
-WEIGHTS, CONFIG, CARD = "adapter_model.safetensors", "adapter_config.json", "tuner.json"
-HEAD = "head.safetensors"  # a reward model's, beside them
-TRAINED = "trained"  # the name of the adapter that a run trains
-PREFIX = "base_model.model."  # of every tensor in peft's files
+START = "start"  # the name of the adapter that a run goes on from, once that is asked for
+BASE = ""  # the base's own weights, where full adapters take their place
+PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")  # whose versions are noted
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What an adapter's files say of it: `ranks` by module path, and the scale alpha / rank.
+@dataclass
+class Attached:
+    """An adapter in memory: its names in peft's layers, or a full one's weights by the names of the base's.
 
-    `alphas` holds the modules whose alpha is another; with `rslora` the scale is alpha / √rank.
+    `start` is the folder that a trained one goes on from, None when it started at the base.
     """
 
-    rank: int
-    alpha: float
-    dropout: float
-    rslora: bool
-    ranks: Mapping[str, int]
-    alphas: Mapping[str, float]
+    kind: str
+    keys: list[str]
+    weights: dict[str, nn.Parameter] = field(default_factory=dict)
+    start: Path | None = None
 
 
 def add(base: Base, adapter: Adapter, seed: int) -> None:
-    """Put a fresh adapter on every linear layer but the head, ready to train: A random, B zero."""
-    config = LoraConfig(
-        r=adapter.rank,
-        lora_alpha=adapter.alpha,
-        lora_dropout=adapter.dropout,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
+    """Put a fresh adapter on the base, ready to train: on every linear layer but the head, or all of it.
+
+    Raises UserError when the base is 4-bit and the adapter a full one, or PiSSA's rank too high.
+    """
     torch.manual_seed(seed)
-    _inject(base.model, config, TRAINED)
-    _train(base.model, TRAINED)
+    if adapter.kind == "full":
+        _add_full(base, None, None)
+        return
+    base.attached[TRAINED] = Attached(adapter.kind, [TRAINED])
+    config = low_rank.inject_fresh(base.model, adapter, TRAINED)
+    if adapter.kind == "pissa":
+        low_rank.inject(base.model, replace(config, lora_dropout=0.0), PRINCIPAL)
+        variants.split_off_principal(low_rank.layers(base.model), TRAINED, PRINCIPAL)
+        base.attached[TRAINED].keys.append(PRINCIPAL)
+    train(base)
 
 
-def resume(base: Base, folder: Path) -> None:
-    """Put the adapter in `folder` on the base, ready to be trained on. Raises UserError as `attach` does."""
-    attach(base, TRAINED, folder)
-    _train(base.model, TRAINED)
+def resume(base: Base, folder: Path) -> Adapter:
+    """Put the adapter in `folder` on the base, ready to be trained on; says what it is.
+
+    One in half precision is read as float32. Raises UserError as `attach` does.
+    """
+    shape, tensors = _read_for(base, folder)
+    if shape.kind == "full":
+        _fit(base, folder, low_rank.own(base.model), tensors)
+        _add_full(base, tensors, folder)
+        return Adapter(kind="full")
+    if shape.kind == "pissa":
+        shape, tensors, principal = low_rank.halves(shape, tensors)
+        _attach_low_rank(base, PRINCIPAL, folder, replace(shape, dropout=0.0), principal)
+    _attach_low_rank(base, TRAINED, folder, shape, tensors)
+    trained = base.attached[TRAINED]
+    trained.start = folder
+    if shape.kind == "pissa":
+        trained.keys += base.attached.pop(PRINCIPAL).keys
+    train(base)
+    alpha = int(shape.alpha) if shape.alpha.is_integer() else shape.alpha
+    return Adapter(shape.kind, shape.rank, alpha, shape.dropout)  # type: ignore[arg-type]
 
 
 def attach(base: Base, name: str, folder: Path) -> None:
     """Load the adapter in `folder` under `name`, inactive; the base alone answers.
 
-    Raises UserError when it is missing, broken, of another kind than LoRA, or made for another base.
+    A full one takes as much memory as the base, in the base's precision. Raises UserError when it is missing,
+    broken, of a kind that is not known, made for another base, or a full one and the base 4-bit.
     """
-    shape, tensors = read(folder)
-    made_for = card(folder).get("fingerprint", base.fingerprint)
-    if made_for != base.fingerprint:
-        raise UserError(
-            f"The adapter in {folder} was trained on another base than {base.name}.",
-            do=f"Load {card(folder).get('base') or 'the base it was trained on'} instead.",
-        )
-    modules = dict(base.model.named_modules())
-    strangers = [path for path in shape.ranks if not isinstance(modules.get(path), nn.Module)]
-    if strangers:
-        raise UserError(
-            f"The adapter in {folder} does not fit {base.name}: it adapts {strangers[0]}, which it lacks.",
-            do="Load the base it was trained on.",
-        )
-    config = LoraConfig(
-        r=shape.rank,
-        lora_alpha=shape.alpha,
-        lora_dropout=shape.dropout,
-        use_rslora=shape.rslora,
-        target_modules=list(shape.ranks),
-        rank_pattern={f"^{path}": rank for path, rank in shape.ranks.items() if rank != shape.rank},
-        alpha_pattern={f"^{path}": alpha for path, alpha in shape.alphas.items()},
-        task_type="CAUSAL_LM",
-    )
-    _inject(base.model, config, key_of(name))
-    parameters = state(base.model, name)
-    wrong = [key for key in parameters if key not in tensors or tensors[key].shape != parameters[key].shape]
-    if wrong or len(parameters) != len(tensors):
-        detach(base, name)
-        raise UserError(
-            f"The adapter in {folder} does not fit {base.name}: its tensors have other names or shapes.",
-            do="Load the base it was trained on.",
-        )
-    with torch.no_grad():
-        for key, parameter in parameters.items():
-            parameter.copy_(tensors[key])
+    _attach(base, name, folder)
     activate(base, None)
 
 
 def activate(base: Base, name: str | None) -> None:
-    """Let the adapter called `name` answer, or with None the base alone."""
-    for layer in _layers(base.model):
-        if name is not None:
-            layer.set_adapter(key_of(name), inference_mode=True)
-        layer.enable_adapters(name is not None)
+    """Let the adapter called `name` answer, or with None the base alone; nothing is trained meanwhile."""
+    attached = base.attached[name] if name else Attached("", [])
+    if any(other.kind == "full" for other in base.attached.values()):
+        _put(base.model, attached.weights or _weights_of_base(base))
+    for layer in low_rank.layers(base.model):
+        if attached.keys:
+            layer.set_adapter(attached.keys, inference_mode=True)
+        layer.enable_adapters(bool(attached.keys))
     base.model.requires_grad_(False)
 
 
-def train(base: Base, name: str) -> None:
-    """Let the adapter called `name` answer, and it alone take gradients."""
-    _train(base.model, name)
-
-
-def train(base: Base, name: str) -> None:
-    """Let the adapter called `name` answer, and it alone take gradients."""
-    _train(base.model, name)
+def train(base: Base, name: str = TRAINED) -> None:
+    """Let the adapter called `name` answer, and be what gradients reach."""
+    activate(base, name)
+    if base.precision == "nf4":
+        models.upcast_norms(base.model)
+    for tensor in state(base, name).values():
+        tensor.requires_grad_(True)
 
 
 def detach(base: Base, name: str) -> None:
@@ -141,165 +135,218 @@ def detach(base: Base, name: str) -> None:
     activate(base, None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft tells which adapter it makes active instead: none is
-        for layer in _layers(base.model):
-            layer.delete_adapter(key_of(name))
-    base.model.peft_config.pop(key_of(name), None)
+        for key in base.attached.pop(name).keys:
+            for layer in low_rank.layers(base.model):
+                layer.delete_adapter(key)
+            base.model.peft_config.pop(key, None)
+
+
+@contextmanager
+def using(base: Base, name: str | None) -> Iterator[None]:
+    """The adapter called `name`, with None the base alone, while the context lasts; then the trained one."""
+    activate(base, name)
+    try:
+        yield
+    finally:
+        train(base)
 
 
 @contextmanager
 def without(base: Base) -> Iterator[None]:
-    """The base alone, for as long as the context lasts; then the trained adapter again."""
-    for layer in _layers(base.model):
-        layer.enable_adapters(False)
+    """The weights that the run started from, while the context lasts: the base's, or its parent adapter's.
+
+    They are exact. The base's weights below a full fine-tuning, and the adapter gone on from, are read from
+    disk the first time and kept from then on, in the precision of what is trained.
+    """
+    start = base.attached[TRAINED].start
+    if start and START not in base.attached:
+        _attach(base, START, start)
+    with using(base, START if start else None):
+        yield
+
+
+@contextmanager
+def learning(base: Base) -> Iterator[None]:
+    """For a forward and backward pass whose gradient is wanted: dropout is on, if the adapter has any.
+
+    Everywhere else it is off: in the log-probs of a reference or an old policy, scores, and answers.
+    """
+    layers = [layer for layer in low_rank.layers(base.model) if TRAINED in layer.lora_dropout]
+    dropped = [layer for layer in layers if isinstance(layer.lora_dropout[TRAINED], nn.Dropout)]
     try:
+        for layer in dropped:
+            layer.training = layer.lora_dropout[TRAINED].training = True
         yield
     finally:
-        _train(base.model, TRAINED)
+        for layer in dropped:
+            layer.training = layer.lora_dropout[TRAINED].training = False
 
 
-def state(causal_lm: Any, name: str = TRAINED) -> dict[str, Tensor]:
-    """The adapter's parameters by the names they have in peft's files, without copying."""
-    ending = f".{key_of(name)}.weight"
-    return {
-        PREFIX + path.removesuffix(ending) + ".weight": parameter
-        for path, parameter in causal_lm.named_parameters()
-        if path.endswith(ending) and ".lora_" in path
-    }
+def state(base: Base, name: str = TRAINED) -> dict[str, Tensor]:
+    """An adapter's parameters by the names they have in its files, without copying.
+
+    Raises UserError when one is not float32: it could not be trained.
+    """
+    attached = base.attached[name]
+    found: dict[str, Tensor] = dict(attached.weights)
+    if attached.kind != "full":
+        found = low_rank.parameters(base.model, low_rank.key_of(name))
+    if any(tensor.dtype != torch.float32 for tensor in found.values()):
+        raise UserError(
+            "An adapter in half precision cannot be trained: steps smaller than its rounding would be lost.",
+            do="Load it through adapters.resume, which makes it float32.",
+        )
+    return found
 
 
-def save(
-    base: Base, spec: Spec, template: str, folder: Path, head: "RewardHead | None" = None
-) -> None:
-    """Write the trained adapter, and the head that makes it a reward model, to `folder`: whole or not at all."""
-    tensors = {key: value.detach().cpu().contiguous() for key, value in state(base.model).items()}
-    packages = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
+def merged(base: Base, into: Any | None = None) -> Any:
+    """A model of its own, frozen, with the trained adapter merged in: for rollouts.
+
+    Its precision is the base's (bf16 or float32; of a 4-bit base, what it computes in): weights are
+    dequantized, added to in float32 and rounded once, and no autocast is needed. It costs the memory of the
+    linear layers in that precision, what the adapter leaves alone is shared. `into`, what an earlier call
+    returned, is brought up to date in place: one product B A and one copy per layer. A full fine-tuning in
+    float32 has nothing to merge: the model itself is returned, for use without gradients.
+    """
+    trained = base.attached[TRAINED]
+    if trained.kind == "full" and base.dtype == torch.float32:
+        return base.model
+    train(base)
+    model = merging.twin(base.model, base.dtype) if into is None else into
+    if trained.kind != "full":
+        merging.fill(model, base.model, trained.keys)
+        return model
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(trained.weights[name])
+    return model
+
+
+def save(base: Base, spec: Spec, template: str, folder: Path, head: "RewardHead | None" = None) -> None:
+    """Write the trained adapter, and the head that makes it a reward model, to `folder`: all or nothing."""
+    trained = base.attached[TRAINED]
+    tensors = state(base)
+    if trained.kind == "pissa":
+        tensors = low_rank.joined(tensors, low_rank.parameters(base.model, PRINCIPAL))
     about = {
+        "kind": trained.kind,
         "base": spec.base,
         "fingerprint": base.fingerprint,
         "precision": base.precision,
         "spec": spec.to_json(),
         "template": template,
-        "versions": {name: version(name) for name in packages},
+        "versions": {name: version(name) for name in PACKAGES},
     }
     if head:
         about["reward"] = head.facts()
-    with whole(folder, kept="The run's last checkpoint is safe.") as temporary:
-        if head:
-            save_file({"score": head.weight.detach().cpu()}, temporary / HEAD)
-        save_file(tensors, temporary / WEIGHTS, metadata={"format": "pt"})
-        for name, data in ((CONFIG, _config(base, spec.base)), (CARD, about)):
-            text = json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False)
-            (temporary / name).write_text(text, encoding="utf-8")
+    config = (
+        None if trained.kind == "full" else low_rank.to_json(base.model, TRAINED, trained.kind, spec.base)
+    )
+    heads = {"score": head.weight} if head else None
+    adapter_files.write(folder, tensors, config, about, heads)
 
 
-def hash_of(folder: Path) -> str:
-    """SHA-256, in hex, of an adapter's weights, of the scale they are used with, and of its head if it has one."""
-    shape, _ = read(folder)
-    scale = [shape.rank, float(shape.alpha), shape.rslora, dict(shape.alphas)]
-    head = sha256_of(folder / HEAD) if (folder / HEAD).is_file() else ""
-    text = sha256_of(folder / WEIGHTS) + head + json.dumps(scale, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+def _attach(base: Base, name: str, folder: Path) -> None:
+    shape, tensors = _read_for(base, folder)
+    if shape.kind != "full":
+        _attach_low_rank(base, name, folder, shape, tensors)
+        return
+    own = low_rank.own(base.model)
+    _fit(base, folder, own, tensors)
+    if BASE not in base.attached and not _trains_base(base):
+        base.attached[BASE] = Attached("full", [], own)
+    weights = {key: _frozen(tensors[key].to(base.device, own[key].dtype)) for key in own}
+    base.attached[name] = Attached("full", [], weights)
 
 
-def card(folder: Path) -> dict[str, Any]:
-    """What `save` noted beside the adapter: base, fingerprint, spec, template; {} for one of others."""
-    try:
-        data = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder / CARD} is broken.", do="Delete it, or train the adapter again.") from error
-    return data if isinstance(data, dict) else {}
-
-
-def read(folder: Path) -> tuple[Shape, dict[str, Tensor]]:
-    """An adapter's shape and tensors. Raises UserError when files are missing, broken or not LoRA's."""
-    if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
-        raise UserError(f"There is no adapter in {folder}.", do=f"Name a folder with {CONFIG} and {WEIGHTS}.")
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        tensors = load_file(folder / WEIGHTS)
-        return _shape(config, tensors), tensors
-    except (OSError, ValueError, TypeError, AttributeError, KeyError, SafetensorError) as error:
+def _attach_low_rank(
+    base: Base, name: str, folder: Path, shape: Shape, tensors: Mapping[str, Tensor]
+) -> None:
+    modules = dict(base.model.named_modules())
+    strangers = [path for path in shape.ranks if not isinstance(modules.get(path), nn.Module)]
+    if strangers:
         raise UserError(
-            f"The adapter in {folder} cannot be used: {error}",
-            do="Train it again, or get another copy of its files.",
-        ) from error
+            f"The adapter in {folder} does not fit {base.name}: it adapts {strangers[0]}, which it lacks.",
+            do="Load the base it was trained on.",
+        )
+    low_rank.inject_shape(base.model, shape, low_rank.key_of(name))
+    base.attached[name] = Attached(shape.kind, [low_rank.key_of(name)])
+    parameters = state(base, name)
+    try:
+        _fit(base, folder, parameters, tensors)
+    except UserError:
+        detach(base, name)
+        raise
+    with torch.no_grad():
+        for key, parameter in parameters.items():
+            parameter.copy_(tensors[key])
 
 
-def _shape(config: dict[str, Any], tensors: Mapping[str, Tensor]) -> Shape:
-    """The shape by the tensors' own shapes; of the configuration only numbers and refusals are taken."""
-    if config.get("peft_type") != "LORA":
-        raise ValueError(f"it is of type {config.get('peft_type')}, not LORA")
-    for feature in ("use_dora", "modules_to_save", "trainable_token_indices", "lora_bias"):
-        if config.get(feature):
-            raise ValueError(f"it uses {feature}, which is not supported")
-    if config.get("bias", "none") != "none":
-        raise ValueError("it trains biases, which is not supported")
-    ranks = {}
-    for key, tensor in tensors.items():
-        path = key.removeprefix(PREFIX).removesuffix(".lora_A.weight").removesuffix(".lora_B.weight")
-        if path + ".lora_A.weight" != key.removeprefix(PREFIX) and not key.endswith(".lora_B.weight"):
-            raise ValueError(f"{key} is no LoRA weight of a linear layer")
-        if key.endswith(".lora_A.weight"):
-            ranks[path] = int(tensor.shape[0])
-    rank, alpha = int(config["r"]), float(config["lora_alpha"])
-    if not ranks or rank < 1:
-        raise ValueError("it adapts nothing")
-    patterns = {str(k).lstrip("^"): float(v) for k, v in (config.get("alpha_pattern") or {}).items()}
-    alphas = {
-        path: patterns[name]
-        for path in ranks
-        for name in patterns
-        if path == name or path.endswith(f".{name}")
-    }
-    dropout = float(config.get("lora_dropout") or 0.0)
-    return Shape(rank, alpha, dropout, bool(config.get("use_rslora")), ranks, alphas)
+def _read_for(base: Base, folder: Path) -> tuple[Shape, dict[str, Tensor]]:
+    """The files in `folder`, once it is clear that they were made for this base."""
+    shape, tensors = read(folder)
+    made_for = card(folder).get("fingerprint", base.fingerprint)
+    if made_for != base.fingerprint:
+        raise UserError(
+            f"The adapter in {folder} was trained on another base than {base.name}.",
+            do=f"Load {card(folder).get('base') or 'the base it was trained on'} instead.",
+        )
+    if shape.kind == "full":
+        _refuse_four_bit(base)
+    return shape, tensors
 
 
-def _config(base: Base, name: str) -> dict[str, Any]:
-    """adapter_config.json of the trained adapter, as peft writes it."""
-    config = base.model.peft_config[TRAINED]
-    return {
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": name,
-        "r": config.r,
-        "lora_alpha": int(alpha) if float(alpha := config.lora_alpha).is_integer() else alpha,
-        "lora_dropout": config.lora_dropout,
-        "use_rslora": config.use_rslora,
-        "bias": "none",
-        "fan_in_fan_out": any(getattr(layer, "fan_in_fan_out", False) for layer in _layers(base.model)),
-        "target_modules": sorted(config.target_modules),
-        "rank_pattern": {path.lstrip("^"): rank for path, rank in config.rank_pattern.items()},
-        "alpha_pattern": {path.lstrip("^"): alpha for path, alpha in config.alpha_pattern.items()},
-        "inference_mode": True,
-    }
+def _fit(base: Base, folder: Path, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    if {k: v.shape for k, v in wanted.items()} != {k: v.shape for k, v in tensors.items()}:
+        raise UserError(
+            f"The adapter in {folder} does not fit {base.name}: its tensors have other names or shapes.",
+            do="Load the base it was trained on.",
+        )
 
 
-def _inject(causal_lm: Any, config: LoraConfig, key: str) -> None:
-    config._register_custom_module({nn.Linear: lora.layer})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # peft notes that GPT-2's layers are transposed, and handles it
-        inject_adapter_in_model(config, causal_lm, key)
-    for path, parameter in causal_lm.named_parameters():
-        if ".lora_" in path:
-            parameter.data = parameter.data.float()
+def _add_full(base: Base, tensors: Mapping[str, Tensor] | None, start: Path | None) -> None:
+    _refuse_four_bit(base)
+    weights = {}
+    for name, parameter in low_rank.own(base.model).items():
+        value = tensors[name] if tensors else parameter.detach()
+        weights[name] = _frozen(value.to(base.device, torch.float32, copy=True))
+    base.attached[TRAINED] = Attached("full", [], weights, start)
+    train(base)
 
 
-def _train(causal_lm: Any, name: str) -> None:
-    for layer in _layers(causal_lm):
-        layer.set_adapter(key_of(name))
-        layer.enable_adapters(True)
-    causal_lm.requires_grad_(False)
-    for parameter in state(causal_lm, name).values():
-        parameter.requires_grad_(True)
+def _frozen(tensor: Tensor) -> nn.Parameter:
+    return nn.Parameter(tensor, requires_grad=False)
 
 
-def _layers(causal_lm: Any) -> list[Any]:
-    return [module for module in causal_lm.modules() if isinstance(module, BaseTunerLayer)]
+def _refuse_four_bit(base: Base) -> None:
+    if base.precision == "nf4":
+        raise UserError(
+            "The weights of a 4-bit base cannot be trained or replaced: a step is less than their rounding.",
+            do="Load the base as bf16 or fp32 for full fine-tuning, or train a LoRA on the 4-bit one.",
+        )
 
 
-def key_of(name: str) -> str:
-    """A name that peft accepts as part of a module's path: no dots."""
-    return name if name == TRAINED else "a" + hashlib.sha256(name.encode()).hexdigest()[:16]
+def _trains_base(base: Base) -> bool:
+    return TRAINED in base.attached and base.attached[TRAINED].kind == "full"
+
+
+def _weights_of_base(base: Base) -> dict[str, nn.Parameter]:
+    """The base's own weights, in the precision of those in their place; read again if they were not kept."""
+    if BASE not in base.attached:
+        dtypes = {key: value.dtype for key, value in low_rank.own(base.model).items()}
+        read_again = models.weights(base).items()
+        weights = {key: _frozen(value.to(dtypes[key])) for key, value in read_again}
+        base.attached[BASE] = Attached("full", [], weights)
+    return base.attached[BASE].weights  # type: ignore[no-any-return]
+
+
+def _put(causal_lm: Any, weights: Mapping[str, nn.Parameter]) -> None:
+    """Put other parameters in the place of the model's own, wherever these are used (a head may be tied).
+
+    Parameters and not their data: what autograd keeps of an earlier forward pass stays as it was.
+    """
+    theirs = {id(value): weights[name] for name, value in low_rank.own(causal_lm).items()}
+    for module in causal_lm.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None and id(parameter) in theirs:
+                module._parameters[name] = theirs[id(parameter)]

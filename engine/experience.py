@@ -112,9 +112,9 @@ class Actors:
 
     def trained(self) -> dict[str, Tensor]:
         """Every tensor that is trained, by name: the policy's, and the value function's with its head."""
-        value = adapters.state(self.base.model, VALUE)
+        value = adapters.state(self.base, VALUE)
         return {
-            **adapters.state(self.base.model),
+            **adapters.state(self.base),
             **{f"value/{name}": tensor for name, tensor in value.items()},
             "value/head": self.value_head,
         }

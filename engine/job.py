@@ -225,17 +225,18 @@ def prepared(
                 "scores replies and writes none.",
                 do="Start from the base, or from an adapter that chats; a reward model can be trained further.",
             )
-        adapters.resume(base, parent_folder)
+        kept = adapters.resume(base, parent_folder)
         parent = adapters.hash_of(parent_folder)
-        shape, _ = adapters.read(parent_folder)
-        if (shape.rank, shape.alpha) != (spec.adapter.rank, spec.adapter.alpha):
-            warn(f"The adapter keeps the shape it has: rank {shape.rank}, alpha {shape.alpha:g}.")
+        if kept != spec.adapter:
+            warn(f"The adapter keeps the shape it has: {kept}.")
     else:
         adapters.add(base, spec.adapter, spec.seed)
     options = options_from(method, spec.options)
-    kept = {k: v for k, v in spec.to_json().items() if k not in ("base", "parent", "reward")}
+    if options.checkpointing:
+        models.recompute_activations(base)
+    settings = {k: v for k, v in spec.to_json().items() if k not in ("base", "parent", "reward")}
     from_what = [base.fingerprint, base.precision, parent, _reward_hash(method, spec)]
-    identity = digest([kept, *from_what, [to_json(row) for row in rows]])
+    identity = digest([settings, *from_what, [to_json(row) for row in rows]])
     checkpoint = checkpoints.latest(folder / "checkpoints", identity, warn)
     return Job(
         spec=spec,

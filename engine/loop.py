@@ -59,7 +59,7 @@ def fit(
         for order in shuffled(len(trees), options.epochs, job.spec.seed)
         for i in range(0, len(order), size)
     ]
-    trainer = Trainer(job, {**adapters.state(job.base.model), **(extra or {})}, steps=len(batches))
+    trainer = Trainer(job, {**adapters.state(job.base), **(extra or {})}, steps=len(batches))
 
     def sums(numbers: Sequence[int]) -> Sums:
         return objective(numbers, job.collate([trees[i] for i in numbers]))
@@ -140,9 +140,10 @@ class Trainer:
         mine = groups[process.process_index :: process.num_processes]
         share = 1 / total if mine else 0.0  # a process without work takes part with nothing
         for group in mine or groups[:1]:
-            with self.job.base.autocast():
-                loss, metrics = sums(group)
-            process.backward(loss * share)
+            with adapters.learning(self.job.base):
+                with self.job.base.autocast():
+                    loss, metrics = sums(group)
+                process.backward(loss * share)
             for name, value in {"loss": loss, **metrics}.items():
                 result[name] = result.get(name, 0) + value.detach().float() * share
         if process.num_processes > 1:

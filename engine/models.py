@@ -8,14 +8,17 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging
 
@@ -36,7 +39,7 @@ class Base:
     """A frozen base model and what belongs to it.
 
     `precision` is what "auto" became; `context` the longest row, in tokens; `end_tokens` the ids at
-    which generation stops, the tokenizer's own first.
+    which generation stops, the tokenizer's own first; `attached` what `engine.adapters` has put on it.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Base:
     fingerprint: str
     context: int
     end_tokens: tuple[int, ...]
+    attached: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def parameters(self) -> int:
@@ -65,7 +69,7 @@ class Base:
 
     @property
     def _half(self) -> bool:
-        return bool(self.model.get_input_embeddings().weight.dtype == torch.bfloat16)
+        return computes_in_half(self.precision, self.device)
 
 
 def load(base: str, precision: Precision = "auto", device: str | torch.device | None = None) -> Base:
@@ -95,6 +99,54 @@ def load(base: str, precision: Precision = "auto", device: str | torch.device | 
         context=context_length(config),
         end_tokens=tuple(dict.fromkeys(flat)),
     )
+
+
+def computes_in_half(precision: Precision, device: torch.device) -> bool:
+    """Whether products run in bf16: a 4-bit base's do on a GPU alone."""
+    return precision == "bf16" or (precision == "nf4" and device.type == "cuda")
+
+
+def weights(base: Base) -> dict[str, torch.Tensor]:
+    """A base's own weights by parameter, read from its folder again, in the precision it was loaded in."""
+    again = _load_weights(base.folder, read_config(base.folder), base.precision, base.device)
+    return {name: parameter.detach() for name, parameter in again.named_parameters()}
+
+
+def upcast_norms(causal_lm: Any) -> None:
+    """Make the norms' weights, and nothing else, float32: what training over 4-bit weights does.
+
+    Embeddings and head stay as they are: in float32 they would take twice their memory, for nothing.
+    """
+    for module in causal_lm.modules():
+        if "Norm" in type(module).__name__:
+            for parameter in module.parameters(recurse=False):
+                parameter.data = parameter.data.float()
+
+
+def recompute_activations(base: Base) -> None:
+    """Gradient checkpointing (arXiv:1604.06174): each block keeps its input alone and is computed again.
+
+    It works in eval mode, where transformers' own does nothing, and not without gradients. Raises UserError
+    when the architecture is not made of blocks that can be.
+    """
+    blocks = [module for module in base.model.modules() if isinstance(module, GradientCheckpointingLayer)]
+    if not blocks:
+        raise UserError(
+            f"Gradient checkpointing does not work with {type(base.model).__name__}.",
+            do="Train without it, with fewer micro_tokens.",
+        )
+    for block in blocks:
+        if "forward" not in vars(block):
+            block.forward = _recomputing(block.forward)
+
+
+def _recomputing(forward: Callable[..., Any]) -> Callable[..., Any]:
+    def recomputing(*args: Any, **kwargs: Any) -> Any:
+        if not torch.is_grad_enabled():
+            return forward(*args, **kwargs)
+        return checkpoint(forward, *args, use_reentrant=False, **kwargs)
+
+    return recomputing
 
 
 def locate(base: str) -> Path:
@@ -238,8 +290,7 @@ def _weight_files(folder: Path) -> list[Path]:
 
 def _load_weights(folder: Path, config: Any, precision: Precision, device: torch.device) -> Any:
     _weight_files(folder)
-    half = precision == "bf16" or (precision == "nf4" and device.type == "cuda")
-    dtype = torch.bfloat16 if half else torch.float32
+    dtype = torch.bfloat16 if computes_in_half(precision, device) else torch.float32
     quantization = None
     if precision == "nf4":
         quantization = BitsAndBytesConfig(

@@ -52,7 +52,7 @@ def _compute(
     for numbers in groups:
         batch = job.collate([trees[i] for i in numbers])
         with torch.no_grad(), job.base.autocast():
-            if job.parent:
+            if job.parent or job.spec.adapter.kind == "full":
                 values = branch_log_probs(job.base.model, batch)
             else:
                 with adapters.without(job.base):  # the fresh adapter adds exactly nothing, but takes time

@@ -49,6 +49,11 @@ class Adapter:
     alpha: int = field(default=32, metadata={"help": "the update is scaled by alpha / rank"})
     dropout: float = field(default=0.0, metadata={"help": "dropout on the adapter's input"})
 
+    def __str__(self) -> str:
+        if self.kind == "full":
+            return ADAPTER_KINDS["full"].partition(":")[0]
+        return f"{self.kind}, rank {self.rank}, alpha {self.alpha}, dropout {self.dropout:g}"
+
 
 @dataclass(frozen=True)
 class Spec:

@@ -38,7 +38,7 @@ def main() -> None:
     adapters.add(base, Adapter(), seed=0)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for tensor in adapters.state(base.model).values():
+        for tensor in adapters.state(base).values():
             noise = torch.randn(tensor.shape, generator=generator) * 0.02
             tensor.add_(noise.to(tensor.device))  # a trained adapter's B is not zero
     prompts = [base.tokenizer.encode(prompt)[-256:] for prompt, _, _ in read_pairs(args.data, args.rows)]

@@ -160,7 +160,8 @@ def change(**fields: Any) -> Callable[[Path], None]:
         (lambda folder: (folder / adapters.CONFIG).write_text("[]"), "cannot be used"),
         (lambda folder: (folder / adapters.CARD).write_text("{"), "broken"),
         (change(peft_type="IA3"), "IA3"),
-        (change(use_dora=True), "use_dora"),
+        (change(use_dora=True), "does not fit"),
+        (change(lora_bias=True), "lora_bias"),
         (change(modules_to_save=["lm_head"]), "modules_to_save"),
         (change(bias="all"), "biases"),
         (change(r="many"), "cannot be used"),
@@ -184,7 +185,7 @@ def test_the_hash_is_of_weights_and_scale(trained: Path, copy: Path) -> None:
 def test_adapters_are_float32_on_every_linear_layer_but_the_head(precision: Any, model: Path) -> None:
     base = models.load(str(model), precision)
     adapters.add(base, small_run.ADAPTER, seed=0)
-    parameters = adapters.state(base.model)
+    parameters = adapters.state(base)
     assert len(parameters) == 2 * 7 * 2  # A and B, seven layers in each of two blocks
     assert {p.dtype for p in parameters.values()} == {torch.float32}
     wanted = [p for p in base.model.parameters() if p.requires_grad]

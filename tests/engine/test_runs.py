@@ -293,7 +293,7 @@ def test_bf16_moves_at_dpo_s_learning_rate(model: Path, tmp_path: Path) -> None:
     result = run(tmp_path, model, "dpo", precision="bf16", options=options)
     untrained = models.load(str(model), "bf16")
     adapters.add(untrained, small_run.ADAPTER, seed=0)
-    before = adapters.state(untrained.model)
+    before = adapters.state(untrained)
     after = load_file(result.folder / adapters.WEIGHTS)
     moved = [key for key in after if "lora_A" in key and not torch.equal(after[key], before[key])]
     assert len(moved) == len(before) // 2
