@@ -1,16 +1,24 @@
 """Rows of tokens, and how they become tensors.
 
-A `Tree` is a prompt with one or more replies. In the tree layout it is one row, `prompt | reply 1 | … |
-reply k`: the positions of each reply go on from the prompt's, and a mask lets a reply see the prompt and
-itself. The prompt is computed once. In the plain layout each reply has a row of its own, with its prompt.
+A `Tree` is a prompt with one or more replies. A `Layout` says how trees are laid out for the model:
+
+tree    a row for each prompt, `prompt | reply 1 | … | reply k`: the positions of each reply go on from the
+        prompt's, and a mask lets a reply see the prompt and itself. The prompt is computed once.
+padded  a row for each reply, with its prompt, filled up to the longest.
+packed  the same rows one after the other in a single one, without padding: positions start anew with each,
+        from which the model's attention knows where one ends (transformers makes a block-diagonal mask of
+        them, or for flash attention the sequences' bounds).
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from typing import Literal
 
 import torch
 from torch import Tensor
+
+Layout = Literal["tree", "padded", "packed"]
+PROMPT, PADDING = -1, -2  # in the place of a branch's number
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,14 @@ class Tree:
     def longest(self) -> int:
         """Tokens of the longest sequence: the prompt with its longest reply."""
         return len(self.prompt) + max(len(branch.ids) for branch in self.branches)
+
+    def tokens(self, layout: Layout) -> int:
+        """How many tokens of a micro-batch it takes up, its own padding included."""
+        if layout == "tree":
+            return self.length
+        if layout == "padded":
+            return self.longest * len(self.branches)
+        return self.length + len(self.prompt) * (len(self.branches) - 1)
 
     @property
     def trained(self) -> int:
@@ -104,53 +120,68 @@ def micro_batches(trees: Sequence[int], lengths: Sequence[int], budget: int) -> 
     return groups[::-1]
 
 
-def collate(trees: Sequence[Tree], *, as_trees: bool, device: torch.device, dtype: torch.dtype) -> Batch:
+def collate(trees: Sequence[Tree], *, layout: Layout, device: torch.device, dtype: torch.dtype) -> Batch:
     """Tensors on `device` for `trees`; `dtype` is the attention mask's.
 
-    A tree of one branch needs no mask of its own, and with `as_trees` false no row does.
+    Trees of one branch each need no mask of their own: in the tree layout they are padded rows.
     """
-    if as_trees and any(len(tree.branches) > 1 for tree in trees):
+    if layout == "tree" and any(len(tree.branches) > 1 for tree in trees):
         return _collate_trees(trees, device, dtype)
-    return _collate_rows(trees, device)
+    return _collate_sequences(trees, device, packed=layout == "packed")
 
 
-def _collate_rows(trees: Sequence[Tree], device: torch.device) -> Batch:
+def _collate_sequences(trees: Sequence[Tree], device: torch.device, *, packed: bool) -> Batch:
     sequences = [(tree, branch) for tree in trees for branch in tree.branches]
-    rows = [tree.prompt + branch.ids for tree, branch in sequences]
-    targets = [
-        (row, len(tree.prompt) + i - 1, branch.ids[i], row)
-        for row, (tree, branch) in enumerate(sequences)
-        for i in _targets(tree, branch)
-    ]
-    last = [(row, len(ids) - 1) for row, ids in enumerate(rows)]
-    return _batch(rows, targets, last, None, None, device)
+    rows: list[list[int]] = [[]] if packed else []
+    positions: list[int] = []
+    targets: list[tuple[int, int, int, int]] = []
+    last: list[tuple[int, int]] = []
+    for owner, (tree, branch) in enumerate(sequences):
+        if not packed:
+            rows.append([])
+        row, start = len(rows) - 1, len(rows[-1])
+        rows[row] += tree.prompt + branch.ids
+        positions += range(len(rows[row]) - start)
+        first = start + len(tree.prompt)
+        targets += [(row, first + i - 1, branch.ids[i], owner) for i in _targets(tree, branch)]
+        last.append((row, len(rows[row]) - 1))
+    return _batch(rows, targets, last, torch.tensor([positions]) if packed else None, None, device)
 
 
 def _collate_trees(trees: Sequence[Tree], device: torch.device, dtype: torch.dtype) -> Batch:
     rows = [tree.prompt + [i for branch in tree.branches for i in branch.ids] for tree in trees]
     width = max(map(len, rows))
-    positions = torch.zeros(len(rows), width, dtype=torch.long)
-    visible = torch.zeros(len(rows), width, width, dtype=torch.bool)
-    causal = torch.ones(width, width, dtype=torch.bool).tril()
+    positions, branches = [], []
     targets: list[tuple[int, int, int, int]] = []
     last: list[tuple[int, int]] = []
     for row, tree in enumerate(trees):
-        prompt = len(tree.prompt)
-        positions[row, :prompt] = torch.arange(prompt)
-        visible[row, :prompt, :prompt] = causal[:prompt, :prompt]
-        starts = accumulate((len(branch.ids) for branch in tree.branches), initial=prompt)
-        for start, branch in zip(starts, tree.branches, strict=False):
-            end = start + len(branch.ids)
-            positions[row, start:end] = torch.arange(prompt, prompt + len(branch.ids))
-            visible[row, start:end, :prompt] = True
-            visible[row, start:end, start:end] = causal[: end - start, : end - start]
+        prompt = end = len(tree.prompt)
+        places, numbers = [*range(prompt)], [PROMPT] * prompt
+        for number, branch in enumerate(tree.branches):
+            start, end = end, end + len(branch.ids)
+            places += range(prompt, prompt + len(branch.ids))
+            numbers += [number] * len(branch.ids)
             for i in _targets(tree, branch):
-                predictor = start + i - 1 if i else prompt - 1
-                targets.append((row, predictor, branch.ids[i], len(last)))
+                targets.append((row, start + i - 1 if i else prompt - 1, branch.ids[i], len(last)))
             last.append((row, end - 1 if branch.ids else prompt - 1))
-    visible |= torch.eye(width, dtype=torch.bool)  # padding sees itself: softmax over nothing is not a number
-    mask = torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, torch.finfo(dtype).min)
-    return _batch(rows, targets, last, positions, mask.unsqueeze(1), device)
+        positions.append(places + [0] * (width - end))
+        branches.append(numbers + [PADDING] * (width - end))
+    mask = _branch_mask(torch.tensor(branches, device=device), dtype)
+    return _batch(rows, targets, last, torch.tensor(positions), mask, device)
+
+
+def _branch_mask(branches: Tensor, dtype: torch.dtype) -> Tensor:
+    """Which tokens see which, (R, 1, T, T), additive, from the number of each token's branch (R, T).
+
+    A token sees the prompt's and its own branch's before it, and itself. Padding is a branch of its own:
+    softmax over nothing is not a number.
+    """
+    width = branches.shape[1]
+    same = branches[:, :, None] == branches[:, None, :]
+    earlier = torch.ones(width, width, dtype=torch.bool, device=branches.device).tril()
+    visible = earlier & (same | (branches == PROMPT)[:, None, :])
+    mask = torch.zeros(visible.shape, dtype=dtype, device=branches.device)
+    return mask.masked_fill_(~visible, torch.finfo(dtype).min).unsqueeze(1)
 
 
 def _targets(tree: Tree, branch: Branch) -> list[int]:
@@ -171,7 +202,7 @@ def _batch(
     return Batch(
         ids=ids.to(device),
         positions=None if positions is None else positions.to(device),
-        mask=None if mask is None else mask.to(device),
+        mask=mask,
         row=row.to(device),
         column=column.to(device),
         targets=target.to(device),

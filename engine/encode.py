@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engine import census, logps
+from engine import census, layouts
 from engine.batches import Tree
 from engine.errors import UserError
 from engine.examples import Example
@@ -34,11 +34,5 @@ def encode(job: "Job", to_tree: Callable[[Example], Tree]) -> "tuple[Job, list[T
             f"{job.max_length} tokens, {counts['no_label']} without a token to train on, {len(used)} left.",
             do="Raise max_length, or label more." if counts["too_long"] else "Label or import more.",
         )
-    reach = logps.window(job.base.model)
-    if job.as_trees and reach and any(tree.longest > reach for tree in used):
-        job.warn(
-            f"Some rows are longer than the {reach} tokens the model's attention reaches back: "
-            "each reply gets a row of its own (slower)."
-        )
-        job = replace(job, as_trees=False)
+    job = replace(job, layout=layouts.choose(job, used))
     return job, used

@@ -38,7 +38,7 @@ def negative_log_likelihood(
     total = 0.0
     for numbers in micro_batches(range(len(trees)), [tree.length for tree in trees], MICRO_TOKENS):
         rows = [trees[i] for i in numbers]
-        batch = collate(rows, as_trees=False, device=base.device, dtype=base.dtype)
+        batch = collate(rows, layout="padded", device=base.device, dtype=base.dtype)
         with torch.no_grad(), base.autocast():
             total -= float(token_log_probs(base.model, batch).double().sum())
     return total, sum(tree.trained for tree in trees)

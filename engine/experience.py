@@ -138,7 +138,7 @@ class Actors:
         """Each reply's reward, normalised by what the reward model gave its own training's replies: (B,)."""
         adapters.activate(self.base, REWARD)
         found = heads.tree_scores(
-            self.base, trees, self.reward_head.weight, as_trees=self.job.as_trees
+            self.base, trees, self.reward_head.weight, layout=self.job.layout
         ).flatten()
         return ((found - self.reward_head.mean) / self.reward_head.std).to(self.base.device)
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from engine import adapters
-from engine.batches import Batch, Branch, Tree, collate, micro_batches
+from engine.batches import Batch, Branch, Layout, Tree, collate, micro_batches
 from engine.errors import UserError
 from engine.examples import Message
 from engine.logps import hidden_states
@@ -77,16 +77,16 @@ def values(causal_lm: Any, batch: Batch, weight: Tensor) -> Tensor:
     return (predicting.float() * weight).sum(-1)
 
 
-def tree_scores(base: Base, trees: Sequence[Tree], weight: Tensor, *, as_trees: bool) -> Tensor:
+def tree_scores(base: Base, trees: Sequence[Tree], weight: Tensor, *, layout: Layout) -> Tensor:
     """The scores of every tree's branches, all of k: (trees, k), float32, on the CPU; no gradient.
 
     The model is taken as it stands, with whatever adapter is active.
     """
-    lengths = [tree.length if as_trees else tree.longest * len(tree.branches) for tree in trees]
+    lengths = [tree.tokens(layout) for tree in trees]
     found: dict[int, Tensor] = {}
     for numbers in micro_batches(range(len(trees)), lengths, MICRO_TOKENS):
         rows = [trees[i] for i in numbers]
-        batch = collate(rows, as_trees=as_trees, device=base.device, dtype=base.dtype)
+        batch = collate(rows, layout=layout, device=base.device, dtype=base.dtype)
         with torch.no_grad(), base.autocast():
             values = scores(base.model, batch, weight)
         found |= zip(numbers, values.cpu().reshape(len(rows), -1), strict=True)
@@ -115,7 +115,7 @@ def score(
         )
     if not trees:
         return []
-    return tree_scores(base, trees, head.weight, as_trees=False)[:, 0].tolist()
+    return tree_scores(base, trees, head.weight, layout="padded")[:, 0].tolist()
 
 
 def load(folder: Path, base: Base) -> RewardHead:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from accelerate import PartialState
 
-from engine import adapters, checkpoints, logps, memory, models
-from engine.batches import Batch, Tree, collate
+from engine import adapters, checkpoints, layouts, memory, models
+from engine.batches import Batch, Layout, Tree, collate
 from engine.errors import UserError
 from engine.examples import Example, digest, kind_of, to_json
 from engine.spec import (
@@ -57,8 +57,8 @@ class Job:
     """All that a method's `train` needs.
 
     `base.model` carries the adapter, ready to train. `parent` is the hash of the adapter it goes on from,
-    "" when it is fresh. `as_trees` says whether the model takes the tree layout. `identity` names the
-    specification with its data; `checkpoint` is where to resume; `room` says how much is computed at a time.
+    "" when it is fresh. `layout` says how trees are laid out (`engine.encode` settles it). `identity` names
+    the specification with its data; `checkpoint` is where to resume; `room` says how much is computed at once.
     A rehearsal (`engine.check`) gets the trees of all rows through `narrow` and goes on with a few of them.
     """
 
@@ -69,7 +69,7 @@ class Job:
     base: models.Base
     template: Template
     parent: str
-    as_trees: bool
+    layout: Layout
     identity: str
     checkpoint: checkpoints.Checkpoint | None
     room: memory.Room
@@ -91,11 +91,11 @@ class Job:
 
     def row_tokens(self, tree: Tree) -> int:
         """How many tokens of a micro-batch a tree takes up."""
-        return tree.length if self.as_trees else tree.longest * len(tree.branches)
+        return tree.tokens(self.layout)
 
     def collate(self, trees: Sequence[Tree]) -> Batch:
-        """Tensors for `trees`, in the layout that the model takes."""
-        return collate(trees, as_trees=self.as_trees, device=self.base.device, dtype=self.base.dtype)
+        """Tensors for `trees`, in the run's layout."""
+        return collate(trees, layout=self.layout, device=self.base.device, dtype=self.base.dtype)
 
     def note(self, message: str) -> None:
         """Tell a person something worth knowing that is no cause for alarm."""
@@ -174,7 +174,8 @@ def train(
 def carried_out(job: Job) -> Outcome:
     """Let the method train; a UserError instead of the many kinds of fault that a lack of memory shows as."""
     try:
-        return method_named(job.spec.method).train(job)
+        with layouts.attention_restored(job.base):
+            return method_named(job.spec.method).train(job)
     except (RuntimeError, MemoryError) as error:
         if not models.out_of_memory(error):
             raise
@@ -213,7 +214,8 @@ def prepared(
     if template.source == "trl":
         warn("The model's chat template rewrites earlier turns; TRL's training version of it is used.")
     with base.autocast():
-        as_trees = logps.takes_trees(base.model, len(base.tokenizer))
+        layouts.check_head(base.model, len(base.tokenizer))
+        as_trees = layouts.takes(base.model, len(base.tokenizer), "tree")
     if not as_trees:
         warn("This architecture cannot read several replies in one row: each gets a row of its own (slower).")
     parent = ""
@@ -246,7 +248,7 @@ def prepared(
         base=base,
         template=template,
         parent=parent,
-        as_trees=as_trees,
+        layout="tree" if as_trees else "padded",
         identity=identity,
         checkpoint=checkpoint,
         room=memory.room(options, base, checkpoint),

@@ -6,14 +6,14 @@ hidden state, W[target] − Σ_v p(v) W[v], is computed in the same chunk; where
 fine-tuning), the backward pass computes each chunk again. Either way nothing of (tokens, vocabulary) is kept.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from engine.batches import Batch, Branch, Tree, collate
+from engine.batches import Batch
 from engine.errors import UserError
 
 CHUNK_ELEMENTS = 2**24  # of (tokens, vocabulary) at a time: 64 MiB of float32
@@ -168,55 +168,3 @@ def _by_product(
     if head.softcap:
         by_logits *= 1 - tanh**2
     return values, by_logits * slope if slope != 1.0 else by_logits
-
-
-def takes_trees(causal_lm: Any, vocabulary: int) -> bool:
-    """Whether the tree layout gives the log-probs of plain rows for this very model.
-
-    It does not where attention ignores a mask of our own or positions are counted, not given (ALiBi,
-    state-space models). Raises UserError when not even plain rows give what the model's own logits say:
-    then the head does something that `head_of` does not know.
-    """
-    device, dtype = causal_lm.device, causal_lm.get_input_embeddings().weight.dtype
-    tokens = torch.randint(vocabulary, (21,), generator=torch.Generator().manual_seed(0)).tolist()
-    tree = Tree(tokens[:7], [Branch.reply(tokens[7:12]), Branch.reply(tokens[12:])])
-    tolerance = 1e-4 if dtype == torch.float32 else 0.1
-    with torch.no_grad():
-        plain = token_log_probs(causal_lm, collate([tree], as_trees=False, device=device, dtype=dtype))
-        own = torch.cat([_own_log_probs(causal_lm, tree.prompt, branch.ids) for branch in tree.branches])
-        if not torch.allclose(plain, own, rtol=tolerance, atol=tolerance):
-            raise UserError(
-                f"{type(causal_lm).__name__} makes logits of hidden states in a way that is not known here.",
-                do="Choose a model of another architecture.",
-            )
-        batch = collate([tree], as_trees=True, device=device, dtype=dtype)
-        try:
-            trees = token_log_probs(causal_lm, batch)
-        except (TypeError, ValueError, RuntimeError, IndexError):
-            return False
-    return bool(torch.allclose(plain, trees, rtol=tolerance, atol=tolerance))
-
-
-def _own_log_probs(causal_lm: Any, prompt: Sequence[int], reply: Sequence[int]) -> Tensor:
-    """The reply's log-probs (len(reply),) by the model's own logits."""
-    ids = torch.tensor([[*prompt, *reply]], device=causal_lm.device)
-    logits = causal_lm(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 : -1].float()
-    values: Tensor = logits.log_softmax(-1).gather(-1, ids[0, len(prompt) :, None]).squeeze(-1)
-    return values
-
-
-def window(causal_lm: Any) -> int | None:
-    """The shortest reach of the model's attention in tokens, None when it is unlimited.
-
-    A sequence longer than this needs the model's own mask: the tree layout's has no window.
-    """
-    config = causal_lm.config.get_text_config()
-    kinds = set(getattr(config, "layer_types", None) or ())
-    if kinds and not kinds & {"sliding_attention", "chunked_attention"}:
-        return None
-    if getattr(config, "use_sliding_window", True) is False:
-        return None
-    reaches = [
-        getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size", "window_size")
-    ]
-    return min((int(reach) for reach in reaches if isinstance(reach, int)), default=None)

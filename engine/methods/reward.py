@@ -76,10 +76,10 @@ def train(job: "Job") -> "Outcome":
         return outcome
     weight = head.detach()
     sample = random.Random(job.spec.seed).sample(rows, min(len(rows), NORMALISED_ON))
-    reference = heads.tree_scores(base, sample, weight, as_trees=job.as_trees)
+    reference = heads.tree_scores(base, sample, weight, layout=job.layout)
     accuracy = None
     if held_out:
-        scored = heads.tree_scores(base, [trees[i] for i in held_out], weight, as_trees=job.as_trees)
+        scored = heads.tree_scores(base, [trees[i] for i in held_out], weight, layout=job.layout)
         accuracy = _accuracy(scored) | {"prompts": len({tuple(trees[i].prompt) for i in held_out})}
         job.emit(Event("evaluation", {"what": "held-out pairs", **accuracy}))
     found = heads.RewardHead(weight, float(reference.mean()), float(reference.std()), accuracy)

@@ -1,13 +1,15 @@
 """Cutting and shaping of batches."""
 
 from itertools import combinations, pairwise
+from typing import get_args
 
 import pytest
 import torch
 
-from engine.batches import Branch, Tree, collate, micro_batches, shuffled
+from engine.batches import Branch, Layout, Tree, collate, micro_batches, shuffled
 
 CPU = torch.device("cpu")
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 
 def test_micro_batches_are_of_like_length_and_within_the_budget() -> None:
@@ -40,7 +42,7 @@ def test_no_other_cut_of_like_lengths_is_cheaper() -> None:
 def test_the_mask_shows_each_branch_its_prompt_and_itself() -> None:
     tree = Tree([1, 2], [Branch.reply([3, 4]), Branch.reply([5])])
     wide = Tree([6] * 4, [Branch.reply([7]), Branch.reply([8])])
-    batch = collate([tree, wide], as_trees=True, device=CPU, dtype=torch.float32)
+    batch = collate([tree, wide], layout="tree", device=CPU, dtype=torch.float32)
     assert batch.mask is not None
     assert batch.positions is not None
     assert (batch.mask[0, 0] == 0).int().tolist() == [
@@ -49,7 +51,7 @@ def test_the_mask_shows_each_branch_its_prompt_and_itself() -> None:
         [1, 1, 1, 0, 0, 0],
         [1, 1, 1, 1, 0, 0],
         [1, 1, 0, 0, 1, 0],
-        [0, 0, 0, 0, 0, 1],
+        [1, 1, 0, 0, 0, 1],  # padding: nobody sees it, and it must see something
     ]
     assert batch.positions[0].tolist() == [0, 1, 2, 3, 2, 0]
     assert batch.positions[1].tolist() == [0, 1, 2, 3, 4, 4]
@@ -58,15 +60,40 @@ def test_the_mask_shows_each_branch_its_prompt_and_itself() -> None:
     assert batch.last.tolist() == [[0, 3], [0, 4], [1, 4], [1, 5]]
 
 
-@pytest.mark.parametrize(("as_trees", "last"), [(True, [[0, 1], [0, 2]]), (False, [[0, 1], [1, 2]])])
-def test_an_empty_branch_ends_where_its_prompt_does(as_trees: bool, last: list[list[int]]) -> None:
+@pytest.mark.parametrize(
+    ("layout", "last"),
+    [("tree", [[0, 1], [0, 2]]), ("padded", [[0, 1], [1, 2]]), ("packed", [[0, 1], [0, 4]])],
+)
+def test_an_empty_branch_ends_where_its_prompt_does(layout: Layout, last: list[list[int]]) -> None:
     tree = Tree([1, 2], [Branch.reply([]), Branch.reply([3])])
-    batch = collate([tree], as_trees=as_trees, device=CPU, dtype=torch.float32)
+    batch = collate([tree], layout=layout, device=CPU, dtype=torch.float32)
     assert batch.last.tolist() == last
 
 
+def test_packed_rows_follow_one_another_and_positions_start_anew() -> None:
+    trees = [
+        Tree([1, 2], [Branch.reply([3, 4]), Branch.reply([5])]),
+        Tree([6], [Branch([7, 8], [False, True])]),
+    ]
+    batch = collate(trees, layout="packed", device=CPU, dtype=torch.float32)
+    assert batch.ids.tolist() == [[1, 2, 3, 4, 1, 2, 5, 6, 7, 8]]
+    assert batch.positions is not None
+    assert batch.positions.tolist() == [[0, 1, 2, 3, 0, 1, 2, 0, 1, 2]]
+    assert batch.mask is None
+    found = torch.stack([batch.row, batch.column, batch.targets, batch.owner], 1).tolist()
+    assert found == [[0, 1, 3, 0], [0, 2, 4, 0], [0, 5, 5, 1], [0, 8, 8, 2]]
+    assert batch.last.tolist() == [[0, 3], [0, 6], [0, 9]]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_tree_takes_up_the_tokens_that_collate_makes_of_it(layout: Layout) -> None:
+    tree = Tree([1] * 5, [Branch.reply([2] * 3), Branch.reply([3] * 7), Branch.reply([4])])
+    batch = collate([tree], layout=layout, device=CPU, dtype=torch.float32)
+    assert tree.tokens(layout) == batch.ids.numel()
+
+
 def test_single_branches_need_no_mask() -> None:
-    batch = collate([Tree([1], [Branch.reply([2])])], as_trees=True, device=CPU, dtype=torch.float32)
+    batch = collate([Tree([1], [Branch.reply([2])])], layout="tree", device=CPU, dtype=torch.float32)
     assert batch.mask is None
     assert batch.ids.tolist() == [[1, 2]]
 
@@ -74,8 +101,8 @@ def test_single_branches_need_no_mask() -> None:
 def test_a_first_token_without_a_prompt_cannot_be_predicted() -> None:
     tree = Tree([], [Branch.reply([4, 5]), Branch.reply([6, 7])])
     assert tree.trained == 2
-    for as_trees in (True, False):
-        batch = collate([tree], as_trees=as_trees, device=CPU, dtype=torch.float32)
+    for layout in LAYOUTS:
+        batch = collate([tree], layout=layout, device=CPU, dtype=torch.float32)
         assert batch.targets.tolist() == [5, 7]
         assert batch.owner.tolist() == [0, 1]
 

@@ -8,8 +8,8 @@ import torch
 import transformers
 from torch import nn
 
-from engine import logps
-from engine.batches import Batch, Branch, Tree, collate
+from engine import layouts, logps
+from engine.batches import Batch, Branch, Layout, Tree, collate
 from engine.errors import UserError
 
 SIZES: dict[str, Any] = {
@@ -74,17 +74,17 @@ def by_hand(model: Any, trees: list[Tree]) -> torch.Tensor:
     return torch.stack(sums)  # type: ignore[arg-type]
 
 
-def batch_of(trees: list[Tree], as_trees: bool) -> Batch:
-    return collate(trees, as_trees=as_trees, device=torch.device("cpu"), dtype=torch.float32)
+def batch_of(trees: list[Tree], layout: Layout) -> Batch:
+    return collate(trees, layout=layout, device=torch.device("cpu"), dtype=torch.float32)
 
 
 @pytest.mark.parametrize("name", TREES)
 def test_tree_layout_equals_plain_rows(name: str) -> None:
     model = model_named(name)
     trees = random_trees(model)
-    assert logps.takes_trees(model, 96)
+    assert layouts.takes(model, 96, "tree")
     with torch.no_grad():
-        sums = logps.branch_log_probs(model, batch_of(trees, as_trees=True))
+        sums = logps.branch_log_probs(model, batch_of(trees, layout="tree"))
     torch.testing.assert_close(sums, by_hand(model, trees), rtol=1e-5, atol=1e-5)
 
 
@@ -93,20 +93,20 @@ def test_padded_rows_equal_plain_rows(name: str) -> None:
     model = model_named(name)
     trees = random_trees(model)
     with torch.no_grad():
-        sums = logps.branch_log_probs(model, batch_of(trees, as_trees=False))
+        sums = logps.branch_log_probs(model, batch_of(trees, layout="padded"))
     torch.testing.assert_close(sums, by_hand(model, trees), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_architectures_that_cannot_take_trees_are_found_out(name: str) -> None:
-    assert not logps.takes_trees(model_named(name), 96)
+    assert not layouts.takes(model_named(name), 96, "tree")
 
 
 def test_an_unknown_head_is_refused() -> None:
     model = model_named("Llama")
     model.lm_head.register_forward_hook(lambda module, given, logits: logits * 2)
     with pytest.raises(UserError, match="logits"):
-        logps.takes_trees(model, 96)
+        layouts.check_head(model, 96)
 
 
 def test_a_reply_does_not_depend_on_its_siblings_or_on_padding() -> None:
@@ -114,9 +114,9 @@ def test_a_reply_does_not_depend_on_its_siblings_or_on_padding() -> None:
     first, second, third = random_trees(model)
     swapped = Tree(first.prompt, first.branches[::-1])
     with torch.no_grad():
-        together = logps.branch_log_probs(model, batch_of([first, second, third], as_trees=True))
-        alone = logps.branch_log_probs(model, batch_of([first], as_trees=True))
-        other = logps.branch_log_probs(model, batch_of([swapped], as_trees=True))
+        together = logps.branch_log_probs(model, batch_of([first, second, third], layout="tree"))
+        alone = logps.branch_log_probs(model, batch_of([first], layout="tree"))
+        other = logps.branch_log_probs(model, batch_of([swapped], layout="tree"))
     torch.testing.assert_close(together[:2], alone, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(other.flip(0), alone, rtol=1e-6, atol=1e-6)
 
@@ -125,7 +125,7 @@ def test_a_reply_does_not_depend_on_its_siblings_or_on_padding() -> None:
 def test_a_trained_head_tied_or_not_gets_the_whole_models_gradient(tied: bool) -> None:
     ours, theirs = (model_named("Llama", tie_word_embeddings=tied).requires_grad_(True) for _ in range(2))
     tree = random_trees(ours)[0]
-    logps.branch_log_probs(ours, batch_of([tree], as_trees=True)).sum().backward()
+    logps.branch_log_probs(ours, batch_of([tree], layout="tree")).sum().backward()
     for branch in tree.branches:
         ids = torch.tensor([tree.prompt + branch.ids])
         table = theirs(input_ids=ids).logits[0, len(tree.prompt) - 1 : -1].log_softmax(-1)
@@ -136,10 +136,10 @@ def test_a_trained_head_tied_or_not_gets_the_whole_models_gradient(tied: bool) -
 
 
 def test_window_is_the_shortest_reach() -> None:
-    assert logps.window(model_named("Llama")) is None
-    assert logps.window(model_named("Qwen2")) is None
-    assert logps.window(model_named("Gemma3Text")) == 32
-    assert logps.window(model_named("Mistral", sliding_window=16)) == 16
+    assert layouts.window(model_named("Llama")) is None
+    assert layouts.window(model_named("Qwen2")) is None
+    assert layouts.window(model_named("Gemma3Text")) == 32
+    assert layouts.window(model_named("Mistral", sliding_window=16)) == 16
 
 
 class TestHead:

@@ -309,11 +309,11 @@ def test_a_model_without_a_template_falls_back_aloud(tmp_path: Path) -> None:
 def test_rows_beyond_the_window_leave_the_tree_layout(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine import logps
+    from engine import layouts
 
     trees, rows = Reports(), Reports()
     run(tmp_path / "trees", model, "dpo", reports=trees)
-    monkeypatch.setattr(logps, "window", lambda _: 8)
+    monkeypatch.setattr(layouts, "window", lambda _: 8)
     run(tmp_path / "rows", model, "dpo", reports=rows)
     assert any("row of its own" in data["message"] for data in rows.of("warning"))
     assert not trees.of("warning")
