@@ -22,7 +22,7 @@ CHUNK = 256  # trees between two writes to the cache
 def reference_log_probs(job: "Job", trees: Sequence[Tree]) -> Tensor:
     """Summed log-probs of every tree's branches under the weights that the run starts from: (trees, k).
 
-    These are the base alone or, going on from an adapter, that adapter: call before the first step. Trees
+    k is the most branches that a tree has; 0 stands where one has fewer. The weights are the base alone or, going on from an adapter, that adapter: call before the first step. Trees
     in the cache are not computed. The rest are taken in chunks whose results are cached together, so that
     a run killed in between computes the same micro-batches when it starts again.
     """
@@ -42,7 +42,9 @@ def reference_log_probs(job: "Job", trees: Sequence[Tree]) -> Tensor:
         known |= fresh
         done += len(chunk)
         _report(job, done, len(trees), cached)
-    return torch.tensor([[known[key] for key in row] for row in keys], device=job.base.device)
+    most = max(map(len, keys))
+    sums = [[known[key] for key in row] + [0.0] * (most - len(row)) for row in keys]
+    return torch.tensor(sums, device=job.base.device)
 
 
 def _compute(
