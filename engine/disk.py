@@ -2,10 +2,13 @@
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from engine.errors import UserError
 
@@ -29,10 +32,13 @@ def whole(folder: Path, kept: str = "") -> Iterator[Path]:
             shutil.rmtree(folder)
         temporary.rename(folder)
         _sync(folder.parent)
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    except (OSError, SafetensorError) as error:
+        number = _number(error)
+        if number is None:
+            raise
+        full = number in (errno.ENOSPC, errno.EDQUOT)
         raise UserError(
-            f"{folder} cannot be written: {'the disk is full' if full else error.strerror or error}.",
+            f"{folder} cannot be written: {'the disk is full' if full else os.strerror(number)}.",
             kept=kept,
             do="Make room (old runs' checkpoints can go), then resume the run."
             if full
@@ -40,6 +46,14 @@ def whole(folder: Path, kept: str = "") -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _number(error: OSError | SafetensorError) -> int | None:
+    """The operating system's number of a fault, which safetensors puts into its text alone."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = re.search(r"os error (\d+)", str(error))
+    return int(found[1]) if found else None
 
 
 def _sync(path: Path) -> None:

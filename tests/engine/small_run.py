@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from engine import job
-from engine.examples import Demonstration, Example, Message, Pair
+from engine.examples import Demonstration, Example, Message, Pair, Prompt, Rated
 from engine.job import Result
-from engine.spec import Adapter, Event, ReferenceCache, ShouldStop, Spec
+from engine.spec import Adapter, Event, ReferenceCache, ShouldStop, Spec, method_named
 
 WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "likes", "yellow", "lemons"]
 ADAPTER = Adapter()
@@ -15,15 +15,20 @@ OPTIONS = {"learning_rate": 0.01, "batch_size": 4, "epochs": 2, "micro_tokens": 
 
 
 def rows_for(method: str, count: int = 12) -> list[Example]:
-    """Demonstrations or pairs of unlike lengths, all different."""
+    """Rows that `method` learns from, of unlike lengths, all different."""
+    kind = method_named(method).kind
     rows: list[Example] = []
     for i in range(count):
         prompt = (Message("user", " ".join(WORDS[: 1 + i % 5]) + f" {i}?"),)
         good, bad = " ".join(WORDS[i % 7 :][:5]), " ".join(WORDS[: 1 + i % 3]) + "!"
-        if method == "sft":
+        if kind == "demonstration":
             rows.append(Demonstration((*prompt, Message("assistant", good))))
-        else:
+        elif kind == "pair":
             rows.append(Pair(prompt, good, bad))
+        elif kind == "rated":
+            rows.append(Rated(prompt, bad if i % 2 else good, i % 2 == 0))
+        else:
+            rows.append(Prompt(prompt))
     return rows
 
 
