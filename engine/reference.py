@@ -22,9 +22,10 @@ CHUNK = 256  # trees between two writes to the cache
 def reference_log_probs(job: "Job", trees: Sequence[Tree]) -> Tensor:
     """Summed log-probs of every tree's branches under the weights that the run starts from: (trees, k).
 
-    k is the most branches that a tree has; 0 stands where one has fewer. The weights are the base alone or, going on from an adapter, that adapter: call before the first step. Trees
-    in the cache are not computed. The rest are taken in chunks whose results are cached together, so that
-    a run killed in between computes the same micro-batches when it starts again.
+    k is the most branches that a tree has; 0 stands where one has fewer. The weights are the base alone or,
+    going on from an adapter, that adapter: call before the first step. Trees in the cache are not computed.
+    The rest are taken in chunks whose results are cached together, so that a run killed in between computes
+    the same micro-batches when it starts again.
     """
     keys = [_keys(job, tree) for tree in trees]
     cache = job.reference_cache
