@@ -35,4 +35,4 @@ def encode(job: "Job", to_tree: Callable[[Example], Tree]) -> "tuple[Job, list[T
             do="Raise max_length, or label more." if counts["too_long"] else "Label or import more.",
         )
     job = replace(job, layout=layouts.choose(job, used))
-    return job, used
+    return job.narrow(job, used) if job.narrow else (job, used)

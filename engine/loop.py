@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, gather_object
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list, gather_object, reduce
 from torch import Tensor
 
 from engine import adapters, checkpoints, memory
@@ -53,18 +53,14 @@ def fit(
     UserError, with the last good checkpoint named, when the loss is not finite.
     """
     options: Optimisation = job.options
-    size, lengths = options.batch_size, [job.row_tokens(tree) for tree in trees]
-    batches = [
-        order[i : i + size]
-        for order in shuffled(len(trees), options.epochs, job.spec.seed)
-        for i in range(0, len(order), size)
-    ]
-    trainer = Trainer(job, {**adapters.state(job.base), **(extra or {})}, steps=len(batches))
+    lengths = [job.row_tokens(tree) for tree in trees]
+    order = batches(len(trees), options, job.spec.seed)
+    trainer = Trainer(job, {**adapters.state(job.base), **(extra or {})}, steps=len(order))
 
     def sums(numbers: Sequence[int]) -> Sums:
         return objective(numbers, job.collate([trees[i] for i in numbers]))
 
-    for batch in batches[trainer.step :]:
+    for batch in order[trainer.step :]:
         if stopped := trainer.pause(keep or {}):
             return Outcome(trainer.step, stopped)
         cut = partial(micro_batches, batch, lengths)
@@ -72,6 +68,13 @@ def fit(
         rate = learning_rate(options.learning_rate, trainer.step, trainer.steps, options.warmup)
         trainer.update(shown, rate, tokens=sum(trees[i].length for i in batch))
     return Outcome(trainer.step, "")
+
+
+def batches(rows: int, options: Optimisation, seed: int) -> list[list[int]]:
+    """The rows (numbers) of each optimiser step of a run."""
+    size = options.batch_size
+    orders = shuffled(rows, options.epochs, seed)
+    return [order[i : i + size] for order in orders for i in range(0, rows, size)]
 
 
 class Trainer:
@@ -90,7 +93,7 @@ class Trainer:
         for tensor in self.tensors.values():
             tensor.requires_grad_(True)
         self.options: Optimisation = job.options
-        self.process = Accelerator(cpu=job.base.device.type == "cpu")
+        self.process = PartialState()
         self.optimizer = torch.optim.AdamW(
             self.tensors.values(),
             lr=self.options.learning_rate,
@@ -132,9 +135,14 @@ class Trainer:
         gives one's sums. When memory runs out it is done again with less at a time (`engine.memory`).
         Returns the batch's "loss" and metrics, likewise divided.
         """
-        return memory.fitting(self.job, cut, lambda groups: self._gradients(groups, sums, total))
+        shown = memory.fitting(self.job, cut, lambda groups: self._share(groups, sums, total))
+        if self.process.num_processes > 1:
+            for tensor in self.tensors.values():
+                tensor.grad = self.total(torch.zeros_like(tensor) if tensor.grad is None else tensor.grad)
+        return {name: self.total(value) for name, value in shown.items()}
 
-    def _gradients(self, groups: Sequence[T], sums: Callable[[T], Sums], total: float) -> dict[str, Tensor]:
+    def _share(self, groups: Sequence[T], sums: Callable[[T], Sums], total: float) -> dict[str, Tensor]:
+        """This process's part of the gradient and of what is shown."""
         process, result = self.process, dict[str, Tensor]()
         self.optimizer.zero_grad(set_to_none=True)  # what a try that ran out of memory has left
         mine = groups[process.process_index :: process.num_processes]
@@ -143,17 +151,14 @@ class Trainer:
             with adapters.learning(self.job.base):
                 with self.job.base.autocast():
                     loss, metrics = sums(group)
-                process.backward(loss * share)
+                (loss * share).backward()
             for name, value in {"loss": loss, **metrics}.items():
                 result[name] = result.get(name, 0) + value.detach().float() * share
-        if process.num_processes > 1:
-            for tensor in self.tensors.values():
-                tensor.grad = self.total(torch.zeros_like(tensor) if tensor.grad is None else tensor.grad)
-        return {name: self.total(value) for name, value in result.items()}
+        return result
 
     def total(self, value: Tensor) -> Tensor:
         """The sum of `value` over the processes."""
-        return self.process.reduce(value, "sum") if self.process.num_processes > 1 else value
+        return reduce(value, "sum") if self.process.num_processes > 1 else value
 
     def update(self, shown: Mapping[str, Tensor], rate: float, *, tokens: int) -> dict[str, float]:
         """Clip the gradients, make one optimiser step at the learning rate `rate`, and report it.
@@ -161,7 +166,7 @@ class Trainer:
         `shown` has the "loss" and the metrics. Raises UserError, before a weight moves, when the loss or
         the gradient is not finite. Returns the metrics as numbers.
         """
-        norm = self.process.clip_grad_norm_(self.tensors.values(), self.options.max_grad_norm)
+        norm = torch.nn.utils.clip_grad_norm_(self.tensors.values(), self.options.max_grad_norm)
         numbers = torch.stack([*shown.values(), norm]).tolist()
         metrics = dict(zip([*shown, "grad_norm"], numbers, strict=True))
         loss, grad_norm = metrics.pop("loss"), metrics.pop("grad_norm")

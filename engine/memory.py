@@ -18,6 +18,7 @@ from engine.checkpoints import Checkpoint, last_good
 from engine.errors import UserError
 from engine.models import Base, out_of_memory
 from engine.options import Optimisation
+from engine.spec import Event
 
 if TYPE_CHECKING:
     from engine.job import Job
@@ -108,10 +109,11 @@ def _step_down(job: "Job", cut: Callable[[int], Sequence[Group]]) -> None:
         budget //= 2
         if cut(budget) != groups:
             job.room.micro_tokens = budget
-            job.warn(
+            said = (
                 f"Memory ran out: from now on {budget} tokens go through the model at a time, not {before} "
                 "(slower; the result is the same)."
             )
+            job.emit(Event("warning", {"message": said, "micro_tokens": budget}))
             return
     raise ran_out(job)
 

@@ -1,7 +1,7 @@
 """Log-probs of replies under the starting weights, computed once and kept between runs."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from engine import adapters, memory
 from engine.batches import Tree, micro_batches
 from engine.logps import branch_log_probs
-from engine.spec import Event
+from engine.spec import Event, ReferenceCache
 
 if TYPE_CHECKING:
     from engine.job import Job
@@ -29,8 +29,8 @@ def reference_log_probs(job: "Job", trees: Sequence[Tree]) -> Tensor:
     """
     keys = [_keys(job, tree) for tree in trees]
     cache = job.reference_cache
-    known = dict(cache.get_many([key for row in keys for key in row])) if cache else {}
-    missing = [i for i, row in enumerate(keys) if not all(key in known for key in row)]
+    known = _known(cache, keys)
+    missing = _missing(known, keys)
     cached = done = len(trees) - len(missing)
     lengths = [job.row_tokens(tree) for tree in trees]
     _report(job, done, len(trees), cached)
@@ -46,6 +46,20 @@ def reference_log_probs(job: "Job", trees: Sequence[Tree]) -> Tensor:
     most = max(map(len, keys))
     sums = [[known[key] for key in row] + [0.0] * (most - len(row)) for row in keys]
     return torch.tensor(sums, device=job.base.device)
+
+
+def unknown(job: "Job", trees: Sequence[Tree], cache: ReferenceCache | None) -> list[int]:
+    """Which trees (numbers) `reference_log_probs` would have to compute."""
+    keys = [_keys(job, tree) for tree in trees]
+    return _missing(_known(cache, keys), keys)
+
+
+def _known(cache: ReferenceCache | None, keys: Sequence[Sequence[bytes]]) -> dict[bytes, float]:
+    return dict(cache.get_many([key for row in keys for key in row])) if cache else {}
+
+
+def _missing(known: Mapping[bytes, float], keys: Sequence[Sequence[bytes]]) -> list[int]:
+    return [i for i, row in enumerate(keys) if not all(key in known for key in row)]
 
 
 def _compute(

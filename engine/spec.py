@@ -98,8 +98,8 @@ class Event:
 
     `data` is JSON. By kind:
     loading     {"what": str}
-    data        {"rows", "used", "too_long", "repeated", "no_label": int, "max_length",
-                 "trained_tokens": int}
+    data        {"rows", "used", "too_long", "no_label", "no_end", "repeated", "contradictory": int,
+                 "classes": {name: int}, "max_length", "trained_tokens": int}
     plan        {"steps", "epochs", "trainable", "parameters": int, "precision", "device": str}
     reference   {"done", "total", "cached": int}                         rows with reference log-probs
     step        {"step", "steps": int, "loss", "learning_rate", "grad_norm", "seconds": float, "tokens": int,
@@ -107,7 +107,7 @@ class Event:
     checkpoint  {"step": int, "folder": str}
     evaluation  {"what": str, "accuracy", "low", "high": float, "pairs", "prompts": int}  on rows held out
     note        {"message": str}                                         worth knowing, no cause for alarm
-    warning     {"message": str}
+    warning     {"message": str} and, when memory ran out, {"micro_tokens": int}: how many at a time from now on
     done        {"step": int, "folder": str, "hash": str, "stopped": "" | "stop" | "pause"}
     """
 

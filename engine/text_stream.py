@@ -12,11 +12,13 @@ class TextStream:
 
     A piece is held back while it may be part of a character (its bytes so far decode to "\ufffd") or the
     beginning of one of the `stop` strings. Once `stopped`, the text up to the stop string is out and the
-    rest is dropped. The pieces together are what the tokenizer decodes from all ids, special tokens left out.
+    rest is dropped. The pieces together are what the tokenizer decodes from all ids, special tokens left out
+    unless `special`.
     """
 
-    def __init__(self, tokenizer: Any, stop: Sequence[str] = ()) -> None:
+    def __init__(self, tokenizer: Any, stop: Sequence[str] = (), *, special: bool = False) -> None:
         self.tokenizer = tokenizer
+        self.special = special
         self.stop = [text for text in stop if text]
         self.stopped = False
         self._window: list[int] = []  # the ids of the last whole piece and those after it
@@ -39,7 +41,9 @@ class TextStream:
         return text + rest
 
     def _decode(self, ids: list[int]) -> str:
-        text: str = self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        text: str = self.tokenizer.decode(
+            ids, skip_special_tokens=not self.special, clean_up_tokenization_spaces=False
+        )
         return text
 
     def _characters(self) -> str:

@@ -62,7 +62,7 @@ def test_less_at_a_time_gives_the_same_adapter(
     told = [warning["message"] for warning in disturbed.of("warning")]
     assert told
     assert all("Memory ran out" in message and "the result is the same" in message for message in told)
-    assert "not 96" in told[0]
+    assert f"not {OPTIONS['micro_tokens']}" in told[0]
     assert not undisturbed.of("warning")
 
 
@@ -135,14 +135,11 @@ def test_a_resumed_run_goes_on_with_as_little_at_a_time(
     assert roomy != whole, "the cut does not show, so this test proves nothing"
 
 
-def test_each_try_finds_the_random_generators_as_they_were(model: Path, tmp_path: Path) -> None:
+def test_each_try_finds_the_random_generators_as_they_were() -> None:
     class Job:
         room = memory.Room(8)
         base = type("Base", (), {"device": torch.device("cpu")})
-        warnings: list[str] = []  # noqa: RUF012
-
-        def warn(self, message: str) -> None:
-            self.warnings.append(message)
+        emit = Reports()
 
     drawn: list[float] = []
 
@@ -158,5 +155,4 @@ def test_each_try_finds_the_random_generators_as_they_were(model: Path, tmp_path
     job = Job()
     assert memory.fitting(job, cut, work) == [2, 2, 2, 2]  # type: ignore[arg-type]
     assert drawn == [drawn[0]] * 3
-    assert [message.split(":")[1].split()[3] for message in job.warnings] == ["4", "2"]
-    assert OPTIONS["micro_tokens"] == 96
+    assert [warning["micro_tokens"] for warning in job.emit.of("warning")] == [4, 2]

@@ -1,0 +1,221 @@
+"""What a check finds before a run, and that it leaves nothing."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+import torch
+from small_run import OPTIONS, Cache, Reports, rows_for, run
+
+from engine import check, losses, models, usage
+from engine.batches import Branch, Tree
+from engine.census import classes, contradictory
+from engine.errors import UserError
+from engine.examples import Demonstration, Example, Message, Pair, Rated
+from engine.findings import Findings, Step
+from engine.spec import Spec
+
+ASKED = (Message("user", "the quick brown fox"),)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.save_model(tmp_path_factory.mktemp("model"))
+
+
+def checked(
+    model: Path, method: str, rows: list[Example] | None = None, cache: Any = None, **spec: Any
+) -> Findings:
+    options = OPTIONS | spec.pop("options", {})
+    found = check.check(
+        Spec(method=method, base=str(model), options=options, **spec),
+        rows_for(method) if rows is None else rows,
+        emit=Reports(),
+        reference_cache=cache,
+    )
+    assert Findings.from_json(found.to_json()) == found
+    return found
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo"])
+def test_a_check_foretells_the_run(method: str, model: Path, tmp_path: Path) -> None:
+    found, reports = checked(model, method), Reports()
+    run(tmp_path, model, method, reports=reports)
+    assert found.data == reports.of("data")[0]
+    assert found.run.steps == len(reports.of("step")) == 6
+    for name in ("trainable", "parameters", "precision", "device"):
+        assert found.plan[name] == reports.of("plan")[0][name]
+    assert found.run.tokens >= sum(step["tokens"] for step in reports.of("step"))
+    assert found.run.reference_rows == (12 if method == "dpo" else 0)
+    assert (found.run.reference_seconds > 0) == (method == "dpo")
+    assert found.step.seconds > 0
+    assert found.run.memory < found.run.available
+    assert found.warnings == []
+    assert found.template == ""
+
+
+def test_reference_log_probs_that_are_known_are_not_counted(model: Path, tmp_path: Path) -> None:
+    cache = Cache()
+    run(tmp_path, model, "dpo", rows=rows_for("dpo")[:9], cache=cache)
+    puts = cache.puts
+    found = checked(model, "dpo", cache=cache)
+    assert found.run.reference_rows == 3
+    assert cache.puts == puts, "a check leaves no trace"
+
+
+def test_a_check_leaves_no_file(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    checked(model, "dpo", options={"save_every": 1})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_token_of_a_conversation_is_shown_with_whether_it_is_trained_on(model: Path) -> None:
+    turns = [("user", "Hello!"), ("assistant", "Grüße 🙂"), ("user", "a\x1b[31m"), ("assistant", "日本")]
+    row = Demonstration(tuple(Message(role, text) for role, text in turns))  # type: ignore[arg-type]
+    found = checked(model, "sft", [row, row])
+    (part,) = found.rows[0]
+    assert part.name == "conversation"
+    assert "".join(text for text, _ in part.pieces) == (
+        "<s><|user|>Hello!<|end|><|assistant|>Grüße 🙂<|end|><|user|>a\x1b[31m<|end|><|assistant|>日本<|end|>"
+    )
+    trained = "".join(text for text, on in part.pieces if on)
+    assert trained == "Grüße 🙂<|end|>日本<|end|>"
+    assert len(found.rows) == 2
+    (last,) = checked(model, "sft", [row, row], options={"last_turn_only": True}).rows[0]
+    assert "".join(text for text, on in last.pieces if on) == "日本<|end|>"
+
+
+def test_a_pair_is_shown_as_prompt_chosen_and_rejected(model: Path) -> None:
+    rows: list[Example] = [Pair(ASKED, "jumps", "a lazy dog"), Pair(ASKED, "yellow", "lemons")]
+    prompt, chosen, rejected = checked(model, "dpo", rows).rows[0]
+    assert (prompt.name, chosen.name, rejected.name) == ("prompt", "chosen", "rejected")
+    assert not any(on for _, on in prompt.pieces)
+    assert "".join(text for text, _ in prompt.pieces) == "<s><|user|>the quick brown fox<|end|><|assistant|>"
+    assert "".join(text for text, on in chosen.pieces if on) == "jumps<|end|>"
+    assert "".join(text for text, on in rejected.pieces if on) == "a lazy dog<|end|>"
+
+
+def test_rows_are_counted_by_what_is_wrong_with_them(model: Path) -> None:
+    rows: list[Example] = [
+        Pair(ASKED, "jumps", "a lazy dog"),
+        Pair(ASKED, "a lazy dog", "jumps"),
+        Pair(ASKED, "fox", "dog"),
+        Pair(ASKED, "fox", "dog"),
+        Pair(ASKED, "lemon " * 200, "dog"),
+    ]
+    data = checked(model, "dpo", rows).data
+    counts = ("rows", "used", "too_long", "no_label", "no_end", "repeated", "contradictory")
+    assert [data[name] for name in counts] == [5, 4, 1, 0, 0, 1, 2]
+    assert data["classes"] == {"chosen longer": 1, "equally long": 2, "rejected longer": 1}
+
+
+def test_replies_without_an_end_are_counted(tmp_path: Path) -> None:
+    folder = tiny.save_model(tmp_path / "endless")
+    for name in ("tokenizer_config.json", "generation_config.json", "config.json"):
+        text = (folder / name).read_text()
+        tiny.break_config(folder, eos_token_id=None) if name == "config.json" else None
+        if name == "tokenizer_config.json":
+            (folder / name).write_text(text.replace('"eos_token": "<|end|>",', ""))
+        if name == "generation_config.json":
+            (folder / name).write_text("{}")
+    assert checked(folder, "sft").data["no_end"] == 12
+
+
+def test_contradictions_and_classes() -> None:
+    good, bad = Rated(ASKED, "jumps", True), Rated(ASKED, "jumps", False)
+    other = Rated((Message("user", "else"),), "jumps", False)
+    assert contradictory([good, bad, other]) == 2
+    assert contradictory([good, good, other]) == 0
+    assert classes([good, bad, other]) == {"bad": 2, "good": 1}
+    assert classes(rows_for("sft")) == {}
+
+
+def test_a_template_that_chat_does_not_use_is_told(model: Path) -> None:
+    text = tiny.TEMPLATE.replace("<|{{ message.role }}|>", "{{ message.role }}:")
+    found = checked(model, "sft", template=text)
+    assert "not the model's own" in found.template
+    assert "12 of 12 prompts read otherwise" in found.template
+    only_marks = tiny.TEMPLATE.replace("{% generation %}", "").replace("{% endgeneration %}", "")
+    assert "every prompt reads the same" in checked(model, "sft", template=only_marks).template
+
+
+def test_a_lack_of_memory_shows_before_the_run(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = losses.dpo
+
+    def tight(**tensors: Any) -> Any:
+        if len(tensors["chosen"]) > 1:
+            raise MemoryError
+        return real(**tensors)
+
+    monkeypatch.setattr(losses, "dpo", tight)
+    (told,) = set(checked(model, "dpo").warnings)
+    assert "Memory ran out: from now on" in told
+
+    def full(**_: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(losses, "dpo", full)
+    with pytest.raises(UserError, match="Memory ran out") as caught:
+        checked(model, "dpo")
+    assert caught.value.kept == "Nothing was started."
+    assert "nf4" in caught.value.do
+
+
+def test_the_longest_rows_are_rehearsed() -> None:
+    class Job:
+        room = type("Room", (), {"micro_tokens": 20})
+        options = type("Options", (), {"batch_size": 3})
+        examples: tuple[Example, ...] = tuple(Rated(ASKED, "x", i != 0) for i in range(5))
+
+        def row_tokens(self, tree: Tree) -> int:
+            return tree.length
+
+    trees = [Tree([1], [Branch.reply([1] * size)]) for size in (1, 4, 9, 5, 9)]
+    job: Any = Job()
+    assert check.longest(job, trees) == [2, 4, 0], "and a reply of the other kind, which KTO needs"
+    job.room.micro_tokens = 5
+    assert check.longest(job, trees)[:2] == [2, 4], "two at least"
+    job.room.micro_tokens = 1000
+    assert check.longest(job, trees)[:3] == [2, 4, 3], "no more than an optimiser's batch has"
+
+
+def test_the_estimate_is_in_proportion_to_padded_tokens() -> None:
+    step = Step(rows=2, tokens=100, seconds=2.0, memory=5)
+    lengths = [50, 50, 10, 30]
+    order = [[0, 2], [1, 3], [3, 0], [1, 2]]
+    run = check.estimate(
+        step,
+        order=order,
+        passes=1,
+        lengths=lengths,
+        budget=64,
+        reference_rows=[0, 3],
+        reference_seconds=0.5,
+        memory=7,
+        available=9,
+    )
+    # one row each but for none: 50 + 10, 50 + 30, 30 + 50, 50 + 10
+    assert run.tokens == 280
+    assert run.reference_seconds == pytest.approx(0.5 * 80 / 100)
+    assert run.seconds == pytest.approx(2.0 * 2.8 + 0.4)
+    assert (run.steps, run.reference_rows, run.memory, run.available) == (4, 2, 7, 9)
+    assert check.padded([0, 1, 2, 3], lengths, budget=100) == 2 * 50 + 30 + 10
+
+
+def test_memory_that_was_taken_is_seen() -> None:
+    gauge = usage.Gauge(torch.device("cpu"))
+    block = torch.ones(64 * 2**20, dtype=torch.uint8)
+    del block
+    assert gauge.taken() > 50 * 2**20
+    assert usage.Gauge(torch.device("cpu")).taken() < 20 * 2**20, "an earlier peak is not a later one's"
+
+
+def test_a_run_that_could_not_start_is_refused_by_the_check(model: Path) -> None:
+    with pytest.raises(UserError, match="Too few rows") as caught:
+        checked(model, "sft", options={"max_length": 2})
+    assert caught.value.kept == "Nothing was started."
+    with pytest.raises(UserError, match="no model folder"):
+        check.check(replace(Spec("sft", str(model / "nowhere"))), [], emit=Reports())
+    assert models.load(str(model)).context == 128
