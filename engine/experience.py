@@ -3,8 +3,7 @@
 Policy, reference, reward model and value function are adapters, two with a scalar head, over one base.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from engine.logps import token_log_probs
 if TYPE_CHECKING:
     from engine.job import Job
 
-REFERENCE, REWARD, VALUE = "reference", "reward", "value"  # names of adapters beside the trained one
+REWARD, VALUE = "reward", "value"  # names of adapters beside the trained one
 
 
 @dataclass(frozen=True)
@@ -93,9 +92,9 @@ def answered(tree: Tree, replies: Sequence[Sequence[int]]) -> Tree:
 class Actors:
     """The four that take part, over the job's one base.
 
-    The reference is what the run starts from: the base, or the adapter that it goes on from. The value
-    function starts as a copy of the reward model's adapter, as in arXiv:2009.01325, which has learnt to tell
-    good replies from bad, with a head of zeros, so that the first advantages are the rewards' alone.
+    The reference is the weights that the run starts from. The value function starts as a copy of the reward
+    model's adapter, as in arXiv:2009.01325, which has learnt to tell good replies from bad, with a head of
+    zeros, so that the first advantages are the rewards' alone.
     """
 
     def __init__(self, job: "Job") -> None:
@@ -104,11 +103,10 @@ class Actors:
         folder = Path(job.spec.reward)
         self.reward_head = heads.load(folder, job.base)
         adapters.attach(job.base, REWARD, folder)
-        adapters.attach(job.base, VALUE, folder)
-        if job.spec.parent:
-            adapters.attach(job.base, REFERENCE, Path(job.spec.parent))
+        adapters.attach(job.base, VALUE, folder, to_train=True)
         self.value_head = torch.zeros_like(self.reward_head.weight)
-        self.base.model.eval()  # no dropout: old and new log-probs are to differ by the weights alone
+        if adapters.stop_dropout(job.base):  # old and new log-probs are to differ by the weights alone
+            job.warn("PPO trains without dropout: the adapter's counts for nothing here.")
 
     def trained(self) -> dict[str, Tensor]:
         """Every tensor that is trained, by name: the policy's, and the value function's with its head."""
@@ -126,8 +124,8 @@ class Actors:
 
     def reference_log_probs(self, batch: Batch) -> Tensor:
         """The same under the weights that the run started from."""
-        adapters.activate(self.base, REFERENCE if self.job.spec.parent else None)
-        return token_log_probs(self.base.model, batch, self.job.options.temperature)
+        with adapters.without(self.base):
+            return token_log_probs(self.base.model, batch, self.job.options.temperature)
 
     def values(self, batch: Batch) -> Tensor:
         """What is expected before each token: (N,), differentiable."""
@@ -137,16 +135,16 @@ class Actors:
     def scores(self, trees: Sequence[Tree]) -> Tensor:
         """Each reply's reward, normalised by what the reward model gave its own training's replies: (B,)."""
         adapters.activate(self.base, REWARD)
-        found = heads.tree_scores(
-            self.base, trees, self.reward_head.weight, layout=self.job.layout
-        ).flatten()
+        found = heads.tree_scores(self.base, trees, self.reward_head.weight, layout=self.job.layout).flatten()
         return ((found - self.reward_head.mean) / self.reward_head.std).to(self.base.device)
 
-    @contextmanager
-    def sampler(self) -> Iterator[Any]:
-        """The policy as a model to draw replies from."""
-        adapters.activate(self.base, adapters.TRAINED)
-        yield self.base.model
+    def sampler(self) -> Any:
+        """The policy as a model to draw replies from: a copy with the adapter merged in, made anew each time.
+
+        Let go of it before training goes on: it takes the memory of the base's linear layers in the precision
+        that products are computed in (bf16 for a 4-bit base).
+        """
+        return adapters.merged(self.base)
 
     def by_token(self, trees: Sequence[Tree], compute: Callable[[Batch], Tensor]) -> Tensor:
         """What `compute` says of every token of `trees`, without gradients: (N,), in the trees' order."""

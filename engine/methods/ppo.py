@@ -152,17 +152,16 @@ def draw(
     # 1. Prompts are padded on the left; positions count real tokens.
     # 2. Replies are drawn from the policy at the temperature that all log-probs are taken at, and end with
     #    their end token: nothing behind it is scored or trained on.
-    with actors.sampler() as model:
-        drawn = sample(
-            model,
-            prompts[mine],
-            seeds=[stream_seed(seed, number) for number in range(len(prompts))[mine]],
-            samples=options.samples,
-            limit=options.max_new_tokens,
-            temperature=options.temperature,
-            ends=job.base.end_tokens,
-            context=job.base.context,
-        )
+    drawn = sample(
+        actors.sampler(),
+        prompts[mine],
+        seeds=[stream_seed(seed, number) for number in range(len(prompts))[mine]],
+        samples=options.samples,
+        limit=options.max_new_tokens,
+        temperature=options.temperature,
+        ends=job.base.end_tokens,
+        context=job.base.context,
+    )
     shares = gather_object([drawn])
     return [shares[i % len(shares)][i // len(shares)] for i in range(len(prompts))]
 

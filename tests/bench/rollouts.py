@@ -86,7 +86,7 @@ def generate(base: models.Base, prompts: list[list[int]], tokens: int) -> list[l
 def roll_out(base: models.Base, prompts: list[list[int]], tokens: int) -> list[list[int]]:
     """Greedy replies of ours."""
     drawn = rollouts.sample(
-        base.model,
+        adapters.merged(base),
         prompts,
         seeds=[0] * len(prompts),
         samples=1,
