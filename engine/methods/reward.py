@@ -117,7 +117,7 @@ def _split(job: "Job", trees: "Sequence[Tree]") -> tuple[list[int], list[int]]:
     prompts = [tuple(tree.prompt) for tree in trees]
     distinct = len(set(prompts))
     if not job.options.held_out:
-        job.warn("No pairs are held out: how often the reward model is right on new prompts stays unknown.")
+        job.note("No pairs are held out: how often the reward model is right on new prompts stays unknown.")
     elif distinct < FEWEST_PROMPTS:
         job.warn(
             f"The pairs have {distinct} distinct prompts, and holding some out takes {FEWEST_PROMPTS}: "
@@ -125,7 +125,7 @@ def _split(job: "Job", trees: "Sequence[Tree]") -> tuple[list[int], list[int]]:
         )
     else:
         trained, held_out = split(prompts, job.options.held_out, job.spec.seed)
-        job.warn(
+        job.note(
             f"{len(held_out)} of {len(trees)} pairs are held out to measure on, not trained on: "
             f"all that have one of {len({prompts[i] for i in held_out})} of the {distinct} prompts."
         )

@@ -126,7 +126,7 @@ def test_what_is_held_out_is_told_and_not_trained_on(model: Path, tmp_path: Path
     reports = Reports()
     run(tmp_path, model, "reward", reports=reports, options={"epochs": 1, "batch_size": 1, "held_out": 0.5})
     assert len(reports.of("step")) == 6
-    assert any("6 of 12 pairs are held out" in data["message"] for data in reports.of("warning"))
+    assert any("6 of 12 pairs are held out" in data["message"] for data in reports.of("note"))
 
 
 def test_margins(model: Path, tmp_path: Path) -> None:
