@@ -94,8 +94,13 @@ def _base_of(store: Store, adapter: str) -> str:
         return ""
     found = models.adapter(store, adapter)
     if found is None:
-        names = ", ".join(row.name for row in models.adapters(store)) or "none yet"
+        names = ", ".join(row.name for row in models.adapters(store) if not row.is_reward) or "none yet"
         raise UserError(f"There is no adapter “{adapter}”.", do=f"Adapters: {names}.")
+    if found.is_reward:
+        raise UserError(
+            f"{adapter} is a reward model: it scores answers and gives none.",
+            do=f"Let it lead PPO (tuner train ppo --reward {adapter}), or chat with another model.",
+        )
     return next(row.source for row in models.bases(store) if row.id == found.base_id)
 
 
