@@ -103,7 +103,7 @@ def micro_batches(trees: Sequence[int], lengths: Sequence[int], budget: int) -> 
     order = sorted(trees, key=lambda i: (-lengths[i], i))
     cheapest, cut = [0.0], [0]  # of the first n trees: what they cost, and where their last group begins
     for end in range(1, len(order) + 1):
-        ways = []
+        ways: list[tuple[float, int]] = []
         for start in range(end - 1, -1, -1):
             tokens = (end - start) * lengths[order[start]]
             if tokens > budget and ways:

@@ -8,6 +8,7 @@ from engine import census, layouts
 from engine.batches import Tree
 from engine.errors import UserError
 from engine.examples import Example
+from engine.kernels import attention_kernel
 from engine.spec import Event
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ def encode(job: "Job", to_tree: Callable[[Example], Tree]) -> "tuple[Job, list[T
     """The job's examples as trees, and the job with those examples and its layout settled.
 
     Nothing is cut: a row longer than `job.max_length`, or without a token to train on, is left out, and
-    counted in the "data" event. Raises UserError when too few rows are left.
+    counted in the "data" event; the "attention" event names the layout, and the kernel that attention ran on
+    for the longest row. Raises UserError when too few rows are left.
     """
     trees = [to_tree(example) for example in job.examples]
     counts = census.counted(job.examples, trees, job.max_length, job.template.end_tokens)
@@ -35,4 +37,7 @@ def encode(job: "Job", to_tree: Callable[[Example], Tree]) -> "tuple[Job, list[T
             do="Raise max_length, or label more." if counts["too_long"] else "Label or import more.",
         )
     job = replace(job, layout=layouts.choose(job, used))
+    with job.base.autocast():
+        kernel = attention_kernel(job.base.model, job.collate([max(used, key=lambda tree: tree.length)]))
+    job.emit(Event("attention", {"layout": job.layout, "kernel": kernel}))
     return job.narrow(job, used) if job.narrow else (job, used)

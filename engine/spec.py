@@ -88,7 +88,17 @@ class Spec:
 T = TypeVar("T")
 
 EventKind = Literal[
-    "loading", "data", "plan", "reference", "step", "checkpoint", "evaluation", "note", "warning", "done"
+    "loading",
+    "data",
+    "attention",
+    "plan",
+    "reference",
+    "step",
+    "checkpoint",
+    "evaluation",
+    "note",
+    "warning",
+    "done",
 ]
 
 
@@ -100,6 +110,7 @@ class Event:
     loading     {"what": str}
     data        {"rows", "used", "too_long", "no_label", "no_end", "repeated", "contradictory": int,
                  "classes": {name: int}, "max_length", "trained_tokens": int}
+    attention   {"layout", "kernel": str}                 how rows are laid out, `engine.kernels`' name for it
     plan        {"steps", "epochs", "trainable", "parameters": int, "precision", "device": str}
     reference   {"done", "total", "cached": int}                         rows with reference log-probs
     step        {"step", "steps": int, "loss", "learning_rate", "grad_norm", "seconds": float, "tokens": int,

@@ -1,10 +1,13 @@
 """The kernel that attention ran on is read off a profile, and says the truth where we know it."""
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
+import tiny
 import torch
 from architectures import model_named, random_trees
+from small_run import Reports, run
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from engine.batches import Layout, collate
@@ -54,3 +57,11 @@ def test_the_slow_way_is_called_by_its_name() -> None:
 )
 def test_names_of_kernels_on_a_gpu(names: list[str], kernel: str) -> None:
     assert kernels_among(names) == kernel
+
+
+def test_a_run_reports_its_layout_and_kernel(tmp_path: Path) -> None:
+    model = tiny.save_model(tmp_path / "model")
+    for method, layout in (("dpo", "tree"), ("sft", "padded")):
+        reports = Reports()
+        run(tmp_path / method, model, method, reports=reports, should_stop=lambda: "stop")
+        assert reports.of("attention") == [{"layout": layout, "kernel": "flash"}]
