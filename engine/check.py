@@ -106,6 +106,7 @@ class Rehearsal:
         return Findings(
             method=job.spec.method,
             data=self._of("data")[0][1],
+            attention=self._of("attention")[0][1],
             plan=self._of("plan")[0][1],
             template=template_in_words(job),
             warnings=[data["message"] for _, data in self._of("warning")],
@@ -200,7 +201,7 @@ def estimate(
 
 
 def template_in_words(job: Job) -> str:
-    """How the run's template differs from the tokenizer's, which chat uses for the base; "" if it does not."""
+    """How the run's template differs from the tokenizer's own, which chat uses for the base; "" if not."""
     own = template_for(job.base.tokenizer, end_tokens=job.base.end_tokens)
     if job.template.text == own.text:
         return ""

@@ -48,7 +48,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Findings:
-    """`data` and `plan` are the data of those events (`engine.spec.Event`), but the plan is the one step's.
+    """`data`, `attention` and `plan` are the data of those events (`engine.spec.Event`); the plan is the
+    rehearsal's.
 
     `rows` are the first ones, part by part. `template` says in words how the run's chat template differs from
     the one that chat uses for the base, "" when it does not.
@@ -56,6 +57,7 @@ class Findings:
 
     method: str
     data: Mapping[str, Any]
+    attention: Mapping[str, Any]
     plan: Mapping[str, Any]
     template: str
     warnings: list[str]

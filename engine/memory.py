@@ -16,7 +16,7 @@ from torch import Tensor
 
 from engine.checkpoints import Checkpoint, last_good
 from engine.errors import UserError
-from engine.models import Base, out_of_memory
+from engine.models import Base, out_of_memory, recompute_activations
 from engine.options import Optimisation
 from engine.spec import Event
 
@@ -31,23 +31,29 @@ Result = TypeVar("Result")
 class Room:
     """How much a run computes at a time: lowered when memory runs out.
 
-    `micro_tokens` is how many tokens go through the model at a time. Kept in checkpoints, so that a resumed
-    run adds up its sums in the order of one that was never stopped.
+    `micro_tokens` is how many tokens go through the model at a time; `checkpointing` whether activations are
+    computed twice instead of kept. Kept in checkpoints, so that a resumed run adds up its sums in the order
+    of one that was never stopped.
     """
 
     micro_tokens: int
+    checkpointing: bool = False
 
     def tensors(self) -> dict[str, Tensor]:
         """For a checkpoint's part "room"."""
-        return {"micro_tokens": torch.tensor(self.micro_tokens)}
+        return {name: torch.tensor(value) for name, value in vars(self).items()}
 
 
 def room(options: Optimisation, base: Base, checkpoint: Checkpoint | None) -> Room:
-    """What a run starts with, or goes on with."""
+    """What a run starts with, or goes on with; gradient checkpointing is switched on if it is to be."""
     kept = checkpoint.part("room") if checkpoint else {}
-    if kept:
-        return Room(int(kept["micro_tokens"]))
-    return Room(options.micro_tokens or (512 if base.device.type == "cpu" else 8192))
+    tokens = options.micro_tokens or (512 if base.device.type == "cpu" else 8192)
+    found = Room(
+        int(kept.get("micro_tokens", tokens)), bool(kept.get("checkpointing", options.checkpointing))
+    )
+    if found.checkpointing:
+        recompute_activations(base)
+    return found
 
 
 def fitting(
@@ -109,13 +115,21 @@ def _step_down(job: "Job", cut: Callable[[int], Sequence[Group]]) -> None:
         budget //= 2
         if cut(budget) != groups:
             job.room.micro_tokens = budget
-            said = (
-                f"Memory ran out: from now on {budget} tokens go through the model at a time, not {before} "
-                "(slower; the result is the same)."
-            )
-            job.emit(Event("warning", {"message": said, "micro_tokens": budget}))
+            _say(job, f"{budget} tokens go through the model at a time, not {before} (slower")
             return
-    raise ran_out(job)
+    if job.room.checkpointing:
+        raise ran_out(job)
+    try:
+        recompute_activations(job.base)
+    except UserError:  # not with this architecture
+        raise ran_out(job) from None
+    job.room.checkpointing = True
+    _say(job, "activations are computed twice instead of kept (gradient checkpointing: a third slower")
+
+
+def _say(job: "Job", what: str) -> None:
+    message = f"Memory ran out: from now on {what}; the result is the same)."
+    job.emit(Event("warning", {"message": message, **vars(job.room)}))
 
 
 def _clear(job: "Job") -> None:

@@ -88,6 +88,31 @@ def test_the_end_of_the_ladder_says_what_would_help(
     assert [step["step"] for step in reports.of("step")] == [1, 2, 3, 4, 5, 6]
 
 
+def test_the_last_rung_is_gradient_checkpointing(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory suffices for rows that are alone and whose activations are not kept."""
+    whole, reports, checkpointed = Reports(), Reports(), list[Any]()
+    run(tmp_path / "whole", model, "sft", reports=whole)
+    real = losses.sft
+    monkeypatch.setattr(memory, "recompute_activations", lambda base: checkpointed.append(base))
+
+    def broken(**tensors: Any) -> Any:
+        if not checkpointed:
+            raise MemoryError
+        return real(**tensors)
+
+    monkeypatch.setattr(losses, "sft", broken)
+    steps = iter(["", "", "", "pause"])
+    run(tmp_path / "parts", model, "sft", reports=reports, should_stop=lambda: next(steps))
+    assert reports.of("warning")[-1]["checkpointing"] is True
+    assert "gradient checkpointing" in reports.of("warning")[-1]["message"]
+    assert len(checkpointed) == 1
+    run(tmp_path / "parts", model, "sft", reports=reports)
+    assert len(checkpointed) == 2, "a resumed run goes on with it"
+    assert reports.losses == pytest.approx(whole.losses, rel=1e-5)
+
+
 def test_other_faults_are_not_taken_for_a_lack_of_memory(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
