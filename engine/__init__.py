@@ -8,6 +8,7 @@ import logging
 import os
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # before huggingface_hub is imported
+os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # torch's profiler would say on stderr that it begins and ends
 # Before torch is imported: its threads wait for one another by spinning, here for a moment and then asleep.
 # Spinning for long makes training 20 times slower as soon as anything else, a chat worker say, wants a core;
 # sleeping at once makes it a third slower when nothing does. An OMP_WAIT_POLICY of one's own still counts.

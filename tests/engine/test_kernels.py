@@ -59,9 +59,10 @@ def test_names_of_kernels_on_a_gpu(names: list[str], kernel: str) -> None:
     assert kernels_among(names) == kernel
 
 
-def test_a_run_reports_its_layout_and_kernel(tmp_path: Path) -> None:
+def test_a_run_reports_its_layout_and_kernel(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     model = tiny.save_model(tmp_path / "model")
     for method, layout in (("dpo", "tree"), ("sft", "padded")):
         reports = Reports()
         run(tmp_path / method, model, method, reports=reports, should_stop=lambda: "stop")
         assert reports.of("attention") == [{"layout": layout, "kernel": "flash"}]
+    assert "profiler" not in capfd.readouterr().err
