@@ -19,7 +19,13 @@ TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
 
 def register(store: Store, name: str) -> Base:
-    """The store's row of the base called `name`, checked as far as it goes without loading it.
+    """As `find`, and the store knows the base from now on."""
+    base = find(store, name)
+    return base if base.id else models.add_base(store, base.name, base.source)
+
+
+def find(store: Store, name: str) -> Base:
+    """The base called `name`, checked as far as it goes without loading it; its id is 0 while it has no row.
 
     Raises UserError when there is no such folder or it holds no model that we open.
     """
@@ -33,7 +39,7 @@ def register(store: Store, name: str) -> Base:
         name = source if folder.name == BUILTIN else Path(source).name
         known = models.base(store, source)
     check(source)
-    return known or models.add_base(store, name, source)
+    return known or Base(id=0, name=name, source=source, fingerprint="", created="")
 
 
 def located(source: str) -> str:

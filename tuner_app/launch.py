@@ -5,21 +5,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.errors import UserError
+from engine.options import Optimisation
 from engine.spec import PRECISIONS, Adapter, Method, Precision, Spec, build, method_named, options_from
 from tuner_app import bases, settings
 from tuner_app.paths import Home
 from tuner_app.store import Store, models, runs, snapshots
 from tuner_app.store.rows import AdapterRow, Base, Run, Summary
 from tuner_app.store.selection import Selection
+from tuner_app.words import PLURALS
 
 RESERVED = ("base", bases.BUILTIN)  # names that chat gives to the base alone
 FEWEST = 2  # rows that the engine trains on
-PLURALS = {
-    "demonstration": "demonstrations",
-    "pair": "pairs",
-    "rated": "rated replies",
-    "prompt": "prompts",
-}
+FEW_STEPS = 20  # with fewer, an adapter learns next to nothing
+MOST_EPOCHS = 10  # with more, it learns a handful of rows by heart
 WHERE_FROM = {
     "demonstration": "Correct an answer in the chat, or import conversations",
     "pair": "Choose between two answers in the chat, or import pairs",
@@ -67,51 +65,65 @@ def prepare(store: Store, home: Home, plan: Plan) -> Run:
     parent of another base, no reward model where one is needed, too little data, a name that is taken.
     """
     found = check(store, home, plan)
-    method, base, parent, reward = found.method, found.base, found.parent, found.reward
+    base = bases.register(store, found.base.name if found.base.id else found.base.source)
     if not bases.has_template(base.source):
         bases.write_fallback(home, base)
-    spec = Spec(
-        method=method.name,
-        base=base.source,
-        parent=parent.folder if parent else None,
-        adapter=plan.adapter,
-        precision=_precision(plan.precision),
-        options=vars(options_from(method, plan.options)),
-        template=bases.template_override(home, base),
-        seed=plan.seed,
-        reward=reward.folder if reward else None,
-    )
-    snapshot = snapshots.take(store, method.kind, plan.selection)
+    spec = specification(home, plan, found)
+    snapshot = snapshots.take(store, found.method.kind, plan.selection)
     return runs.create(
         store,
         name=plan.name or None,
         spec=spec.to_json(),
         base_id=base.id,
-        parent_id=parent.id if parent else None,
-        reward_id=reward.id if reward else None,
+        parent_id=found.parent.id if found.parent else None,
+        reward_id=found.reward.id if found.reward else None,
         snapshot_hash=snapshot.hash,
     )
 
 
+def specification(home: Home, plan: Plan, found: Checked) -> Spec:
+    """The run that a checked plan asks for, with folders relative to the home."""
+    options = {"epochs": suited_epochs(found.data.examples, plan.options), **plan.options}
+    return Spec(
+        method=found.method.name,
+        base=found.base.source,
+        parent=found.parent.folder if found.parent else None,
+        adapter=plan.adapter,
+        precision=_precision(plan.precision),
+        options=vars(options_from(found.method, options)),
+        template=bases.template_override(home, found.base),
+        seed=plan.seed,
+        reward=found.reward.folder if found.reward else None,
+    )
+
+
 def check(store: Store, home: Home, plan: Plan) -> Checked:
-    """All that `prepare` checks, and what the run would work with."""
+    """All that `prepare` checks, and what the run would work with. Writes nothing."""
     method = method_named(plan.method)
     options_from(method, plan.options)
     _precision(plan.precision)
     _check_adapter(plan.adapter)
     if plan.name.lower() in RESERVED:
         raise UserError(f"“{plan.name}” is what chat calls the base itself.", do="Give the run another name.")
+    if plan.name:
+        runs.check_name(store, plan.name)
     parent = _parent(store, home, method, plan)
-    base = bases.register(store, plan.base or _base_of(store, parent) or settings.load(home).base)
+    base = bases.find(store, plan.base or _base_of(store, parent) or settings.load(home).base)
     if parent and parent.base_id != base.id:
         raise _on_another_base(store, parent, base, f"Leave the base out, or name {_base_of(store, parent)}.")
     reward = _reward(store, home, method, base, plan.reward)
     return Checked(method, base, parent, reward, _data(store, method, plan.selection))
 
 
-def rewards(store: Store, base: Base) -> list[AdapterRow]:
+def suited_epochs(rows: int, options: Mapping[str, Any]) -> int:
+    """How often to see each of few rows where nobody says: so often that there are `FEW_STEPS` steps."""
+    steps = -(-rows // int(options.get("batch_size", Optimisation.batch_size)))
+    return min(MOST_EPOCHS, -(-FEW_STEPS // max(1, steps)))
+
+
+def rewards(store: Store, base_id: int) -> list[AdapterRow]:
     """The reward models of one base, oldest first."""
-    return [row for row in models.adapters(store, base.id) if row.is_reward]
+    return [row for row in models.adapters(store, base_id) if row.is_reward]
 
 
 def parents(store: Store, method: Method) -> list[AdapterRow]:
@@ -156,7 +168,7 @@ def _reward(store: Store, home: Home, method: Method, base: Base, name: str) -> 
         if name:
             raise UserError(f"{method.name.upper()} takes no reward model.", do="Leave it out.")
         return None
-    fitting = rewards(store, base)
+    fitting = rewards(store, base.id)
     names = ", ".join(row.name for row in fitting)
     make = f"Train one on pairs: tuner train reward --base {base.name}"
     if not name:

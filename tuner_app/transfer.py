@@ -12,8 +12,8 @@ from engine.errors import UserError
 from engine.examples import Example, kind_of
 from tuner_app import formats
 from tuner_app.formats import Refusal
-from tuner_app.launch import PLURALS
 from tuner_app.store import Store, examples, snapshots
+from tuner_app.words import many
 
 SHOWN_REFUSALS = 10
 
@@ -39,7 +39,7 @@ class Report:
             yield f"{self.file}: not imported."
             yield from (f"  {line}" for line in self.error.splitlines())
             return
-        kinds = ", ".join(f"{count:,} {PLURALS[kind]}" for kind, count in self.kinds.items()) or "no rows"
+        kinds = ", ".join(many(count, kind) for kind, count in self.kinds.items()) or "no rows"
         yield f"{self.file}: {self.format} ({self.container}): {kinds}."
         kept = [] if dry_run else [f"{self.new:,} new", f"{self.known:,} already there"]
         yield (
@@ -125,4 +125,4 @@ def export_file(store: Store, file: Path, kind: str, selection: str, *, as_json:
     if as_json:
         click.echo(json.dumps({"file": str(file), "format": kind, "rows": count}))
     else:
-        click.echo(f"{file}: {count:,} {PLURALS[holds]} as {kind}.")
+        click.echo(f"{file}: {many(count, holds)} as {kind}.")

@@ -8,7 +8,7 @@ from person import Person, opened
 from textual.widgets import Input, Select
 
 from engine.examples import Message
-from engine.spec import Spec
+from engine.spec import Spec, methods
 from tuner_app import bases, settings
 from tuner_app.paths import Home
 from tuner_app.store import Store, labels, models, runs, snapshots
@@ -44,8 +44,8 @@ def run(home: Home, labelled: Store) -> Iterator[Run]:
     lock.close()
 
 
-def step(store: Store, run: Run, number: int, loss: float | str = 0.5) -> None:
-    runs.emit(store, run.id, "step", STEP | {"step": number, "steps": 40, "loss": loss})
+def step(store: Store, run: Run, number: int, **more: object) -> None:
+    runs.emit(store, run.id, "step", STEP | {"step": number, "steps": 40, **more})
 
 
 async def set_field(person: Person, field: str, value: str) -> None:
@@ -69,6 +69,8 @@ async def test_a_run_is_started_from_the_form(
         await person.sees("2 demonstrations: 2 from labels")
         person.app.screen.query_one("#precision", Select).value = "nf4"
         await person.sees("4-bit weights")
+        await person.press("ctrl+s")
+        await person.sees("check sft", "ctrl+s start training")
         await person.press("ctrl+s")
         await person.sees("run mine", "◌ queued", "sft from builtin, nf4")
     (made,) = started
@@ -114,6 +116,88 @@ async def test_a_plan_that_cannot_work_is_refused_in_place(
     assert runs.listed(labelled) == []
 
 
+METHODS = {
+    "sft": "demonstrations",
+    "reward": "pairs",
+    "dpo": "pairs",
+    "kto": "rated replies",
+    "ppo": "prompts",
+}
+
+
+@pytest.mark.parametrize("method", sorted(methods()))
+async def test_every_method_can_be_chosen_and_started(
+    home: Home, labelled: Store, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Run] = []
+    monkeypatch.setattr(supervisor, "start_run", lambda home, store, run: started.append(run))
+    adapter(home, labelled, "reward", "judge")
+    options = vars(methods()[method].options())
+    async with opened(home, (120, 80)) as person:
+        await person.press("ctrl+t")
+        person.app.screen.query_one("#method", Select).value = method
+        await person.sees(METHODS[method], *(name.replace("_", " ") for name in options))
+        assert ("reward model" in person.screen().split("Adapter")[0]) == methods()[method].needs_reward
+        await person.press("ctrl+s")
+        await person.sees(f"run {method}-1", "◌ queued")
+    (made,) = started
+    assert made.spec["options"] | {"epochs": options["epochs"]} == options
+    assert made.spec["reward"] == ("runs/judge/adapter" if methods()[method].needs_reward else None)
+
+
+def adapter(home: Home, store: Store, method: str, name: str, base: str = "builtin") -> None:
+    """An adapter as a run of `method` leaves it."""
+    on = bases.register(store, base)
+    snapshot = snapshots.take(store, "pair")
+    run = runs.create(store, name=name, spec={"method": method}, base_id=on.id, snapshot_hash=snapshot.hash)
+    home.adapter(name).mkdir(parents=True)
+    folder = f"runs/{name}/adapter"
+    models.add_adapter(store, name=name, base_id=on.id, run_id=run.id, folder=folder, hash=name)
+
+
+async def test_only_adapters_that_fit_are_offered(home: Home, labelled: Store) -> None:
+    for method, name in (("sft", "chatty"), ("reward", "old"), ("reward", "new")):
+        adapter(home, labelled, method, name)
+    run = runs.get(labelled, "new")
+    assert run
+    held_out = {"what": "held-out pairs", "accuracy": 0.85, "low": 0.7, "high": 0.9, "pairs": 40}
+    runs.emit(labelled, run.id, "evaluation", held_out)
+
+    def offered(field: str) -> list[str]:
+        return [str(value) for _, value in person.app.screen.query_one(field, Select)._options]
+
+    async with opened(home, (120, 60)) as person:
+        await person.press("ctrl+t")
+        await person.until(lambda: offered("#from") == ["", "chatty"])
+        assert "reward model" not in person.screen()
+        person.app.screen.query_one("#method", Select).value = "reward"
+        await person.until(lambda: offered("#from") == ["", "chatty", "old", "new"])
+        if "ppo" in methods():
+            person.app.screen.query_one("#method", Select).value = "ppo"
+            await person.sees("reward model new, 85% right")
+            assert (offered("#from"), offered("#reward")) == (["", "chatty"], ["new", "old"])
+        await person.press("ctrl+o")
+        await person.sees("old", "a reward model: it cannot chat")
+
+
+async def test_few_rows_are_seen_several_times_unless_a_person_says_otherwise(
+    home: Home, labelled: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Run] = []
+    monkeypatch.setattr(supervisor, "start_run", lambda home, store, run: started.append(run))
+    async with opened(home, (120, 60)) as person:
+        await person.press("ctrl+t")
+        await person.sees("how often each row is seen; 10 suit 3 demonstrations")
+        await set_field(person, "#options-batch_size", "1")
+        await person.sees("how often each row is seen; 7 suit 3 demonstrations")
+        await set_field(person, "#options-epochs", "1")
+        await set_field(person, "#options-batch_size", "2")
+        await person.press("ctrl+s")
+        await person.sees("◌ queued")
+    (made,) = started
+    assert (made.spec["options"]["epochs"], made.spec["options"]["batch_size"]) == (1, 2)
+
+
 async def test_too_little_data_says_how_to_get_more(home: Home, store: Store) -> None:
     async with opened(home) as person:
         await person.press("ctrl+t")
@@ -125,6 +209,7 @@ async def test_too_little_data_says_how_to_get_more(home: Home, store: Store) ->
 
 async def test_a_run_of_another_process_is_followed_live(home: Home, run: Run, labelled: Store) -> None:
     data = {"rows": 132, "used": 128, "too_long": 3, "repeated": 1, "no_label": 0}
+    data |= {"max_length": 1024, "trained_tokens": 5120}
     (home.run(run.name)).mkdir(parents=True, exist_ok=True)
     (home.run(run.name) / "log.txt").write_text("first line\nlast \x1b[31mline")
     async with opened(home) as person:
@@ -138,10 +223,29 @@ async def test_a_run_of_another_process_is_followed_live(home: Home, run: Run, l
         for number in (1, 2):
             step(labelled, run, number, loss=3.0 / number)
         await person.sees("step 2 of 40 · loss 1.5000 · 200 tokens/s · 19 s left")
-        await person.sees("128 of 132 rows used (3 too long, 1 repeated)", "[bold]too long[/bold]")
+        await person.sees("128 of 132 rows, 5,120 trained tokens; 3 longer than 1,024 tokens: left out")
+        await person.sees("[bold]too long[/bold]")
         await person.sees("▶ sft-1 2/40", "loss by step")
         step(labelled, run, 3, loss="nan")
         await person.sees("step 3 of 40 · loss nan")
+
+
+async def test_figures_of_every_method_are_shown_live(home: Home, run: Run, labelled: Store) -> None:
+    sides = {"reward_chosen": 0.2, "reward_rejected": -0.1, "logp_chosen": -45.25, "logp_rejected": -50.0}
+    async with opened(home) as person:
+        await person.press("ctrl+r", "enter")
+        step(labelled, run, 1, metrics={"margin": 0.3, "accuracy": 0.75, **sides})
+        await person.sees("accuracy 0.75 · margin 0.3", "loss by step")
+        await person.sees("chosen: logp -45.2, reward 0.2 · rejected: logp -50, reward -0.1")
+        await person.press("m")
+        await person.sees("accuracy by step")
+        step(labelled, run, 2, metrics={"reward": 0.5, "gold": 0.61, "kl": 1.25, "value_loss": 0.1})
+        await person.sees("gold 0.61 · reward 0.5 · kl 1.25 · value loss 0.1")
+        held_out = {"what": "held-out pairs", "accuracy": 0.85, "low": 0.7095, "high": 0.9294, "pairs": 40}
+        runs.emit(labelled, run.id, "evaluation", held_out)
+        await person.sees("right on 85.0% of 40 held-out pairs", "71.0% to 92.9%")
+        await person.press("escape")
+        await person.sees("2/40", "gold 0.61")
 
 
 async def test_the_end_of_a_run_is_told_and_its_model_answers(home: Home, run: Run, labelled: Store) -> None:

@@ -44,7 +44,7 @@ def test_times() -> None:
 def test_a_run_without_events_is_starting() -> None:
     facts = RunFacts()
     assert facts.progress(running=True) == "starting the worker …"
-    assert (facts.progress(running=False), facts.metrics, facts.rows) == ("", "", "")
+    assert (facts.progress(running=False), facts.lines) == ("", [])
 
 
 def test_the_interface_imports_nothing_heavy() -> None:

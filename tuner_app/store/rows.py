@@ -184,8 +184,7 @@ class AdapterRow:
     @property
     def is_reward(self) -> bool:
         """Whether it is a reward model: it scores answers and cannot give any."""
-        made_by = methods().get(self.method)
-        return made_by is not None and made_by.makes == "reward model"
+        return _makes_reward(self.method)
 
 
 @dataclass(frozen=True)
@@ -210,6 +209,11 @@ class Run:
     started: str | None
     ended: str | None
 
+    @property
+    def makes_reward(self) -> bool:
+        """Whether what it leaves is a reward model."""
+        return _makes_reward(self.method)
+
 
 @dataclass(frozen=True)
 class RunEvent:
@@ -220,3 +224,8 @@ class RunEvent:
     kind: str
     data: Mapping[str, Any]
     created: str
+
+
+def _makes_reward(method: str) -> bool:
+    known = methods().get(method)
+    return known is not None and known.makes == "reward model"

@@ -170,4 +170,6 @@ class TunerApp(App[None]):
 
 def _recent_runs(store: Store) -> list[tuple[Run, str]]:
     listed = runs.listed(store, 20)
-    return [(run, progress(store, run) if run.status == "running" else "") for run in listed]
+    return [
+        (run, progress(runs.last_step(store, run.id)) if run.status == "running" else "") for run in listed
+    ]

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tuner_app.store import Store, runs
-from tuner_app.store.rows import Run, RunEvent
+from tuner_app import words
+from tuner_app.store.rows import RunEvent
 from tuner_app.tui.times import lasting
 
 STATUS = {
@@ -18,9 +18,8 @@ STATUS = {
 }
 
 
-def progress(store: Store, run: Run) -> str:
+def progress(step: Mapping[str, Any]) -> str:
     """“12/40”, the steps done of those planned; "" before the first."""
-    step = runs.last_step(store, run.id)
     return f"{step['step']}/{step['steps']}" if step else ""
 
 
@@ -36,7 +35,8 @@ class RunFacts:
     checkpoint: int | None = None
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    losses: dict[int, float] = field(default_factory=dict)
+    held_out: Mapping[str, Any] = field(default_factory=dict)
+    series: dict[str, dict[int, float]] = field(default_factory=dict)
     _recent: list[Mapping[str, Any]] = field(default_factory=list)
 
     def add(self, events: Iterable[RunEvent]) -> None:
@@ -49,7 +49,9 @@ class RunFacts:
     def _take(self, kind: str, data: Mapping[str, Any]) -> None:
         if kind == "step":
             self.step, self.doing = data, ""
-            self.losses[data["step"]] = float(data["loss"])  # a resumed run writes its last steps again
+            for name, value in {"loss": data["loss"], **data["metrics"]}.items():
+                # by step, because a resumed run writes its last ones again
+                self.series.setdefault(name, {})[data["step"]] = float(value)
             self._recent = [*self._recent[-9:], data]
         elif kind == "plan":
             self.plan = data
@@ -59,6 +61,8 @@ class RunFacts:
             self.doing = f"loading {data['what']}"
         elif kind == "reference":
             self.doing = f"reference log-probs {data['done']} of {data['total']} ({data['cached']} known)"
+        elif kind == "evaluation":
+            self.held_out = data
         elif kind == "checkpoint":
             self.checkpoint = data["step"]
         elif kind == "note" and data["message"] not in self.notes:
@@ -79,20 +83,15 @@ class RunFacts:
         return " · ".join(parts)
 
     @property
-    def metrics(self) -> str:
-        """The method's own figures of the last step."""
-        figures = {"learning rate": self.step.get("learning_rate"), **self.step.get("metrics", {})}
-        return " · ".join(
-            f"{name} {float(value):.3g}" for name, value in figures.items() if value is not None
-        )
-
-    @property
-    def rows(self) -> str:
-        """What became of the data: nothing is left out in silence."""
-        if not self.data:
-            return ""
-        names = {"too_long": "too long", "repeated": "repeated", "no_label": "without label"}
-        out = [f"{self.data[key]} {name}" for key, name in names.items() if self.data.get(key)]
-        return f"{self.data['used']} of {self.data['rows']} rows used" + (
-            f" ({', '.join(out)})" if out else ""
-        )
+    def lines(self) -> list[str]:
+        """The method's own figures of the last step, those on rows held out, and what became of the data."""
+        lines = []
+        if self.step:
+            lines += words.metrics(self.step)
+            rate, gradient = (words.number(self.step[name]) for name in ("learning_rate", "grad_norm"))
+            lines.append(f"learning rate {rate} · gradient {gradient}")
+        if self.held_out:
+            lines.append(f"held out: {words.held_out(self.held_out)}")
+        if self.data:
+            lines.append(words.used(self.data))
+        return lines

@@ -46,8 +46,8 @@ class ChatModel:
         self.base = base
 
     def adapters(self) -> list[AdapterRow]:
-        """What the store has for this base, runs that ended a moment ago included."""
-        return models.adapters(self.store, self.row.id)
+        """What can answer on this base, runs that ended a moment ago included; reward models cannot."""
+        return [row for row in models.adapters(self.store, self.row.id) if not row.is_reward]
 
     def answer(self, asked: ChatRequest, reply: Reply, should_stop: Callable[[], bool]) -> Iterator[Delta]:
         """The answers to a request; `reply` learns the length of the prompt."""
@@ -102,9 +102,13 @@ class ChatModel:
         """The adapter called `name`; an ApiError of status 404 lists those that there are."""
         rows = {row.name: row for row in self.adapters()}
         if name not in rows:
+            known = models.adapter(self.store, name)
+            judges = known is not None and known.is_reward
             raise ApiError(
                 404,
-                f"The model “{name}” does not exist. Models: {', '.join([BASE, *rows])}.",
+                f"The model “{name}” "
+                + ("is a reward model: it scores answers and gives none." if judges else "does not exist.")
+                + f" Models: {', '.join([BASE, *rows])}.",
                 param="model",
                 code="model_not_found",
             )

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UserError
-from engine.spec import Event, ShouldStop, Spec
+from engine.spec import Event, Gold, ShouldStop, Spec
 from tuner_app import bases
 from tuner_app.paths import Home
 from tuner_app.paths import home as home_at
 from tuner_app.store import Store, models, runs, snapshots
 from tuner_app.store.reference import ReferenceFile
-from tuner_app.store.rows import Request, Run, RunStatus
+from tuner_app.store.rows import Base, Request, Run, RunStatus
 from tuner_app.workers import locks
 
 PACKAGES = ("tuner", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "safetensors")
@@ -86,7 +86,7 @@ def train(home: Home, store: Store, run: Run, should_stop: ShouldStop) -> RunSta
         print(time.strftime("%H:%M:%S"), event.kind, json.dumps(event.data, ensure_ascii=False), flush=True)
 
     row = next(base for base in models.bases(store) if base.id == run.base_id)
-    spec = _located(home, Spec.from_json(run.spec))
+    spec = located(home, Spec.from_json(run.spec))
     if spec.template:
         file = bases.template_file(home, row)
         emit(
@@ -100,6 +100,7 @@ def train(home: Home, store: Store, run: Run, should_stop: ShouldStop) -> RunSta
             emit=emit,
             should_stop=should_stop,
             reference_cache=cache,
+            gold=_gold(row),
         )
     if result.hash:
         models.add_adapter(
@@ -115,7 +116,16 @@ def train(home: Home, store: Store, run: Run, should_stop: ShouldStop) -> RunSta
     return STATUS[result.stopped]
 
 
-def _located(home: Home, spec: Spec) -> Spec:
+def _gold(base: Base) -> Gold | None:
+    """How good a reply really is: only the built-in base lives in a world that can tell."""
+    if base.source != bases.BUILTIN:
+        return None
+    from assets import world
+
+    return lambda prompt, reply: world.gold(world.judge(prompt, reply))
+
+
+def located(home: Home, spec: Spec) -> Spec:
     """The specification with folders as they are on this machine now."""
     changes: dict[str, Any] = {"base": bases.located(spec.base)}
     for name, folder in (("parent", spec.parent), ("reward", spec.reward)):

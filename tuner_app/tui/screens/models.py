@@ -61,7 +61,7 @@ class ModelsScreen(TunerScreen):
         for number, (depth, row) in enumerate(tree):
             now = self._choice(row) == (current.base, current.adapter)
             answering = number if now else answering
-            shown.add_option(Option(_line(depth, row, now)))
+            shown.add_option(Option(_line(depth, row, now), disabled=_is_reward(row)))
         shown.highlighted = answering if tree else None
 
     def _choice(self, row: Base | AdapterRow) -> tuple[str, str]:
@@ -94,9 +94,19 @@ def _lineage(store: Store, base: str) -> list[tuple[int, Base | AdapterRow]]:
     return models.lineage(store)
 
 
+def _is_reward(row: Base | AdapterRow) -> bool:
+    return isinstance(row, AdapterRow) and row.is_reward
+
+
+def _made(row: AdapterRow) -> str:
+    note = f"trained {ago(row.created)}"
+    note += f", led by {one_line(row.reward, 64)}" if row.reward else ""
+    return f"{note}; a reward model: it cannot chat" if row.is_reward else note
+
+
 def _line(depth: int, row: Base | AdapterRow, now: bool) -> Content:
     name = one_line(row.name, 64)
-    note = one_line(row.source, 120) if isinstance(row, Base) else f"trained {ago(row.created)}"
+    note = one_line(row.source, 120) if isinstance(row, Base) else _made(row)
     return Content.assemble(
         ("● " if now else "  ", "$text-success"),
         ("   " * depth + ("└ " if depth else ""), "$foreground-muted"),

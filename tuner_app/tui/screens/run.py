@@ -19,8 +19,8 @@ from tuner_app.tui.messages import StoreChanged
 from tuner_app.tui.run_facts import STATUS, RunFacts
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.times import ago
+from tuner_app.tui.widgets.chart import Chart
 from tuner_app.tui.widgets.key_bar import KeyBar
-from tuner_app.tui.widgets.loss_chart import LossChart
 from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.top_bar import TopBar
 from tuner_app.workers import supervisor
@@ -29,12 +29,13 @@ LOG_BYTES = 8192
 
 
 class RunScreen(TunerScreen):
-    """Loss, progress, data, warnings and log; Esc leaves, and the run goes on."""
+    """Figures, progress, data, warnings and log; Esc leaves, and the run goes on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "stop", "stop (keeps a checkpoint)"),
         Binding("r", "resume", "resume"),
         Binding("c", "chat_with", "chat with it"),
+        Binding("m", "next_figure", "another figure"),
         Binding("escape", "app.pop_screen", "back", key_display="esc"),
     ]
 
@@ -43,11 +44,12 @@ class RunScreen(TunerScreen):
         self._run_name = name
         self._row: Run | None = None
         self._facts = RunFacts()
+        self._figure = ""
 
     def compose(self) -> ComposeResult:
         yield TopBar(f"run {self._run_name}")
         yield Static(markup=False, id="facts")
-        yield LossChart()
+        yield Chart()
         yield Static(markup=False, id="log")
         yield Notice()
         yield KeyBar()
@@ -74,12 +76,25 @@ class RunScreen(TunerScreen):
         self.query_one("#facts", Static).update(self._summary(run))
         tail = self.query_one("#log", Static)
         tail.update(visible("\n".join(log[-max(tail.content_size.height, 1) :])))
-        self.query_one(LossChart).show(self._facts.losses)
+        self._draw()
         if run.error:
             self.notice.fail(f"{self._run_name} {STATUS[run.status][2:]}: {run.error}")
         elif run.status == "done":
-            self.notice.say(f"{self._run_name} is done: c chats with it.")
+            self.notice.say(f"{self._run_name} is done: {_what_next(run)}")
         self.refresh_bindings()
+
+    @property
+    def _shown(self) -> str:
+        """The figure that the chart shows: PPO's loss would say nothing about how well it goes."""
+        return self._figure or ("reward" if "reward" in self._facts.series else "loss")
+
+    def _draw(self) -> None:
+        self.query_one(Chart).show(self._shown, self._facts.series.get(self._shown, {}))
+
+    def action_next_figure(self) -> None:
+        names = list(self._facts.series)
+        self._figure = names[(names.index(self._shown) + 1) % len(names)]
+        self._draw()
 
     def _summary(self, run: Run) -> Content:
         facts, spec = self._facts, run.spec
@@ -88,11 +103,8 @@ class RunScreen(TunerScreen):
         first += f" on {facts.plan['device']}" if facts.plan else ""
         first += f", started {ago(run.started)}" if run.started else ""
         lines = [Content.assemble((STATUS[run.status], "bold $text-accent"), "  ", one_line(first, 200))]
-        lines += [
-            Content(visible(text))
-            for text in (facts.progress(running=run.status == "running"), facts.metrics, facts.rows)
-            if text
-        ]
+        progress = facts.progress(running=run.status == "running")
+        lines += [Content(visible(text)) for text in (progress, *facts.lines) if text]
         lines += [Content(one_line(text, 300)) for text in facts.notes]
         lines += [Content.styled("! " + one_line(text, 300), "$text-warning") for text in facts.warnings]
         return Content("\n").join(lines)
@@ -102,7 +114,8 @@ class RunScreen(TunerScreen):
         allowed = {
             "stop": status in ("queued", "running"),
             "resume": status in ("stopped", "paused", "failed"),
-            "chat_with": status == "done",
+            "chat_with": status == "done" and self._row is not None and not self._row.makes_reward,
+            "next_figure": len(self._facts.series) > 1,
         }
         return allowed.get(action, True)
 
@@ -145,6 +158,10 @@ class RunScreen(TunerScreen):
             self.notice.fail(error)
             return
         self.tuner.open_conversation(None)
+
+
+def _what_next(run: Run) -> str:
+    return "it can lead PPO (Ctrl+T)." if run.makes_reward else "c chats with it."
 
 
 def _look(store: Store, home: Home, name: str, after: int) -> tuple[Run, list[RunEvent], list[str]]:

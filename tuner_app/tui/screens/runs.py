@@ -1,6 +1,7 @@
 """All training runs, whoever started them."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import work
@@ -9,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
 from engine.errors import UserError
+from tuner_app import words
 from tuner_app.clean import one_line
 from tuner_app.store import Store, runs
 from tuner_app.store.rows import Run
@@ -37,7 +39,7 @@ class RunsScreen(TunerScreen):
 
     def on_mount(self) -> None:
         table = self._table
-        for name in ("run", "method", "status", "progress", "from", "started"):
+        for name in ("run", "method", "status", "progress", "at it", "from", "started"):
             table.add_column(name, key=name)
         table.focus()
         self._load()
@@ -59,11 +61,11 @@ class RunsScreen(TunerScreen):
         table = self._table
         if [key.value for key in table.rows] != [run.name for run, _ in listed]:
             table.clear()
-            for run, done in listed:
-                table.add_row(*_cells(run, done), key=run.name)
+            for run, step in listed:
+                table.add_row(*_cells(run, step), key=run.name)
         else:
-            for run, done in listed:
-                for column, cell in zip(table.columns, _cells(run, done), strict=True):
+            for run, step in listed:
+                for column, cell in zip(table.columns, _cells(run, step), strict=True):
                     table.update_cell(run.name, column, cell, update_width=True)
         if not listed:
             self.notice.say("No runs yet: Ctrl+T starts one.")
@@ -72,11 +74,12 @@ class RunsScreen(TunerScreen):
         self.app.push_screen(RunScreen(str(event.row_key.value)))
 
 
-def _runs(store: Store) -> list[tuple[Run, str]]:
-    return [(run, progress(store, run)) for run in runs.listed(store)]
+def _runs(store: Store) -> list[tuple[Run, Mapping[str, Any]]]:
+    return [(run, runs.last_step(store, run.id)) for run in runs.listed(store)]
 
 
-def _cells(run: Run, done: str) -> list[Text]:
+def _cells(run: Run, step: Mapping[str, Any]) -> list[Text]:
     source = str(run.spec["parent"] or run.spec["base"]).rstrip("/").removesuffix("/adapter")
-    texts = (run.name, run.method, STATUS[run.status], done, source.rsplit("/", 1)[-1], ago(run.started))
-    return [Text(one_line(text, 24)) for text in texts]
+    figure = words.headline(step) if step else ""
+    texts = (run.name, run.method, STATUS[run.status], progress(step), figure, source.rsplit("/", 1)[-1])
+    return [Text(one_line(text, 24)) for text in (*texts, ago(run.started))]

@@ -39,6 +39,12 @@ class Row(Horizontal):
         """Show the help again."""
         self.help(self._help)
 
+    def offer(self, choices: dict[str, str], value: str) -> None:
+        """Offer other choices, with `value` chosen where it is one of them, else the first."""
+        assert isinstance(self.control, Select)
+        self.control.set_options([(Content(text), key) for key, text in choices.items()])
+        self.control.value = value if value in choices else next(iter(choices))
+
 
 def text_row(label: str, value: str, help: str, *, id: str, placeholder: str = "") -> Row:
     """A line with a text field."""
@@ -56,11 +62,12 @@ class Fields(Vertical):
 
     def __init__(self, cls: type[Any], what: str, *, id: str) -> None:
         super().__init__(id=id)
-        self._cls = cls
+        self.of = cls
         self._what = what
+        self._suggested: dict[str, str] = {}
 
     def compose(self) -> ComposeResult:
-        for spec in fields(self._cls):
+        for spec in fields(self.of):
             yield self._row(spec)
 
     def _row(self, spec: "Field[Any]") -> Row:
@@ -72,16 +79,22 @@ class Fields(Vertical):
             return choice_row(label, {"no": "no", "yes": "yes"}, _text(spec.default), help, id=id)
         return text_row(label, _text(spec.default), help, id=id)
 
+    def suggest(self, name: str, value: Any, why: str) -> None:
+        """Put a value that suits better than the default into a field, unless a person has changed it."""
+        row = self.query_one(f"#{self.id}-{name}", Input).query_ancestor(Row)
+        spec = next(spec for spec in fields(self.of) if spec.name == name)
+        if row.control.value == self._suggested.get(name, _text(spec.default)):
+            self._suggested[name] = row.control.value = _text(value)
+            row.help(f"{spec.metadata['help']}; {why}")
+
     def values(self) -> dict[str, Any]:
-        """The values that differ from the defaults, checked; a UserError, shown at its field too."""
+        """The values, checked; a UserError, shown at its field too."""
         given, first_wrong = {}, None
-        for spec, row in zip(fields(self._cls), self.query(Row), strict=True):
-            text = row.control.value
+        for spec, row in zip(fields(self.of), self.query(Row), strict=True):
             row.right()
-            if str(text).strip() == _text(spec.default):
-                continue
             try:
-                given[spec.name] = vars(build(self._cls, {spec.name: text}, self._what))[spec.name]
+                built = build(self.of, {spec.name: row.control.value}, self._what)
+                given[spec.name] = getattr(built, spec.name)
             except UserError as error:
                 row.wrong(" ".join(str(error).split("\n")))
                 if first_wrong is None:
