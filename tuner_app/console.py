@@ -1,6 +1,7 @@
 """What the commands show of runs and models in a plain terminal: progress and tables."""
 
 import json
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -23,6 +24,7 @@ from tuner_app.workers import supervisor
 
 POLL_SECONDS = 0.25
 ENDED = ("done", "stopped", "paused", "failed")
+CHAT_WITH_IT = "Chat with it: tuner chat --model"
 error_console = Console(stderr=True, highlight=False)
 
 
@@ -47,7 +49,8 @@ def follow(home: Home, store: Store, run: Run, *, as_json: bool = False) -> int:
     elif run.status == "failed":
         raise UserError(f"Run {run.name} failed. {run.error}", do=f"Its log: tuner runs log {run.name}")
     elif run.status == "done":
-        click.echo(f"Run {run.name} is done. Chat with it: tuner chat --model {run.name}")
+        use = "Let it lead PPO: tuner train ppo --reward" if run.makes_reward else CHAT_WITH_IT
+        click.echo(f"Run {run.name} is done. {use} {run.name}")
     else:
         click.echo(f"Run {run.name} is {run.status}. Go on: tuner runs resume {run.name}")
     return 1 if run.status == "failed" else 0
@@ -209,7 +212,10 @@ def list_models(store: Store, *, as_json: bool) -> None:
     """Bases with the adapters made from them, each under what it was trained from."""
     rows = models.lineage(store)
     if as_json:
-        shown = [{"depth": depth, "type": type(row).__name__.lower(), **vars(row)} for depth, row in rows]
+        shown = [
+            {"depth": depth, "type": type(row).__name__.lower(), **vars(row), **_measured(store, row)}
+            for depth, row in rows
+        ]
         click.echo(json.dumps(shown, ensure_ascii=False, indent=2, default=str))
         return
     if not rows:
@@ -219,13 +225,26 @@ def list_models(store: Store, *, as_json: bool) -> None:
     branches = [root]
     for depth, row in rows:
         del branches[depth + 1 :]
-        branches.append(branches[depth].add(Text(f"{row.name}  {_about(row)}")))
-    Console(highlight=False, soft_wrap=True).print(root)
+        branches.append(branches[depth].add(Text(f"{row.name}  {_about(store, row)}")))
+    # a tree cuts off what is too long for a line: in a pipe lines are long, on a screen they are folded
+    Console(highlight=False, width=None if sys.stdout.isatty() else 1000).print(root)
 
 
-def _about(row: Base | AdapterRow) -> str:
+def _about(store: Store, row: Base | AdapterRow) -> str:
     if isinstance(row, Base):
         return row.source
-    return f"{row.folder}{', a reward model' if row.is_reward else ''}" + (
-        f", led by {row.reward}" if row.reward else ""
-    )
+    parts = [row.folder]
+    if row.is_reward:
+        measured = _measured(store, row).get("held_out")
+        parts.append("a reward model, " + (words.held_out(measured) if measured else "not measured"))
+    if row.reward:
+        parts.append(f"led by {row.reward}")
+    return ", ".join(parts)
+
+
+def _measured(store: Store, row: Base | AdapterRow) -> dict[str, Any]:
+    """How often a reward model was right on pairs held out, as its run said; nothing for other models."""
+    if isinstance(row, Base) or not row.is_reward or row.run_id is None:
+        return {}
+    events = runs.events(store, row.run_id, kinds=["evaluation"])
+    return {"held_out": events[-1].data if events else None}
