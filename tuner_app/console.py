@@ -15,7 +15,7 @@ from rich.tree import Tree
 
 from engine.errors import UserError
 from engine.spec import Adapter, Spec
-from tuner_app import launch
+from tuner_app import launch, words
 from tuner_app.clean import visible
 from tuner_app.paths import Home
 from tuner_app.store import Store, models, runs
