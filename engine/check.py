@@ -62,10 +62,10 @@ class Rehearsal:
     def listen(self, event: Event) -> None:
         """Take note of an event, and pass it on.
 
-        What the method warns of once it has only a few rows left is about these few, and is no news; that
+        What the method tells once it has only a few rows left is about these few, and is no news; that
         memory ran out is.
         """
-        if event.kind == "warning" and self._narrowed and "micro_tokens" not in event.data:
+        if event.kind in ("note", "warning") and self._narrowed and "micro_tokens" not in event.data:
             return
         self.events.append((perf_counter(), event))
         self.emit(event)
