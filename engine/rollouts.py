@@ -14,9 +14,11 @@ from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from engine.batches import micro_batches
 from engine.generate import stream_seed
 
 ROWS = {"cpu": 64, "cuda": 256}  # replies at a time
+PREFILL = {"cpu": 512, "cuda": 16384}  # tokens of prompts at a time
 LEAVE = 0.125  # part of a batch that must have ended before it is made smaller, which copies the rest
 
 
@@ -113,7 +115,8 @@ class _Group:
                 kept = (~done).nonzero()[:, 0]
                 self._select(kept)
                 running, drawn, done = running[kept], drawn[kept], done[kept]
-            logits = self._forward(drawn[:, None], self.width + t + 1, self.lengths[:, None] + t)
+            mask = self.mask[:, : self.width + t + 1]
+            logits = self._forward(drawn[:, None], mask, self.lengths[:, None] + t, self.cache)
         return [
             Reply(row[:length], values[:length], end)
             for row, values, length, end in zip(
@@ -122,12 +125,30 @@ class _Group:
         ]
 
     def _prefill(self) -> Tensor:
-        """Logits after each prompt, (B, V): computed once per prompt, then repeated for its samples."""
-        positions = (self.mask[:, : self.width].cumsum(1) - 1).clamp_min(0)
-        logits = self._forward(self.prompts, self.width, positions)
-        repeated = torch.arange(len(logits), device=logits.device).repeat_interleave(self.samples)
+        """Logits after each prompt, (B, V): computed once per prompt, then repeated for its samples.
+
+        Prompts of like length go through the model together, so that little of what is computed is padding;
+        or all at once, where the cache has layers that do not keep every token's keys.
+        """
+        lengths, device = self.lengths.tolist(), self.prompts.device
+        groups = [[*range(len(lengths))]]
+        apart = all(isinstance(layer, _Layer) for layer in self.cache.layers)
+        if apart:
+            groups = micro_batches(groups[0], lengths, PREFILL.get(device.type, PREFILL["cpu"]))
+        found: dict[int, Tensor] = {}
+        for numbers in groups:
+            used = slice(self.width - max(lengths[i] for i in numbers), self.width)
+            mask = self.mask[numbers, used]
+            cache = _cache(self.model, self.width - used.start) if apart else self.cache
+            positions = (mask.cumsum(1) - 1).clamp_min(0)
+            logits = self._forward(self.prompts[numbers, used], mask, positions, cache)
+            found |= zip(numbers, logits, strict=True)
+            if apart:
+                for layer, part in zip(self.cache.layers, cache.layers, strict=True):
+                    layer.adopt(part, numbers, len(lengths), used)
+        repeated = torch.arange(len(lengths), device=device).repeat_interleave(self.samples)
         self._select(repeated)
-        return logits[repeated]
+        return torch.stack([found[i] for i in range(len(lengths))])[repeated]
 
     def _select(self, rows: Tensor) -> None:
         """Keep `rows` (repeats allowed) of the batch."""
@@ -135,13 +156,13 @@ class _Group:
         self.cache.reorder_cache(rows)
         self.mask, self.lengths = self.mask[rows], self.lengths[rows]
 
-    def _forward(self, ids: Tensor, columns: int, positions: Tensor) -> Tensor:
-        """Logits of the last position, float32 (B, V); `columns` are in use, those of `ids` included."""
+    def _forward(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache) -> Tensor:
+        """Logits of the last position, float32 (B, V); `mask` (B, T) is 0 where a column is padding."""
         output = self.model(
             input_ids=ids,
-            attention_mask=self.mask[:, :columns] if self.padded else None,
+            attention_mask=mask if self.padded else None,
             position_ids=positions,
-            past_key_values=self.cache,
+            past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
         )
@@ -181,8 +202,22 @@ class _Layer(DynamicLayer):  # type: ignore[misc]
         self.keys, self.values = self._keys[:, :, : self.used], self._values[:, :, : self.used]
         return self.keys, self.values
 
+    def adopt(self, part: "_Layer", rows: list[int], count: int, columns: slice) -> None:
+        """Take `part` as `rows`, of `count` in all, in `columns`, the last in use."""
+        if not part.is_initialized:  # a layer that shares another's
+            return
+        if not self.is_initialized:
+            self.dtype, self.device, self.used = part.dtype, part.device, columns.stop
+            empty = part.keys.new_zeros(count, part.keys.shape[1], columns.stop, part.keys.shape[3])
+            self._set(empty, part.values.new_zeros(*empty.shape[:3], part.values.shape[3]))
+            self.is_initialized = True
+        self.keys[rows, :, columns] = part.keys
+        self.values[rows, :, columns] = part.values
+
     def reorder_cache(self, beam_idx: Tensor) -> None:
         """Those rows alone, each as often as it is named."""
+        if not self.is_initialized:
+            return
         self._set(self.keys[beam_idx], self.values[beam_idx])
 
     def _set(self, keys: Tensor, values: Tensor) -> None:
