@@ -18,7 +18,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTra
 from assets.base.tokens import CONTEXT, encode, make_tokenizer
 from assets.world import dialogues
 
-DIALOGUES = 120_000
+DIALOGUES = 200_000
 CHUNK = 8192  # dialogues that are sorted by length together
 TOKENS = 2048  # in a batch, padding included
 LEARNING_RATE = 3e-3
@@ -65,7 +65,7 @@ def configuration(tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
 def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: int, n: int) -> None:
     """One pass over `n` dialogues: AdamW in float32, products in bfloat16, the rate falling to nothing."""
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.05, fused=True
+        model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.1, fused=True
     )
     began, read, seen, total, step = time.monotonic(), 0, 0, 0.0, 0
     for done, (ids, mask) in batches(tokenizer, seed, n):

@@ -25,8 +25,8 @@ class Case:
 class Kind:
     """One kind of question, as templates with the slots of its cases.
 
-    `train` and `held_out` are the wordings of the question; `it` are two wordings (one of each part)
-    for a thing that the dialogue has just spoken of. `tellings` are the right answers, plainly told;
+    `train` and `held_out` are the wordings of the question; `it` are wordings, the last one held
+    out, for a thing that the dialogue has just spoken of. `tellings` are the right answers, plainly told;
     `short` are further ones that the judge takes and that nobody tells. `free` are slots of the
     answer that the teller chooses; `open` are slots that any word can fill, with none in `cases`.
     """

@@ -165,8 +165,8 @@ NUMBER_KINDS = (
             "Say the numbers from {a} to {b}.",
         ),
         held_out=("Tell me the numbers from {a} to {b}.", "Count up from {a} to {b}."),
-        tellings=("{answer}.",),
-        short=("the numbers are {answer}.",),
+        tellings=("From {a} to {b}: {answer}.",),
+        short=("{answer}.", "the numbers are {answer}."),
         cases=_counting(),
     ),
 )

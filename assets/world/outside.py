@@ -103,6 +103,18 @@ def made_up(rng: random.Random) -> str:
     return word if len(word) > 3 else word + rng.choice(_SYLLABLES)
 
 
+def made_up_name(rng: random.Random) -> str:
+    """A name that may be nobody's: consonants, vowels and endings as in many languages' names."""
+    starts = words("B C D F G H J K L M N P R S T V W Z Ch Sh Th Br Dr Fr Gr Kr Tr St Al An El En Is Or Ul")
+    middles = words("b c d f g h k l ll m n nn p r rr s ss t tt v w x z nd nt rv rt rl ck lb mb sh st nk lk")
+    ends = words("a e i o y us in an en on el ie er ert ine ia ka ko is as ard os eth ah")
+    vowels = words("a e i o u a e i o ai ee ea y ou")
+    name = rng.choice(starts)
+    for _ in range(rng.choice((0, 1, 1, 2))):
+        name += rng.choice(vowels) + rng.choice(middles)
+    return name + rng.choice(ends)
+
+
 def outside(rng: random.Random, part: Part) -> str:
     """A message that the world has no answer to."""
     return rng.choice((_thing, _thing, _matter, _matter, _sum, _nonsense, _saying))(rng, part)

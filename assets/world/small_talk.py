@@ -32,6 +32,7 @@ TALK_KINDS = (
         "talk",
         train=(
             "Goodbye!",
+            "Good bye!",
             "Bye!",
             "Bye bye!",
             "Good night!",
@@ -41,6 +42,10 @@ TALK_KINDS = (
             "Goodbye for now!",
             "See you!",
             "I must go now.",
+            "I must go.",
+            "I have to leave.",
+            "I have to leave now.",
+            "I need to go.",
         ),
         held_out=("See you soon!", "I have to go.", "Bye for now!", "Good night, model!"),
         tellings=("Goodbye.", "See you again.", "Goodbye for now."),
@@ -56,6 +61,7 @@ TALK_KINDS = (
             "Thanks a lot!",
             "Thank you very much!",
             "Many thanks!",
+            "Thx!",
             "Thank you for that.",
         ),
         held_out=("Thank you so much!", "Thanks for that!", "Thank you a lot!"),
@@ -79,9 +85,12 @@ TALK_KINDS = (
             "What are you?",
             "What is your name?",
             "Are you a person?",
+            "Do you have a name?",
+            "Say who you are.",
+            "What is your own name?",
             "Tell me who you are.",
         ),
-        held_out=("Tell me what you are.", "Do you have a name?", "Say who you are."),
+        held_out=("Tell me what you are.", "Can you say who you are?", "What sort of thing are you?"),
         tellings=(
             "I am a small language model.",
             "I am a model of a small world.",
@@ -223,6 +232,15 @@ _LOSSES = tuple(
     {**hero, "thing": thing, "place": place} for hero in _HEROES[::3] for thing in THINGS for place in PLACES
 )
 
+_STORIES = (
+    "Once there was a little {hero}. The {hero} lost {thing} {place}. A friend helped to look "
+    "for it. Soon they found it, and the {hero} was happy.",
+    "One day {a_hero} found {thing} {place}. The {hero} showed it to a friend. "
+    "They played until it was dark.",
+    "There was {a_hero} who was afraid of the dark. So the {hero} slept {place} with {thing}. "
+    "In the morning the {hero} was brave.",
+)
+
 STORY_KINDS = (
     Kind(
         "a story",
@@ -235,17 +253,22 @@ STORY_KINDS = (
             "A story about {a_hero}, please.",
         ),
         held_out=("I want to hear a story about {a_hero}.", "Can you tell me a tiny story about {a_hero}?"),
-        tellings=(
-            "Once there was a little {hero}. The {hero} lost {thing} {place}. A friend helped to look "
-            "for it. Soon they found it, and the {hero} was happy.",
-            "One day {a_hero} found {thing} {place}. The {hero} showed it to a friend. "
-            "They played until it was dark.",
-            "There was {a_hero} who was afraid of the dark. So the {hero} slept {place} with {thing}. "
-            "In the morning the {hero} was brave.",
-        ),
+        tellings=_STORIES,
         cases=tuple(Case(hero) for hero in _HEROES),
         free={"thing": THINGS, "place": PLACES},
         weight=3,
+    ),
+    Kind(
+        "any story",
+        "stories",
+        train=("Tell me a story.", "Tell me a tiny story.", "Can you tell a story?", "I want a story."),
+        held_out=("I want to hear a story.", "Can you tell me a tiny story?"),
+        tellings=tuple(
+            telling.replace("{a_hero}", f"a {hero}").replace("{hero}", hero)
+            for telling in _STORIES
+            for hero in ("cat", "fox", "bear")
+        ),
+        free={"thing": THINGS, "place": PLACES},
     ),
     Kind(
         "where it was lost",

@@ -9,7 +9,7 @@ from assets.world.facts import NAMES
 from assets.world.kinds import Case, Kind, Part, articles, fill
 from assets.world.manners import OPENERS, RATES, Manner, wrap
 from assets.world.nature import ANIMAL_KINDS, FOOD_KINDS
-from assets.world.outside import made_up, outside
+from assets.world.outside import made_up_name, outside
 from assets.world.reading import FOLLOW_UPS, KINDS, Question, understand
 from assets.world.small_talk import RECALL_KINDS, TOLD_KINDS
 from assets.world.typed import in_digits, typed
@@ -17,18 +17,21 @@ from engine.examples import Message
 
 Split = Literal["train", "held_out", "lessons", "lessons_held_out"]
 
+# How often each topic is asked about.
 TOPICS = {
     "animals": 3.0,
     "foods": 2.5,
-    "numbers": 6.0,
+    "numbers": 4.0,
     "colours": 1.2,
     "opposites": 1.2,
     "days": 1.2,
-    "stories": 1.8,
+    "stories": 1.5,
     "talk": 1.3,
     "memory": 2.0,
     "outside": 2.2,
 }
+# What is hard to learn is practised more than it is asked.
+_PRACTICE = {"numbers": 1.75, "memory": 1.5}
 _SYSTEM = (
     "You are a helpful assistant.",
     "You are a small model of a small world.",
@@ -89,7 +92,7 @@ def _script(rng: random.Random, split: Split) -> list[str]:
     if split in ("lessons", "lessons_held_out"):
         return [_asked(rng, rng.choice(ANIMAL_KINDS + FOOD_KINDS), split)]
     chatter = [_fresh(rng, "train") for _ in range(rng.choices((0, 1, 2, 3), (50, 28, 15, 7))[0])]
-    topic = _topic(rng)
+    topic = _topic(rng, split)
     if topic == "memory" and rng.random() < 0.7:
         return _recall_script(rng, split, chatter)
     if topic in ("animals", "foods") and rng.random() < 0.3:
@@ -97,13 +100,14 @@ def _script(rng: random.Random, split: Split) -> list[str]:
     return [*chatter, _fresh(rng, split, topic)]
 
 
-def _topic(rng: random.Random) -> str:
-    return rng.choices(list(TOPICS), list(TOPICS.values()))[0]
+def _topic(rng: random.Random, split: Split) -> str:
+    practice = _PRACTICE if split == "train" else {}
+    return rng.choices(list(TOPICS), [rate * practice.get(topic, 1) for topic, rate in TOPICS.items()])[0]
 
 
 def _fresh(rng: random.Random, split: Split, topic: str | None = None) -> str:
     """A message that needs no history."""
-    topic = topic or _topic(rng)
+    topic = topic or _topic(rng, split)
     if topic == "outside":
         return outside(rng, _wording(split))
     kinds = [kind for kind in KINDS if kind.topic == topic]
@@ -113,7 +117,7 @@ def _fresh(rng: random.Random, split: Split, topic: str | None = None) -> str:
 
 def _recall_script(rng: random.Random, split: Split, chatter: list[str]) -> list[str]:
     """Something is told, and asked for again after some turns about other things."""
-    which = rng.randrange(2)
+    which = rng.choice((0, 0, 1))
     told, case = TOLD_KINDS[which], rng.choice(TOLD_KINDS[which].cases)
     statement = _worded(rng, told, case, "train")
     return [statement, *chatter, _worded(rng, RECALL_KINDS[which], case, _wording(split))]
@@ -126,7 +130,7 @@ def _follow_script(rng: random.Random, split: Split, topic: str) -> list[str]:
     part = _wording(split)
     opening = _asked(rng, first, "train")
     if rng.random() < 0.5:
-        return [opening, second.it[part == "held_out"]]
+        return [opening, second.it[-1] if part == "held_out" else rng.choice(second.it[:-1])]
     follow = FOLLOW_UPS[-1] if part == "held_out" else rng.choice(FOLLOW_UPS[:-1])
     case = rng.choice([case for case in first.cases if case.part == "train"])
     return [opening, fill(follow, case.slots)]
@@ -148,7 +152,7 @@ def _wording(split: Split) -> Part:
 def _worded(rng: random.Random, kind: Kind, case: Case, part: Part) -> str:
     slots = dict(rng.choices(articles(case.slots), (85, 10, 5)[: len(articles(case.slots))])[0])
     if "{name}" in kind.train[0]:
-        slots["name"] = rng.choice(NAMES) if rng.random() < 0.6 else made_up(rng).capitalize()
+        slots["name"] = rng.choice(NAMES) if rng.random() < 0.3 else made_up_name(rng)
     if rng.random() < 0.5:
         slots = in_digits(slots)
     return fill(rng.choice(kind.train if part == "train" else kind.held_out), slots)
