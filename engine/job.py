@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from accelerate import PartialState
 
-from engine import adapters, checkpoints, layouts, memory, models
+from engine import adapters, checkpoints, layouts, memory, models, processes
 from engine.batches import Batch, Layout, Tree, collate
 from engine.errors import UserError
 from engine.examples import Example, digest, kind_of, to_json
@@ -154,18 +154,20 @@ def train(
 
     Of several processes only the main one reports, writes, and uses the cache.
     """
+    processes.refuse_sharding()
     process = PartialState(cpu=base.device.type == "cpu")
     if not process.is_main_process:
         emit, reference_cache, gold = _in_silence, None, None
     job = prepared(base, spec, rows, folder, emit, should_stop, reference_cache, gold)
+    step = job.checkpoint.step if job.checkpoint else 0
+    processes.agree({"base": base.fingerprint, "specification or data": job.identity, "checkpoint": step})
     outcome = carried_out(job)
     target = folder / "adapter"
     hash = ""
-    if outcome.stopped != "pause":
-        if process.is_main_process:
-            adapters.save(base, spec, job.template.text, target, outcome.head)
-        process.wait_for_everyone()
+    if outcome.stopped != "pause" and process.is_main_process:
+        adapters.save(base, spec, job.template.text, target, outcome.head)
         hash = adapters.hash_of(target)
+    hash = processes.from_main(hash)
     done = {"step": outcome.steps, "folder": str(target), "hash": hash, "stopped": outcome.stopped}
     emit(Event("done", done))
     return Result(target, hash, outcome.steps, outcome.stopped)

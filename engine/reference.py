@@ -6,9 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
 from torch import Tensor
 
-from engine import adapters, memory
+from engine import adapters, memory, processes
 from engine.batches import Tree, micro_batches
 from engine.logps import branch_log_probs
 from engine.spec import Event, ReferenceCache
@@ -29,7 +31,7 @@ def reference_log_probs(job: "Job", trees: Sequence[Tree]) -> Tensor:
     """
     keys = [_keys(job, tree) for tree in trees]
     cache = job.reference_cache
-    known = _known(cache, keys)
+    known = processes.from_main(_known(cache, keys))
     missing = _missing(known, keys)
     cached = done = len(trees) - len(missing)
     lengths = [job.row_tokens(tree) for tree in trees]
@@ -37,7 +39,8 @@ def reference_log_probs(job: "Job", trees: Sequence[Tree]) -> Tensor:
     for start in range(0, len(missing), CHUNK):
         chunk = missing[start : start + CHUNK]
         cut = partial(micro_batches, chunk, lengths)
-        fresh = memory.fitting(job, cut, partial(_compute, job, trees, keys))
+        mine = memory.fitting(job, cut, partial(_compute, job, trees, keys))
+        fresh = {key: value for part in gather_object([mine]) for key, value in part.items()}
         if cache:
             cache.put_many(fresh)
         known |= fresh
@@ -66,7 +69,8 @@ def _compute(
     job: "Job", trees: Sequence[Tree], keys: Sequence[Sequence[bytes]], groups: Sequence[Sequence[int]]
 ) -> dict[bytes, float]:
     fresh: dict[bytes, float] = {}
-    for numbers in groups:
+    process = PartialState()
+    for numbers in groups[process.process_index :: process.num_processes]:
         batch = job.collate([trees[i] for i in numbers])
         with torch.no_grad(), job.base.autocast():
             if job.parent or job.spec.adapter.kind == "full":
