@@ -50,3 +50,11 @@ def sum_by_reply(values: Tensor, lengths: Tensor) -> Tensor:
     """Sums of the tokens' values (N,) over each reply: (B,)."""
     owner = torch.repeat_interleave(torch.arange(len(lengths), device=values.device), lengths)
     return values.new_zeros(len(lengths)).index_add(0, owner, values)
+
+
+def k3(log_ratios: Tensor) -> Tensor:
+    """exp(d) − 1 − d for d = log q/p of tokens drawn from p: estimates of KL(p‖q) that are never negative.
+
+    J. Schulman, "Approximating KL divergence", 2020; its k1 is −d. Of any shape.
+    """
+    return log_ratios.expm1() - log_ratios

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine import adapters, heads, memory
 from engine.batches import Batch, Branch, Tree, micro_batches
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from engine.job import Job
 
 REWARD, VALUE = "reward", "value"  # names of adapters beside the trained one
+SHOWN = ("reward", "kl", "kl3", "entropy", "length", "ended", "kl_coefficient", "gold")  # gold if it is known
 
 
 @dataclass(frozen=True)
 class Experience:
     """Replies of one phase, as trees of a prompt with its samples, and N numbers for their N tokens.
 
-    `shown` are means over the phase's replies, to be reported with each of its steps.
+    `shown` are means over the phase's replies, named as in `SHOWN`, to be reported with each of its steps.
     """
 
     phase: int
@@ -54,7 +55,7 @@ class Experience:
             "ids": torch.tensor([token for ids in replies for token in ids]),
             "lengths": torch.tensor([len(ids) for ids in replies]),
             **{name: getattr(self, name) for name in _PER_TOKEN},
-            **{f"shown/{name}": value for name, value in self.shown.items()},
+            "shown": torch.stack([*self.shown.values()]),
         }
 
     @staticmethod
@@ -68,15 +69,10 @@ class Experience:
         prompts = prompts_of(phase)
         replies = iter(kept["ids"].split(kept["lengths"].tolist()))
         samples = len(kept["lengths"]) // len(prompts)
-        shown = {
-            name.removeprefix("shown/"): value.to(device)
-            for name, value in kept.items()
-            if name.startswith("shown/")
-        }
         return Experience(
             phase=phase,
             trees=[answered(tree, [next(replies).tolist() for _ in range(samples)]) for tree in prompts],
-            shown=shown,
+            shown=dict(zip(SHOWN, kept["shown"].to(device).unbind(), strict=False)),
             **{name: kept[name].to(device) for name in _PER_TOKEN},
         )
 
@@ -107,6 +103,14 @@ class Actors:
         self.value_head = torch.zeros_like(self.reward_head.weight)
         if adapters.stop_dropout(job.base):  # old and new log-probs are to differ by the weights alone
             job.warn("PPO trains without dropout: the adapter's counts for nothing here.")
+
+    def _without_dropout(self) -> None:
+        """Old and new log-probs are to differ by the weights alone."""
+        layers = [layer for layer in self.base.model.modules() if isinstance(layer, nn.Dropout) and layer.p]
+        if layers:
+            self.job.warn("PPO compares log-probs of the same tokens over time: dropout is left out.")
+        for layer in layers:
+            layer.p = 0.0
 
     def trained(self) -> dict[str, Tensor]:
         """Every tensor that is trained, by name: the policy's, and the value function's with its head."""

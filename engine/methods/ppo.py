@@ -16,7 +16,7 @@ phase, not the minibatch; rewards are not.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,15 +26,14 @@ from engine.options import Optimisation, option
 from engine.spec import Method
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from engine.batches import Tree
     from engine.experience import Actors, Experience
     from engine.job import Job, Outcome
+    from engine.loop import Sums
+    from engine.phases import Step
     from engine.rollouts import Reply
 
 CHANCE = 0.5  # how often a reward model that knows nothing tells the better of two replies
-LEAST_ERROR = 0.2  # what a phase's relative error of KL is clipped to: arXiv:1909.08593, section 2.2
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,9 @@ class Options(Optimisation):
     target_kl: float = option(6.0, "KL in nats per reply that the price adapts to; 0: a fixed price", 0.0)
     kl_horizon: int = option(2000, "replies over which the price makes up for a KL off its target", 1)
     missing_end_penalty: float = option(1.0, "minus this is the score of a reply without an end", 0.0)
-    desired_kl: float = option(0.0, "KL of a step that the learning rate adapts to; 0: falls linearly", 0.0)
+    desired_kl: float = option(
+        0.0, "KL of a phase's updates that the learning rate adapts to; 0: falls linearly", 0.0
+    )
     trust_reward: bool = option(False, "go on with a reward model not known to be better than chance")
 
 
@@ -64,14 +65,11 @@ def train(job: "Job") -> "Outcome":
     """Train the job's adapter on replies that it draws itself to the job's prompts."""
     from functools import partial
 
-    import torch
-
-    from engine import losses
-    from engine.batches import micro_batches
     from engine.encode import encode
     from engine.experience import Actors, Experience
     from engine.job import Outcome
-    from engine.loop import Sums, Trainer, learning_rate
+    from engine.loop import Trainer, learning_rate
+    from engine.phases import Control, schedule
 
     refuse(job)
     job, prompts = encode(job, partial(prompt_tree, job))
@@ -92,47 +90,20 @@ def train(job: "Job") -> "Outcome":
         if experience is None or experience.phase != step.phase:
             rollouts = draw(job, actors, step, [prompts[i].prompt for i in step.prompts])  # 1, 2
             experience = judge(job, actors, step, prompts, rollouts, control.kl_coefficient)  # 3 to 8
-            control.meet(float(experience.shown["kl"]), replies=len(step.prompts) * options.samples)  # 11
-        now = experience
-
+            # 11. The price of KL that the next phase will have follows this one's.
+            control.meet(float(experience.shown["kl"]), replies=len(step.prompts) * options.samples)
         # 9. Several epochs of clipped updates: policy and value function, each through its own adapter.
-        def sums(group: tuple[str, Sequence[int]], now: Experience = now) -> Sums:
-            who, numbers = group
-            tokens, batch = now.tokens(numbers), job.collate([now.trees[i] for i in numbers])
-            zero = torch.zeros((), device=device)
-            if who == "value":
-                loss = losses.ppo_value(
-                    values=actors.values(batch),
-                    old_values=now.values[tokens],
-                    returns=now.returns[tokens],
-                    clip_range=options.value_clip_range,
-                ).sum()
-                shown = {"value_loss": loss, "clip_fraction": zero, "kl_step": zero}
-                return options.value_coefficient * loss, shown
-            log_probs, old = actors.log_probs(batch), now.old_log_probs[tokens]
-            loss = losses.ppo_policy(
-                log_probs=log_probs,
-                old_log_probs=old,
-                advantages=now.advantages[tokens],
-                clip_range=options.clip_range,
-            ).sum()
-            moved = (log_probs - old).detach()
-            outside = (moved.exp() - 1).abs() > options.clip_range
-            shown = {"value_loss": zero, "clip_fraction": outside.sum(), "kl_step": k3(-moved).sum()}
-            return loss, shown
-
-        def cut(
-            budget: int, now: Experience = now, rows: Sequence[int] = step.rows
-        ) -> list[tuple[str, list[int]]]:
-            groups = micro_batches(rows, [job.row_tokens(tree) for tree in now.trees], budget)
-            return [(who, group) for who in ("policy", "value") for group in groups]
-
-        tokens = sum(now.trees[i].trained for i in step.rows)
-        shown = trainer.gradients(cut, sums, total=tokens)
+        lengths = [job.row_tokens(tree) for tree in experience.trees]
+        cut = partial(micro_batches_of_both, step.rows, lengths)
+        sums = partial(objective, job, actors, experience)
+        learnt = [experience.trees[i] for i in step.rows]
+        shown = trainer.gradients(cut, sums, total=sum(tree.trained for tree in learnt))
         rate = learning_rate(options.learning_rate, trainer.step, trainer.steps, options.warmup)
-        read = sum(now.trees[i].length for i in step.rows)
-        numbers = trainer.update(shown | now.shown, control.rate(rate), tokens=read)
-        control.adapt(numbers["kl_step"])  # 12
+        read = sum(tree.length for tree in learnt)
+        numbers = trainer.update(shown | experience.shown, control.rate(rate), tokens=read)
+        # 12. The learning rate, if it is to follow the KL of a phase's updates.
+        if step.last:
+            control.adapt(numbers["kl_step"])
     return Outcome(trainer.step, "")
 
 
@@ -177,7 +148,7 @@ def judge(
     """What each token of a phase's replies was worth."""
     import torch
 
-    from engine.advantages import gae, sum_by_reply, token_rewards, whiten
+    from engine.advantages import gae, k3, sum_by_reply, token_rewards, whiten
     from engine.experience import Experience, answered
 
     options, device = job.options, job.base.device
@@ -208,7 +179,7 @@ def judge(
         "ended": ended.float().mean(),
         "kl_coefficient": torch.tensor(kl_coefficient, device=device),
     }
-    if job.gold:
+    if job.gold:  # the last of SHOWN
         shown["gold"] = torch.tensor(golds(job, step, rollouts), device=device)
     # 8. Advantages are whitened over the phase's tokens.
     return Experience(
@@ -222,12 +193,49 @@ def judge(
     )
 
 
-def k3(log_ratios: "Tensor") -> "Tensor":
-    """exp(d) − 1 − d for d = log q/p of tokens drawn from p: an estimate of KL(p‖q) that is never negative.
+def micro_batches_of_both(
+    rows: Sequence[int], lengths: Sequence[int], budget: int
+) -> list[tuple[str, list[int]]]:
+    """A minibatch's rows in micro-batches, first for the policy and then for the value function.
 
-    J. Schulman, "Approximating KL divergence", 2020, where k1 is −d.
+    Apart, because gradient checkpointing computes a forward pass again with the adapter that is then active.
     """
-    return log_ratios.expm1() - log_ratios
+    from engine.batches import micro_batches
+
+    groups = micro_batches(rows, lengths, budget)
+    return [(who, group) for who in ("policy", "value") for group in groups]
+
+
+def objective(
+    job: "Job", actors: "Actors", experience: "Experience", group: tuple[str, Sequence[int]]
+) -> "Sums":
+    """The loss of one micro-batch for the policy or the value function, and what is to be shown of it."""
+    import torch
+
+    from engine import losses
+    from engine.advantages import k3
+
+    options, (who, numbers) = job.options, group
+    tokens, batch = experience.tokens(numbers), job.collate([experience.trees[i] for i in numbers])
+    zero = torch.zeros((), device=job.base.device)
+    if who == "value":
+        loss = losses.ppo_value(
+            values=actors.values(batch),
+            old_values=experience.values[tokens],
+            returns=experience.returns[tokens],
+            clip_range=options.value_clip_range,
+        ).sum()
+        return options.value_coefficient * loss, {"value_loss": loss, "clip_fraction": zero, "kl_step": zero}
+    log_probs, old = actors.log_probs(batch), experience.old_log_probs[tokens]
+    loss = losses.ppo_policy(
+        log_probs=log_probs,
+        old_log_probs=old,
+        advantages=experience.advantages[tokens],
+        clip_range=options.clip_range,
+    ).sum()
+    moved = (log_probs - old).detach()
+    outside = moved.expm1().abs() > options.clip_range
+    return loss, {"value_loss": zero, "clip_fraction": outside.sum(), "kl_step": k3(-moved).sum()}
 
 
 def golds(job: "Job", step: "Step", rollouts: "Sequence[Sequence[Reply]]") -> float:
@@ -240,70 +248,6 @@ def golds(job: "Job", step: "Step", rollouts: "Sequence[Sequence[Reply]]") -> fl
         texts = [job.base.tokenizer.decode(reply.ids, skip_special_tokens=True) for reply in drawn]
         found += [job.gold(row.prompt, text) for text in texts]
     return sum(found) / len(found)
-
-
-@dataclass(frozen=True)
-class Step:
-    """One optimiser step: of phase `phase`, whose prompts (numbers) are `prompts`, on `rows` among these."""
-
-    phase: int
-    prompts: list[int]
-    rows: list[int]
-
-
-def schedule(options: Options, prompts: int, seed: int) -> "Iterator[Step]":
-    """All steps of a run: phases over shuffled prompts, each learnt from in shuffled minibatches."""
-    from engine.batches import shuffled
-
-    phase, size = 0, options.batch_size
-    for order in shuffled(prompts, options.epochs, seed):
-        for start in range(0, prompts, options.rollout_batch):
-            numbers = order[start : start + options.rollout_batch]
-            for rows in shuffled(len(numbers), options.ppo_epochs, seed + 1 + phase):
-                for first in range(0, len(rows), size):
-                    yield Step(phase, numbers, rows[first : first + size])
-            phase += 1
-
-
-class Control:
-    """What PPO adapts as it goes: the price of KL, and the learning rate. Kept in checkpoints."""
-
-    def __init__(self, options: Options, kept: "Mapping[str, Tensor]") -> None:
-        self.options = options
-        self.kl_coefficient = float(kept.get("kl_coefficient", options.kl_coefficient))
-        self.factor = float(kept.get("rate_factor", 1.0))
-
-    def meet(self, kl: float, *, replies: int) -> None:
-        """Raise or lower the price after a phase whose replies were `kl` from the reference.
-
-        β ← β (1 + K clip(KL/target − 1, −0.2, 0.2)), K = replies / horizon: arXiv:1909.08593, section 2.2.
-        """
-        if self.options.target_kl:
-            error = max(-LEAST_ERROR, min(LEAST_ERROR, kl / self.options.target_kl - 1))
-            self.kl_coefficient *= 1 + error * replies / self.options.kl_horizon
-
-    def rate(self, planned: float) -> float:
-        """The learning rate of the next step: as planned, or what `adapt` made of the highest."""
-        return self.options.learning_rate * self.factor if self.options.desired_kl else planned
-
-    def adapt(self, kl_step: float) -> None:
-        """After a step that found the policy `kl_step` from where its phase began.
-
-        The learning rate falls or rises by 1.5 when that is beyond twice or half of what is desired, as the
-        penalty of arXiv:1707.06347, section 4, does by 2 when it is beyond 1.5 times.
-        """
-        desired = self.options.desired_kl
-        if desired and kl_step > 2 * desired:
-            self.factor = max(self.factor / 1.5, 0.01)
-        elif desired and kl_step < desired / 2:
-            self.factor = min(self.factor * 1.5, 1.0)
-
-    def tensors(self) -> "dict[str, Tensor]":
-        """For a checkpoint."""
-        import torch
-
-        state = {"kl_coefficient": self.kl_coefficient, "rate_factor": self.factor}
-        return {name: torch.tensor(value, dtype=torch.float64) for name, value in state.items()}
 
 
 def prompt_tree(job: "Job", row: Example) -> "Tree":

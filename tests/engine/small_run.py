@@ -13,6 +13,17 @@ WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "l
 ADAPTER = Adapter()
 OPTIONS = {"learning_rate": 0.01, "batch_size": 4, "epochs": 2, "micro_tokens": 96, "save_every": 2}
 
+# PPO: one epoch over all replies, so that it makes as many steps as the others, and each thing that adapts on.
+METHOD_OPTIONS: dict[str, dict[str, Any]] = {
+    "ppo": {
+        "rollout_batch": 12,
+        "ppo_epochs": 1,
+        "max_new_tokens": 8,
+        "desired_kl": 1e-4,
+        "trust_reward": True,
+    }
+}
+
 
 def rows_for(method: str, count: int = 12) -> list[Example]:
     """Rows that `method` learns from, of unlike lengths, all different."""
@@ -65,6 +76,14 @@ class Cache:
         self.values |= values
 
 
+def reward_model(model: Path) -> Path:
+    """A reward model for PPO, trained once beside `model`; far too little to be better than chance."""
+    folder = model.with_name(f"{model.name}-reward")
+    if not (folder / "adapter").exists():
+        run(folder, model, "reward")
+    return folder / "adapter"
+
+
 def run(
     folder: Path,
     model: Path,
@@ -77,7 +96,9 @@ def run(
     **spec: Any,
 ) -> Result:
     """Carry out a run of six steps, or as `spec` says."""
-    options = OPTIONS | spec.pop("options", {})
+    options = OPTIONS | METHOD_OPTIONS.get(method, {}) | spec.pop("options", {})
+    if method_named(method).needs_reward:
+        spec.setdefault("reward", str(reward_model(model)))
     return job.run(
         Spec(method=method, base=str(model), options=options, **spec),
         rows_for(method) if rows is None else rows,
