@@ -37,7 +37,7 @@ def create(
     """
     with store.write():
         name = name or _next_name(store, spec["method"])
-        _check_name(store, name)
+        check_name(store, name)
         values = (stamps.new_uid(), name, spec["method"], canonical(dict(spec)))
         store.execute(
             "INSERT INTO runs (uid, name, method, spec, base_id, parent_id, reward_id, snapshot_hash,"
@@ -160,7 +160,8 @@ def _next_name(store: Store, method: str) -> str:
     return f"{method}-{number}"
 
 
-def _check_name(store: Store, name: str) -> None:
+def check_name(store: Store, name: str) -> None:
+    """Raise UserError unless a new run can be called `name`."""
     if not _SAFE_NAME.fullmatch(name) or name.lower() == _RESERVED:
         raise UserError(
             f"{name!r} cannot be a run's name.",
