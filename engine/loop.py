@@ -43,18 +43,22 @@ def fit(
     weights: Sequence[float],
     keep: Mapping[str, Tensor] | None = None,
     extra: Mapping[str, Tensor] | None = None,
+    order: Sequence[Sequence[int]] | None = None,
+    before: "Callable[[Trainer], None] | None" = None,
 ) -> Outcome:
     """Train the job's adapter on `trees`, epoch by epoch, and return how far it came.
 
     Losses and metrics are summed over the optimiser's batch and divided by the sum of its `weights`, which
     say what each tree counts: its trained tokens, or 1. `keep` are tensors that the method wants back on
     resuming (`job.checkpoint.part("keep")`). `extra` are float32 leaf tensors on the base's device that are
-    trained beside the adapter, a scalar head for one: changed in place, also when the run resumes. Raises
-    UserError, with the last good checkpoint named, when the loss is not finite.
+    trained beside the adapter, a scalar head for one: changed in place, also when the run resumes.
+    `order` has the trees (numbers) of each step, `batches` if not given; `before` is called ahead of each
+    step's gradients, for what couples a batch's micro-batches. Raises UserError, with the last good
+    checkpoint named, when the loss is not finite.
     """
     options: Optimisation = job.options
     lengths = [job.row_tokens(tree) for tree in trees]
-    order = batches(len(trees), options, job.spec.seed)
+    order = batches(len(trees), options, job.spec.seed) if order is None else order
     trainer = Trainer(job, {**adapters.state(job.base), **(extra or {})}, steps=len(order))
 
     def sums(numbers: Sequence[int]) -> Sums:
@@ -63,6 +67,8 @@ def fit(
     for batch in order[trainer.step :]:
         if stopped := trainer.pause(keep or {}):
             return Outcome(trainer.step, stopped)
+        if before:
+            before(trainer)
         cut = partial(micro_batches, batch, lengths)
         shown = trainer.gradients(cut, sums, total=sum(weights[i] for i in batch))
         rate = learning_rate(options.learning_rate, trainer.step, trainer.steps, options.warmup)
@@ -143,9 +149,9 @@ class Trainer:
 
     def _share(self, groups: Sequence[T], sums: Callable[[T], Sums], total: float) -> dict[str, Tensor]:
         """This process's part of the gradient and of what is shown."""
-        process, result = self.process, dict[str, Tensor]()
+        result = dict[str, Tensor]()
         self.optimizer.zero_grad(set_to_none=True)  # what a try that ran out of memory has left
-        mine = groups[process.process_index :: process.num_processes]
+        mine = self.mine(groups)
         share = 1 / total if mine else 0.0  # a process without work takes part with nothing
         for group in mine or groups[:1]:
             with adapters.learning(self.job.base):
@@ -155,6 +161,10 @@ class Trainer:
             for name, value in {"loss": loss, **metrics}.items():
                 result[name] = result.get(name, 0) + value.detach().float() * share
         return result
+
+    def mine(self, groups: Sequence[T]) -> Sequence[T]:
+        """This process's share of a batch's micro-batches; it may be none."""
+        return groups[self.process.process_index :: self.process.num_processes]
 
     def total(self, value: Tensor) -> Tensor:
         """The sum of `value` over the processes."""
