@@ -2,7 +2,6 @@
 
 import json
 import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
@@ -13,7 +12,7 @@ import click
 
 from engine.errors import UserError
 from engine.spec import PRECISIONS, Adapter, Method, build, method_named, methods
-from tuner_app import paths, settings
+from tuner_app import faults, paths, settings
 from tuner_app.paths import Home
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(1)
     except Exception as error:
-        fail(f"An unexpected fault: {type(error).__name__}: {error}\n{_keep_traceback(context)}")
+        fail(faults.keep(context.obj if context and context.obj else paths.home(), error))
 
 
 def fail(message: str) -> None:
@@ -56,17 +55,6 @@ def fail(message: str) -> None:
     for line in rest:
         click.echo(line, err=True)
     sys.exit(1)
-
-
-def _keep_traceback(context: click.Context | None) -> str:
-    home = context.obj if context and context.obj else paths.home()
-    file = home.folder / "fault.log"
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(traceback.format_exc(), encoding="utf-8")
-    except OSError:
-        return "Its details could not be written down."
-    return f"Its details are in {file}; what was saved before is unharmed."
 
 
 def open_store(home: Home) -> "Store":
@@ -105,7 +93,7 @@ def cli(context: click.Context, folder: Path | None) -> None:
         open_store(context.obj).close()
         from tuner_app.tui.app import run
 
-        run(context.obj)
+        sys.exit(run(context.obj))
 
 
 @cli.command()
@@ -172,6 +160,7 @@ def chat(home: Home, /, prompt: str | None, **values: Any) -> None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--as", "kind", help="the format, when it is not to be detected")
 @click.option("--columns", default="", metavar="ROLE=NAME,…", help="which columns hold what")
+@click.option("--prompt", default="", help="what was asked in rows that do not say so")
 @click.option("--encoding", help="of a text file that is not UTF-8")
 @click.option("--dry-run", is_flag=True, help="read and report, and keep nothing")
 @click.option("--all-refusals", is_flag=True, help="list every refused row, not the first ten")
@@ -255,7 +244,9 @@ def _train_command(method: Method) -> click.Command:
     command: Any = start
     for decorate in reversed(decorators):
         command = decorate(command)
-    text = f"{method.title} ({method.paper})."
+    from tuner_app.launch import MOST_EPOCHS
+
+    text = f"{method.title} ({method.paper}). Without --epochs, few rows are seen up to {MOST_EPOCHS} times."
     return click.command(method.name, help=text, context_settings={"show_default": True})(command)
 
 

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -14,7 +14,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from engine.errors import UserError
-from engine.spec import Adapter, Spec
+from engine.spec import Spec
 from tuner_app import launch, words
 from tuner_app.clean import visible
 from tuner_app.paths import Home
@@ -31,6 +31,9 @@ error_console = Console(stderr=True, highlight=False)
 def train(home: Home, store: Store, plan: launch.Plan, *, detach: bool, as_json: bool) -> int:
     """Start the planned run and, unless detached, follow it to its end."""
     run = launch.prepare(store, home, plan)
+    epochs = run.spec["options"]["epochs"]
+    if epochs > 1 and "epochs" not in plan.options:
+        error_console.print(Text(f"The rows are few: each is seen {epochs} times. --epochs says otherwise."))
     reward = next((row.name for row in models.adapters(store) if row.id == run.reward_id), "")
     if reward and not plan.reward:
         error_console.print(Text(f"The reward model is {reward}, the newest of this base."))
@@ -88,33 +91,19 @@ def wait(home: Home, store: Store, run: Run, *, quiet: bool) -> Run:
 def _show(progress: Progress, task: Any, run: Run, event: RunEvent) -> None:
     data = event.data
     if event.kind == "step":
-        text = f"{run.name}: loss {data['loss']:.4f}"
+        text = f"{run.name}: {words.headline(data)}"
         progress.update(task, description=text, completed=data["step"], total=data["steps"])
     elif event.kind == "reference":
         text = f"{run.name}: reference"
         progress.update(task, description=text, completed=data["done"], total=max(data["total"], 1))
+    elif event.kind == "evaluation":
+        progress.console.print(Text(words.held_out(data)))
     elif event.kind == "data":
-        progress.console.print(Text(describe_data(data)))
+        progress.console.print(Text(words.used(data)))
     elif event.kind == "note":
         progress.console.print(Text(visible(data["message"])))
     elif event.kind == "warning":
         progress.console.print(Text(f"! {visible(data['message'])}", style="yellow"))
-
-
-def describe_data(data: Mapping[str, Any]) -> str:
-    """What a run makes of its rows, in a line: nothing is left out in silence."""
-    left = [
-        f"{data[name]:,} {words}"
-        for name, words in (
-            ("too_long", f"longer than {data['max_length']:,} tokens: left out"),
-            ("no_label", "with nothing to train on: left out"),
-            ("repeated", "repeated"),
-        )
-        if data.get(name)
-    ]
-    return "; ".join(
-        [f"{data['used']:,} of {data['rows']:,} rows, {data['trained_tokens']:,} trained tokens", *left]
-    )
 
 
 def list_runs(store: Store, *, as_json: bool) -> None:
@@ -127,13 +116,13 @@ def list_runs(store: Store, *, as_json: bool) -> None:
         click.echo("No runs yet. Start one: tuner train sft")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("run", "method", "status", "step", "loss", "created"):
+    for name in ("run", "method", "status", "step", "at it", "created"):
         table.add_column(name)
     for run in rows:
         step = runs.last_step(store, run.id)
         done = f"{step['step']}/{step['steps']}" if step else ""
-        loss = f"{step['loss']:.4f}" if step else ""
-        table.add_row(run.name, run.method, run.status, done, loss, run.created[:16].replace("T", " "))
+        figure = words.headline(step) if step else ""
+        table.add_row(run.name, run.method, run.status, done, figure, run.created[:16].replace("T", " "))
     Console(highlight=False).print(table)
 
 
@@ -187,25 +176,21 @@ def _show_run(store: Store, run: Run, *, as_json: bool) -> None:
         "from": spec["parent"] or "the base alone",
         **({"reward": spec["reward"]} if spec.get("reward") else {}),
         "precision": spec["precision"],
-        "adapter": describe_adapter(Spec.from_json(spec).adapter),
+        "adapter": str(Spec.from_json(spec).adapter),
         "options": ", ".join(f"{k}={v}" for k, v in spec["options"].items()) or "defaults",
         "snapshot": run.snapshot_hash[:16],
         "started": run.started or "not yet",
         "ended": run.ended or "not yet",
     }
     for event in runs.events(store, run.id, kinds=["data"])[-1:]:
-        facts["data"] = describe_data(event.data)
+        facts["data"] = words.used(event.data)
     if step := runs.last_step(store, run.id):
-        facts["last step"] = f"{step['step']} of {step['steps']}, loss {step['loss']:.4f}"
+        facts["last step"] = f"{step['step']} of {step['steps']}, loss {words.number(step['loss'])}"
+        facts["metrics"] = " · ".join(words.metrics(step)) or "the loss alone"
+    for event in runs.events(store, run.id, kinds=["evaluation"])[-1:]:
+        facts["held out"] = words.held_out(event.data)
     for name, value in facts.items():
         click.echo(f"{name:<10} {value}")
-
-
-def describe_adapter(adapter: Adapter) -> str:
-    """What a run trains, in words."""
-    if adapter.kind == "full":
-        return "full fine-tuning"
-    return f"{adapter.kind} r={adapter.rank}, alpha={adapter.alpha}"
 
 
 def list_models(store: Store, *, as_json: bool) -> None:

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from engine.errors import UserError
-from engine.examples import Example, kind_of
+from engine.examples import Demonstration, Example, Message, kind_of, prompt_of
 from tuner_app import formats
 from tuner_app.formats import Refusal
 from tuner_app.store import Store, examples, snapshots
@@ -74,19 +74,23 @@ def import_files(
     *,
     kind: str | None,
     columns: Mapping[str, str],
+    prompt: str,
     encoding: str | None,
     dry_run: bool,
     all_refusals: bool,
     as_json: bool,
 ) -> int:
-    """Import each file in a transaction of its own and report; returns the process's exit status."""
+    """Import each file in a transaction of its own and report; returns the process's exit status.
+
+    `prompt` is what was asked in the rows that do not say so themselves.
+    """
     reports = []
     for file in files:
         report = Report(str(file))
         try:
             reading = formats.read(file, kind=kind, columns=columns or None, encoding=encoding)
             report.format, report.container = reading.format, reading.container
-            rows = _counted(reading, report)
+            rows = _counted(reading, report, prompt)
             if dry_run:
                 for _ in rows:
                     pass
@@ -105,7 +109,7 @@ def import_files(
     return 1 if any(report.error or not report.rows for report in reports) else 0
 
 
-def _counted(reading: Iterable[Any], report: Report) -> Iterator[tuple[Example, int]]:
+def _counted(reading: Iterable[Any], report: Report, prompt: str) -> Iterator[tuple[Example, int]]:
     """The rows' examples with their line numbers; the report counts rows and collects refusals."""
     for row in reading:
         if isinstance(row, Refusal):
@@ -114,7 +118,16 @@ def _counted(reading: Iterable[Any], report: Report) -> Iterator[tuple[Example, 
             report.rows += 1
             kind = kind_of(row.example)
             report.kinds[kind] = report.kinds.get(kind, 0) + 1
-            yield row.example, row.line
+            yield _asked(row.example, prompt), row.line
+
+
+def _asked(example: Example, prompt: str) -> Example:
+    if not prompt or prompt_of(example).prompt:
+        return example
+    asked = (Message("user", prompt),)
+    if isinstance(example, Demonstration):
+        return replace(example, messages=asked + example.messages)
+    return replace(example, prompt=asked)
 
 
 def export_file(store: Store, file: Path, kind: str, selection: str, *, as_json: bool) -> None:

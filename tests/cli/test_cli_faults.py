@@ -6,7 +6,7 @@ from tuner_app import doctor, store
 def test_an_unknown_method_lists_those_that_there_are(tuner):
     said = tuner("train", "magic")
     assert said.status == 1
-    assert "dpo, sft" in said.err
+    assert "dpo, kto, ppo, reward, sft" in said.err
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_columns_of_other_names_are_offered_and_taken(tuner, tmp_path):
     assert "--columns prompt=question,completion=answer" in said.out
     said = tuner("import", file, "--columns", "prompt=question,completion=answer")
     assert said.status == 0
-    assert "1 demonstrations" in said.out
+    assert "1 demonstration." in said.out
 
 
 def test_columns_without_a_name_are_refused(tuner, tmp_path):
@@ -71,3 +71,11 @@ def test_export_in_an_unknown_format_lists_the_known_ones(tuner, tmp_path):
     assert said.status == 1
     assert "hh-rlhf" in said.err
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_prompt_is_given_to_rows_that_have_none(tuner, tmp_path):
+    rows = [{"a": "x", "b": "y", "winner": "a"}, {"prompt": "Why?", "a": "x", "b": "z", "winner": "b"}]
+    assert tuner("import", write_lines(tmp_path / "rows.jsonl", rows), "--prompt", "Which?").status == 0
+    tuner("export", tmp_path / "out.jsonl", "--as", "preference")
+    rows = {row.example for row in formats.read(tmp_path / "out.jsonl") if isinstance(row, formats.Row)}
+    assert rows == {Pair((Message("user", "Which?"),), "x", "y"), Pair((Message("user", "Why?"),), "z", "x")}

@@ -67,6 +67,7 @@ HELD: dict[str, list[Example]] = {
     "hh-rlhf": [*PAIRS, LONG_PAIR],
     "pairwise": [*PAIRS, LONG_PAIR, Pair((), "a", "b", 0.25)],
     "kto-tag": [*RATED, Rated((SYSTEM, user("one"), assistant("two"), user("three")), "four", True)],
+    "judged-answer": RATED,
     "unpaired": [*RATED, Rated((SYSTEM, user("one"), assistant("two"), user("three")), "four", False)],
 }
 LONG = (user("one"), assistant("two"), user("three"))
@@ -125,6 +126,8 @@ def test_single_turns_are_written_as_texts(kind: str, tmp_path: Path) -> None:
         ("hh-rlhf", Pair((SYSTEM, user("q")), "a", "b")),
         ("hh-rlhf", Pair((user("q"),), "a", "b", 1.0)),
         ("hh-rlhf", Pair((user("q"),), "a\n\nHuman: more", "b")),
+        ("judged-answer", Rated((SYSTEM, user("q")), "a", True)),
+        ("judged-answer", Rated((user("q\nA: first"),), "a", True)),
         ("messages", LONG_PAIR),
         ("messages", Demonstration((user("half \ud800"), assistant("a")))),
         ("messages", Demonstration((user("q"), assistant(" ")))),

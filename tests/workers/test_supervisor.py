@@ -57,6 +57,44 @@ async def test_a_killed_chat_worker_is_replaced_and_another_base_takes_over(
     assert not Path(f"/proc/{third.pid}").exists()
 
 
+@pytest.fixture
+def other_window(place: Place, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """A chat worker of another base, as the supervisor sees it; what it says of itself can be changed."""
+    health: dict[str, object] = {"status": "ready", "requests": 1}
+    alive = supervisor.Endpoint("http://127.0.0.1:1", "key", 1, "other")
+    monkeypatch.setattr(supervisor, "chat_endpoint", lambda home: alive)
+    monkeypatch.setattr(supervisor, "_health", lambda endpoint: health)
+    monkeypatch.setattr(supervisor, "BUSY_POLL", 0.01)
+    return health
+
+
+def test_an_answer_of_another_window_is_not_cut_off(
+    place: Place, other_window: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "stop_chat", lambda home: pytest.fail("it was answering"))
+    lines: list[str] = []
+    with pytest.raises(UserError, match="other has been answering in another window"):
+        supervisor.ensure_chat(place.home, str(place.model), timeout=0.2, on_line=lines.append)
+    assert set(lines) == {"Waiting for an answer of other to end …"}
+
+
+def test_it_is_said_that_another_base_takes_over(
+    place: Place, other_window: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ended(Exception):  # noqa: N818 - the test's own end
+        pass
+
+    def stop(home: object) -> None:
+        raise Ended
+
+    other_window["requests"] = 0
+    monkeypatch.setattr(supervisor, "stop_chat", stop)
+    lines: list[str] = []
+    with pytest.raises(Ended):
+        supervisor.ensure_chat(place.home, str(place.model), on_line=lines.append)
+    assert lines == [f"{place.model} takes the place of other, in every window of this home."]
+
+
 @pytest.mark.slow
 def test_a_worker_that_nobody_asks_ends(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "IDLE_CHAT", 1)

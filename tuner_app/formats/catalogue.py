@@ -4,6 +4,7 @@ from engine.errors import UserError
 from tuner_app.formats import (
     alpaca,
     hh_rlhf,
+    judged_answer,
     kto_tag,
     messages,
     pairwise,
@@ -19,7 +20,7 @@ FORMATS: dict[str, Format] = {
     module.FORMAT.name: module.FORMAT
     for module in (
         *(hh_rlhf, ranking, preference, pairwise, kto_tag, unpaired),
-        *(messages, sharegpt, prompt_completion, alpaca),
+        *(judged_answer, messages, sharegpt, prompt_completion, alpaca),
     )
 }
 

@@ -5,13 +5,16 @@ from dataclasses import replace
 from importlib import import_module
 from typing import ClassVar
 
+from rich.text import Text
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 from textual.screen import Screen
+from textual.worker import WorkerFailed
 
 from engine.errors import UserError
+from tuner_app import faults
 from tuner_app import settings as settings_file
 from tuner_app.paths import Home
 from tuner_app.settings import Settings
@@ -24,6 +27,8 @@ from tuner_app.tui.run_facts import STATUS, progress
 from tuner_app.tui.screens.chat import ChatScreen
 from tuner_app.tui.watcher import Watcher
 
+FAULT_SECONDS = 60.0
+
 # Screens that are not there at the first paint are imported when they are first opened.
 _SCREENS = {
     "conversations": ("tuner_app.tui.screens.conversations", "ConversationsScreen"),
@@ -34,11 +39,13 @@ _SCREENS = {
 }
 
 
-def run(home: Home) -> None:
-    """Open the app on a home whose database is there and up to date."""
+def run(home: Home) -> int:
+    """Open the app on a home whose database is there and up to date; 1 when a fault ended it."""
     store = Store.open(home.database)
     try:
-        TunerApp(home, store).run()
+        app = TunerApp(home, store)
+        app.run()
+        return app.return_code or 0
     finally:
         store.close()
 
@@ -163,6 +170,22 @@ class TunerApp(App[None]):
 
     def on_watch_failed(self, event: WatchFailed) -> None:
         self.notify(event.reason, severity="error", markup=False)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """A fault of ours that nothing caught: its traceback is for a file, not for the person.
+
+        What a background worker was about is given up, and the app goes on; any other fault ends it.
+        """
+        background = isinstance(error, WorkerFailed)
+        told = faults.keep(self.home, error.error if isinstance(error, WorkerFailed) else error)
+        if self._exception is None:  # which tests see
+            self._exception = error
+            self._exception_event.set()
+        if background:
+            self.notify(told, severity="error", timeout=FAULT_SECONDS, markup=False)
+        else:
+            self._return_code = 1
+            self.panic(Text(told))
 
     def _link_changed(self, link: Link) -> None:
         self.link = link

@@ -15,20 +15,25 @@ T = TypeVar("T")
 class Database:
     """`await database(function, …)` runs `function(store, …)` in the database thread.
 
-    A call that has been made is carried out even when whoever awaits it is cancelled.
+    A call that has been made is carried out even when whoever awaits it is cancelled. A call that is made
+    while the app closes is cancelled: nobody is left to see what it would give.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
+        self._closed = False
 
     async def __call__(
         self, function: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """What `function` returns; raises what it raises."""
+        if self._closed:
+            raise asyncio.CancelledError
         call = partial(function, self.store, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     def close(self) -> None:
         """Wait for what is being written."""
+        self._closed = True
         self._thread.shutdown(wait=True)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from engine.errors import UserError
 from tuner_app.paths import Home
@@ -23,6 +23,7 @@ from tuner_app.store.rows import Request, Run, RunStatus
 from tuner_app.workers import locks
 
 POLL = 0.05
+BUSY_POLL = 0.5
 KILL_PATIENCE = 5.0  # seconds between SIGTERM and SIGKILL, and after SIGKILL
 LOG_LINES = 12
 IDLE_CHAT = 1800  # seconds; a model is not to fill the memory for ever after the last interface was closed
@@ -58,19 +59,26 @@ def ensure_chat(
 ) -> Endpoint:
     """The chat worker for `base`, ready to answer: the one that runs, or a new one in its place.
 
-    `on_line` gets the lines of its log while it starts. Raises UserError when it ends before it is ready,
-    or is not ready after `timeout` seconds (it then goes on loading).
+    A home has one, so that one base is in memory: that of another base is ended when it has answered what it
+    was asked. `on_line` gets what is waited for and the lines of the log. Raises UserError when the worker
+    ends before it is ready, or is not ready after `timeout` seconds (it then goes on loading).
     """
-    log = home.workers / "chat.log"
-    started, seen, deadline = False, 0, time.monotonic() + timeout
+    log, say = home.workers / "chat.log", on_line or _in_silence
+    busy, started, seen, deadline = "", False, 0, time.monotonic() + timeout
     while time.monotonic() < deadline:
         endpoint = chat_endpoint(home)
+        health = _health(endpoint) if endpoint else {}
         if endpoint and not _serves(endpoint, base):
-            stop_chat(home)
+            busy = endpoint.base if health.get("requests") else ""
+            if busy:
+                say(f"Waiting for an answer of {busy} to end …")
+                time.sleep(BUSY_POLL)
+            else:
+                say(f"{base} takes the place of {endpoint.base}, in every window of this home.")
+                stop_chat(home)
             continue
-        ready = endpoint and _ready(endpoint)
-        if on_line:
-            seen = _pass_on(log, seen, on_line)
+        ready = health.get("status") == "ready"
+        seen = _pass_on(log, seen, say)
         if endpoint and ready:
             return endpoint
         if locks.owner(locks.chat(home)) is None:
@@ -82,10 +90,21 @@ def ensure_chat(
                 )
             started = _start_chat(home, base, log)
         time.sleep(POLL)
+    if busy:
+        raise UserError(
+            f"{busy} has been answering in another window for {timeout:.0f} seconds, and a home has one base "
+            "in memory.",
+            kept="It goes on answering.",
+            do="Stop that answer, or try again in a while.",
+        )
     raise UserError(
         f"The chat worker for {base} is not ready after {timeout:.0f} seconds.\n{_tail(log)}",
         do="It goes on loading: try again in a while, or choose a smaller model.",
     )
+
+
+def _in_silence(line: str) -> None:
+    """An `on_line` for those who ask for none."""
 
 
 def stop_chat(home: Home) -> None:
@@ -159,7 +178,8 @@ def _serves(endpoint: Endpoint, base: str) -> bool:
     return bool(named & {endpoint.base, endpoint.source})
 
 
-def _ready(endpoint: Endpoint) -> bool:
+def _health(endpoint: Endpoint) -> dict[str, Any]:
+    """What the chat worker says that it is doing; empty while it says nothing."""
     import httpx  # here, because the app's first picture does not wait for it
 
     headers = {"Authorization": f"Bearer {endpoint.key}"}
@@ -169,8 +189,8 @@ def _ready(endpoint: Endpoint) -> bool:
             f"{endpoint.url}/health", headers=headers, timeout=5, trust_env=False, verify=False
         )
     except httpx.TransportError:
-        return False
-    return answer.status_code == 200 and answer.json()["status"] == "ready"
+        return {}
+    return dict(answer.json()) if answer.status_code == 200 else {}
 
 
 def _start_chat(home: Home, base: str, log: Path) -> bool:
