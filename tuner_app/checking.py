@@ -75,7 +75,8 @@ class Checking:
         """End it, and whatever it started; it holds nothing that would be lost."""
         self._stopped = True
         if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # another thread has waited for it since
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
     def _ended_early(self) -> UserError:

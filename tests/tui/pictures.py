@@ -44,6 +44,8 @@ async def draw(folder: Path, home: Home) -> None:
         await person.sees("2 demonstrations")
         person.app.screen.query_one("#options-epochs", Input).value = "24"
         await person.press("ctrl+s")
+        await person.sees("check sft")
+        await person.press("ctrl+s")
         await person.sees("run sft-1")
         await person.until(lambda: "step 18 of 24" in person.screen(), timeout=240)
         save(person, folder / "train.svg")

@@ -43,6 +43,8 @@ async def test_chat_correct_train_and_chat_with_the_result(tmp_path: Path) -> No
             await person.sees("2 demonstrations: 2 from labels")
             person.app.screen.query_one("#options-epochs", Input).value = "3"
             await person.press("ctrl+s")
+            await person.until(lambda: "The run, at that speed" in person.screen(), timeout=120)
+            await person.press("ctrl+s")
             await person.sees("run sft-1")
             await person.until(lambda: "✓ done" in person.screen(), timeout=200)
             await person.sees("step 3 of 3")

@@ -70,7 +70,7 @@ async def test_a_run_is_started_from_the_form(
         person.app.screen.query_one("#precision", Select).value = "nf4"
         await person.sees("4-bit weights")
         await person.press("ctrl+s")
-        await person.sees("check sft", "ctrl+s start training")
+        await person.sees("check sft", "^s start training")
         await person.press("ctrl+s")
         await person.sees("run mine", "◌ queued", "sft from builtin, nf4")
     (made,) = started
@@ -139,6 +139,8 @@ async def test_every_method_can_be_chosen_and_started(
         await person.sees(METHODS[method], *(name.replace("_", " ") for name in options))
         assert ("reward model" in person.screen().split("Adapter")[0]) == methods()[method].needs_reward
         await person.press("ctrl+s")
+        await person.sees(f"check {method}")
+        await person.press("ctrl+s")
         await person.sees(f"run {method}-1", "◌ queued")
     (made,) = started
     assert made.spec["options"] | {"epochs": options["epochs"]} == options
@@ -192,6 +194,8 @@ async def test_few_rows_are_seen_several_times_unless_a_person_says_otherwise(
         await person.sees("how often each row is seen; 7 suit 3 demonstrations")
         await set_field(person, "#options-epochs", "1")
         await set_field(person, "#options-batch_size", "2")
+        await person.press("ctrl+s")
+        await person.sees("check sft")
         await person.press("ctrl+s")
         await person.sees("◌ queued")
     (made,) = started
