@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from engine import adapter_files, low_rank, merging, models, variants
+from engine import adapter_files, full, low_rank, merging, models, variants
 from engine.adapter_files import CARD as CARD
 from engine.adapter_files import CONFIG as CONFIG
 from engine.adapter_files import HEAD as HEAD
@@ -47,14 +47,17 @@ PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")  # wh
 
 @dataclass
 class Attached:
-    """An adapter in memory: its names in peft's layers, or a full one's weights by the names of the base's.
+    """An adapter in memory: its parameters, by the names they have in its files, and where they are used.
 
-    `start` is the folder that a trained one goes on from, None when it started at the base.
+    A low-rank one is known to peft's `layers` by its `keys`; a full one goes into the `slots` of the base's
+    own parameters. `start` is the folder that a trained one goes on from, None when it started at the base.
     """
 
     kind: str
-    keys: list[str]
-    weights: dict[str, nn.Parameter] = field(default_factory=dict)
+    parameters: dict[str, nn.Parameter]
+    keys: list[str] = field(default_factory=list)
+    layers: list[Any] = field(default_factory=list)
+    slots: full.Slots = field(default_factory=dict)
     start: Path | None = None
 
 
@@ -67,12 +70,14 @@ def add(base: Base, adapter: Adapter, seed: int) -> None:
     if adapter.kind == "full":
         _add_full(base, None, None)
         return
-    base.attached[TRAINED] = Attached(adapter.kind, [TRAINED])
     config = low_rank.inject_fresh(base.model, adapter, TRAINED)
+    trained = base.attached[TRAINED] = _low_rank(base, adapter.kind, TRAINED)
     if adapter.kind == "pissa":
         low_rank.inject(base.model, replace(config, lora_dropout=0.0), PRINCIPAL)
-        variants.split_off_principal(low_rank.layers(base.model), TRAINED, PRINCIPAL)
-        base.attached[TRAINED].keys.append(PRINCIPAL)
+        variants.split_off_principal(trained.layers, TRAINED, PRINCIPAL)
+        trained.keys.append(PRINCIPAL)
+    if base.precision == "nf4":
+        models.upcast_norms(base.model)
     train(base)
 
 
@@ -83,7 +88,7 @@ def resume(base: Base, folder: Path) -> Adapter:
     """
     shape, tensors = _read_for(base, folder)
     if shape.kind == "full":
-        _fit(base, folder, low_rank.own(base.model), tensors)
+        _fit(base, folder, full.own(base.model), tensors)
         _add_full(base, tensors, folder)
         return Adapter(kind="full")
     if shape.kind == "pissa":
@@ -92,6 +97,8 @@ def resume(base: Base, folder: Path) -> Adapter:
     _attach_low_rank(base, TRAINED, folder, shape, tensors)
     trained = base.attached[TRAINED]
     trained.start = folder
+    if base.precision == "nf4":
+        models.upcast_norms(base.model)
     if shape.kind == "pissa":
         trained.keys += base.attached.pop(PRINCIPAL).keys
     train(base)
@@ -99,33 +106,36 @@ def resume(base: Base, folder: Path) -> Adapter:
     return Adapter(shape.kind, shape.rank, alpha, shape.dropout)  # type: ignore[arg-type]
 
 
-def attach(base: Base, name: str, folder: Path) -> None:
+def attach(base: Base, name: str, folder: Path, *, to_train: bool = False) -> None:
     """Load the adapter in `folder` under `name`, inactive; the base alone answers.
 
-    A full one takes as much memory as the base, in the base's precision. Raises UserError when it is missing,
-    broken, of a kind that is not known, made for another base, or a full one and the base 4-bit.
+    A full one takes as much memory as the base, in its precision, or in float32 if it is `to_train`. Raises
+    UserError when it is missing, broken, of a kind that is not known, made for another base, or a full one
+    and the base 4-bit.
     """
-    _attach(base, name, folder)
+    _attach(base, name, folder, to_train)
     activate(base, None)
 
 
 def activate(base: Base, name: str | None) -> None:
     """Let the adapter called `name` answer, or with None the base alone; nothing is trained meanwhile."""
-    attached = base.attached[name] if name else Attached("", [])
+    for other in base.attached.values():
+        for parameter in other.parameters.values():
+            parameter.requires_grad_(False)
+        for layer in other.layers:
+            layer._disable_adapters = True  # peft's own way walks through every parameter of the model
+    attached = base.attached[name] if name else None
     if any(other.kind == "full" for other in base.attached.values()):
-        _put(base.model, attached.weights or _weights_of_base(base))
-    for layer in low_rank.layers(base.model):
-        if attached.keys:
-            layer.set_adapter(attached.keys, inference_mode=True)
-        layer.enable_adapters(bool(attached.keys))
-    base.model.requires_grad_(False)
+        weights = attached if attached and attached.kind == "full" else _weights_of_base(base)
+        full.put(weights.parameters, weights.slots)
+    if attached:
+        for layer in attached.layers:
+            layer._active_adapter, layer._disable_adapters = attached.keys, False
 
 
 def train(base: Base, name: str = TRAINED) -> None:
     """Let the adapter called `name` answer, and be what gradients reach."""
     activate(base, name)
-    if base.precision == "nf4":
-        models.upcast_norms(base.model)
     for tensor in state(base, name).values():
         tensor.requires_grad_(True)
 
@@ -133,10 +143,11 @@ def train(base: Base, name: str = TRAINED) -> None:
 def detach(base: Base, name: str) -> None:
     """Take the adapter called `name` out of memory; the base alone answers."""
     activate(base, None)
+    attached = base.attached.pop(name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft tells which adapter it makes active instead: none is
-        for key in base.attached.pop(name).keys:
-            for layer in low_rank.layers(base.model):
+        for key in attached.keys:
+            for layer in attached.layers:
                 layer.delete_adapter(key)
             base.model.peft_config.pop(key, None)
 
@@ -160,7 +171,7 @@ def without(base: Base) -> Iterator[None]:
     """
     start = base.attached[TRAINED].start
     if start and START not in base.attached:
-        _attach(base, START, start)
+        _attach(base, START, start, to_train=True)
     with using(base, START if start else None):
         yield
 
@@ -171,8 +182,7 @@ def learning(base: Base) -> Iterator[None]:
 
     Everywhere else it is off: in the log-probs of a reference or an old policy, scores, and answers.
     """
-    layers = [layer for layer in low_rank.layers(base.model) if TRAINED in layer.lora_dropout]
-    dropped = [layer for layer in layers if isinstance(layer.lora_dropout[TRAINED], nn.Dropout)]
+    dropped = _with_dropout(base)
     try:
         for layer in dropped:
             layer.training = layer.lora_dropout[TRAINED].training = True
@@ -182,15 +192,20 @@ def learning(base: Base) -> Iterator[None]:
             layer.training = layer.lora_dropout[TRAINED].training = False
 
 
+def stop_dropout(base: Base) -> bool:
+    """Train without dropout from now on; whether the adapter had any."""
+    dropped = _with_dropout(base)
+    for layer in dropped:
+        layer.lora_dropout[TRAINED] = nn.Identity()
+    return bool(dropped)
+
+
 def state(base: Base, name: str = TRAINED) -> dict[str, Tensor]:
     """An adapter's parameters by the names they have in its files, without copying.
 
     Raises UserError when one is not float32: it could not be trained.
     """
-    attached = base.attached[name]
-    found: dict[str, Tensor] = dict(attached.weights)
-    if attached.kind != "full":
-        found = low_rank.parameters(base.model, low_rank.key_of(name))
+    found: dict[str, Tensor] = dict(base.attached[name].parameters)
     if any(tensor.dtype != torch.float32 for tensor in found.values()):
         raise UserError(
             "An adapter in half precision cannot be trained: steps smaller than its rounding would be lost.",
@@ -218,7 +233,7 @@ def merged(base: Base, into: Any | None = None) -> Any:
         return model
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.copy_(trained.weights[name])
+            parameter.copy_(trained.parameters[name])
     return model
 
 
@@ -235,6 +250,7 @@ def save(base: Base, spec: Spec, template: str, folder: Path, head: "RewardHead 
         "precision": base.precision,
         "spec": spec.to_json(),
         "template": template,
+        "tokenizer": models.tokenizer_hash(base.tokenizer),
         "versions": {name: version(name) for name in PACKAGES},
     }
     if head:
@@ -246,17 +262,23 @@ def save(base: Base, spec: Spec, template: str, folder: Path, head: "RewardHead 
     adapter_files.write(folder, tensors, config, about, heads)
 
 
-def _attach(base: Base, name: str, folder: Path) -> None:
+def _attach(base: Base, name: str, folder: Path, to_train: bool) -> None:
     shape, tensors = _read_for(base, folder)
     if shape.kind != "full":
         _attach_low_rank(base, name, folder, shape, tensors)
         return
-    own = low_rank.own(base.model)
+    own = full.own(base.model)
     _fit(base, folder, own, tensors)
+    where = full.slots(base.model)
     if BASE not in base.attached and not _trains_base(base):
-        base.attached[BASE] = Attached("full", [], own)
-    weights = {key: _frozen(tensors[key].to(base.device, own[key].dtype)) for key in own}
-    base.attached[name] = Attached("full", [], weights)
+        base.attached[BASE] = Attached("full", own, slots=where)
+    weights = full.frozen(tensors, own, torch.float32 if to_train else None)
+    base.attached[name] = Attached("full", weights, slots=where)
+
+
+def _low_rank(base: Base, kind: str, key: str) -> Attached:
+    parameters = low_rank.parameters(base.model, key)
+    return Attached(kind, parameters, [key], low_rank.layers(base.model, key))
 
 
 def _attach_low_rank(
@@ -270,7 +292,7 @@ def _attach_low_rank(
             do="Load the base it was trained on.",
         )
     low_rank.inject_shape(base.model, shape, low_rank.key_of(name))
-    base.attached[name] = Attached(shape.kind, [low_rank.key_of(name)])
+    base.attached[name] = _low_rank(base, shape.kind, low_rank.key_of(name))
     parameters = state(base, name)
     try:
         _fit(base, folder, parameters, tensors)
@@ -292,7 +314,7 @@ def _read_for(base: Base, folder: Path) -> tuple[Shape, dict[str, Tensor]]:
             do=f"Load {card(folder).get('base') or 'the base it was trained on'} instead.",
         )
     if shape.kind == "full":
-        _refuse_four_bit(base)
+        full.refuse_four_bit(base)
     return shape, tensors
 
 
@@ -305,48 +327,25 @@ def _fit(base: Base, folder: Path, wanted: Mapping[str, Tensor], tensors: Mappin
 
 
 def _add_full(base: Base, tensors: Mapping[str, Tensor] | None, start: Path | None) -> None:
-    _refuse_four_bit(base)
-    weights = {}
-    for name, parameter in low_rank.own(base.model).items():
-        value = tensors[name] if tensors else parameter.detach()
-        weights[name] = _frozen(value.to(base.device, torch.float32, copy=True))
-    base.attached[TRAINED] = Attached("full", [], weights, start)
+    full.refuse_four_bit(base)
+    own = full.own(base.model)
+    weights = full.frozen(tensors or own, own, torch.float32)
+    base.attached[TRAINED] = Attached("full", weights, slots=full.slots(base.model), start=start)
     train(base)
 
 
-def _frozen(tensor: Tensor) -> nn.Parameter:
-    return nn.Parameter(tensor, requires_grad=False)
-
-
-def _refuse_four_bit(base: Base) -> None:
-    if base.precision == "nf4":
-        raise UserError(
-            "The weights of a 4-bit base cannot be trained or replaced: a step is less than their rounding.",
-            do="Load the base as bf16 or fp32 for full fine-tuning, or train a LoRA on the 4-bit one.",
-        )
+def _with_dropout(base: Base) -> list[Any]:
+    layers = base.attached[TRAINED].layers
+    return [layer for layer in layers if isinstance(layer.lora_dropout[TRAINED], nn.Dropout)]
 
 
 def _trains_base(base: Base) -> bool:
     return TRAINED in base.attached and base.attached[TRAINED].kind == "full"
 
 
-def _weights_of_base(base: Base) -> dict[str, nn.Parameter]:
+def _weights_of_base(base: Base) -> Attached:
     """The base's own weights, in the precision of those in their place; read again if they were not kept."""
     if BASE not in base.attached:
-        dtypes = {key: value.dtype for key, value in low_rank.own(base.model).items()}
-        read_again = models.weights(base).items()
-        weights = {key: _frozen(value.to(dtypes[key])) for key, value in read_again}
-        base.attached[BASE] = Attached("full", [], weights)
-    return base.attached[BASE].weights  # type: ignore[no-any-return]
-
-
-def _put(causal_lm: Any, weights: Mapping[str, nn.Parameter]) -> None:
-    """Put other parameters in the place of the model's own, wherever these are used (a head may be tied).
-
-    Parameters and not their data: what autograd keeps of an earlier forward pass stays as it was.
-    """
-    theirs = {id(value): weights[name] for name, value in low_rank.own(causal_lm).items()}
-    for module in causal_lm.modules():
-        for name, parameter in module._parameters.items():
-            if parameter is not None and id(parameter) in theirs:
-                module._parameters[name] = theirs[id(parameter)]
+        weights = full.frozen(models.weights(base), full.own(base.model), None)
+        base.attached[BASE] = Attached("full", weights, slots=full.slots(base.model))
+    return base.attached[BASE]  # type: ignore[no-any-return]

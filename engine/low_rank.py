@@ -56,36 +56,31 @@ def inject(causal_lm: Any, config: LoraConfig, key: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft notes that GPT-2's layers are transposed, and handles it
         inject_adapter_in_model(config, causal_lm, key)
+    for layer in layers(causal_lm):
+        layer.eval()  # what peft has just made would drop out, also in chat
     for path, parameter in causal_lm.named_parameters():
         if ".lora_" in path:
             parameter.data = parameter.data.float()
+            parameter.requires_grad_(False)
     if config.use_dora:
-        variants.use_exact_magnitudes(layers(causal_lm), key)
+        variants.use_exact_magnitudes(layers(causal_lm, key), key)
 
 
-def layers(causal_lm: Any) -> list[Any]:
-    """The model's layers that are peft's."""
-    return [module for module in causal_lm.modules() if isinstance(module, BaseTunerLayer)]
+def layers(causal_lm: Any, key: str = "") -> list[Any]:
+    """The model's layers that are peft's: all, or those that have an adapter called `key`."""
+    found = [module for module in causal_lm.modules() if isinstance(module, BaseTunerLayer)]
+    return [layer for layer in found if not key or key in layer.lora_A]
 
 
-def parameters(causal_lm: Any, key: str) -> dict[str, Tensor]:
+def parameters(causal_lm: Any, key: str) -> dict[str, nn.Parameter]:
     """The parameters of the adapter called `key` by the names they have in peft's files."""
-    found: dict[str, Tensor] = {}
+    found: dict[str, nn.Parameter] = {}
     ending = f".{key}.weight"
     for path, parameter in causal_lm.named_parameters():
         if path.endswith(ending) and ".lora_" in path:
             stem = path.removesuffix(ending)
             found[PREFIX + stem + ("" if stem.endswith(MAGNITUDE) else ".weight")] = parameter
     return found
-
-
-def own(causal_lm: Any) -> dict[str, nn.Parameter]:
-    """The parameters of the model itself, without any adapter's, by the names that they have without one."""
-    return {
-        path.replace(".base_layer.", "."): parameter
-        for path, parameter in causal_lm.named_parameters()
-        if ".lora_" not in path
-    }
 
 
 def halves(shape: Shape, tensors: Mapping[str, Tensor]) -> tuple[Shape, dict[str, Tensor], dict[str, Tensor]]:

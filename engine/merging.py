@@ -64,8 +64,8 @@ def _plain(layer: Any, dtype: torch.dtype) -> nn.Module:
     inner: nn.Module = layer.get_base_layer()
     weight = torch.empty_like(weight_of(layer), dtype=dtype)
     if type(inner).__name__ == "Linear4bit":
-        bias = inner.bias
-        inner = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
-        inner.bias = bias
+        plain = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
+        plain.bias = inner.bias  # type: ignore[assignment]
+        inner = plain
     inner.weight = nn.Parameter(weight, requires_grad=False)
     return inner

@@ -235,6 +235,15 @@ def load_tokenizer(folder: Path) -> Any:
         ) from error
 
 
+def tokenizer_hash(tokenizer: Any) -> str:
+    """SHA-256, in hex, of what a tokenizer makes of text: its vocabulary, merges, and special tokens."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    text = backend.to_str() if backend else json.dumps(tokenizer.get_vocab(), sort_keys=True)
+    return hashlib.sha256(
+        f"{text}\n{sorted(tokenizer.special_tokens_map.items(), key=str)}".encode()
+    ).hexdigest()
+
+
 def context_length(config: Any) -> int:
     """The longest sequence, in tokens, that the model was made for."""
     text = config.get_text_config()

@@ -36,7 +36,8 @@ class Magnitude(DoraLinearLayer):  # type: ignore[misc]
     ) -> Tensor:
         """‖W + s B A‖: (out,), float32."""
         upright = weight.T if self.fan_in_fan_out else weight
-        return torch.linalg.vector_norm(upright.float() + scaling * lora_weight.float(), dim=1)
+        norm: Tensor = torch.linalg.vector_norm(upright.float() + scaling * lora_weight.float(), dim=1)
+        return norm
 
 
 def use_exact_magnitudes(layers: Sequence[Any], key: str) -> None:

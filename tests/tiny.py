@@ -23,7 +23,13 @@ TEMPLATE = (
 
 
 def save_model(
-    folder: Path, *, seed: int = 0, context: int = 128, template: bool = True, layers: int = 2
+    folder: Path,
+    *,
+    seed: int = 0,
+    context: int = 128,
+    template: bool = True,
+    layers: int = 2,
+    tied: bool = False,
 ) -> Path:
     """Write the model to `folder`: hidden 64, grouped-query attention, byte-level BPE."""
     import torch
@@ -42,6 +48,7 @@ def save_model(
         bos_token_id=1,
         eos_token_id=2,
         pad_token_id=0,
+        tie_word_embeddings=tied,
         initializer_range=0.2,  # wide, so that greedy answers vary instead of repeating one token
     )
     model = LlamaForCausalLM(config)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
-from engine import models
+from engine import adapters, merging, models
 from engine.errors import UserError
+from engine.spec import Adapter
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +152,38 @@ class TestNF4:
         layer(x).sum().backward()
         assert x.grad is not None
         torch.testing.assert_close(x.grad, weight.sum(0).expand(3, -1), rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.parametrize("precision", ["fp32", "bf16"])
+    def test_merging_into_dequantized_weights_is_exact_to_a_percent(self, precision: str, good: Path) -> None:
+        from bitsandbytes.functional import dequantize_4bit
+
+        base = models.load(str(good), "nf4")
+        adapters.add(base, Adapter(rank=4, alpha=8), seed=0)
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for tensor in adapters.state(base).values():
+                tensor += 0.1 * torch.randn(tensor.shape, generator=generator)
+        layer = base.model.model.layers[0].mlp.down_proj
+        weight = dequantize_4bit(layer.base_layer.weight.data, layer.base_layer.weight.quant_state)
+        a, b = layer.lora_A[adapters.TRAINED].weight, layer.lora_B[adapters.TRAINED].weight
+        x = torch.randn(64, 128, generator=generator)
+        expected = x @ weight.T + 2 * (x @ a.T) @ b.T  # alpha / rank = 2
+        copy = merging.twin(base.model, torch.bfloat16 if precision == "bf16" else torch.float32)
+        merging.fill(copy, base.model, [adapters.TRAINED])
+        merged = copy.model.layers[0].mlp.down_proj
+        error = (merged(x.to(merged.weight.dtype)).float() - expected).norm() / expected.norm()
+        assert error < (1e-2 if precision == "bf16" else 1e-5)
+        assert (layer(x) - expected).norm() / expected.norm() < 1e-5  # and so is what training computes
+
+    def test_norms_alone_are_made_float32_for_training(self, good: Path) -> None:
+        loaded = models.load(str(good), "bf16")  # what a 4-bit base's other weights are on a GPU
+        base = replace(loaded, precision="nf4", device=torch.device("cuda"))
+        adapters.add(base, Adapter(), seed=0)
+        own = {n: p.dtype for n, p in base.model.named_parameters() if ".lora_" not in n}
+        norms = {name for name, dtype in own.items() if dtype == torch.float32}
+        assert norms == {name for name in own if "norm" in name}
+        assert len(norms) == 5
+        assert own["lm_head.weight"] == own["model.embed_tokens.weight"] == torch.bfloat16
 
     def test_the_error_of_quantizing_is_small(self, good: Path) -> None:
         ids = torch.tensor([[1, 7, 9, 22]])
