@@ -79,7 +79,7 @@ def metrics(step: Mapping[str, Any]) -> list[str]:
             sides.setdefault(side, []).append(f"{stem} {number(found[name])}")
         else:
             plain.append(f"{name.replace('_', ' ')} {number(found[name])}")
-    by_side = [f"{side}: {', '.join(shown)}" for side, shown in sides.items()]
+    by_side = [f"{side}: {', '.join(sides[side])}" for side in SIDES if side in sides]
     return [" · ".join(line) for line in (plain, by_side) if line]
 
 

@@ -189,9 +189,9 @@ async def test_few_rows_are_seen_several_times_unless_a_person_says_otherwise(
     monkeypatch.setattr(supervisor, "start_run", lambda home, store, run: started.append(run))
     async with opened(home, (120, 60)) as person:
         await person.press("ctrl+t")
-        await person.sees("how often each row is seen; 10 suit 3 demonstrations")
+        await person.sees("how often each row is seen; 10 proposed for 3 demonstrations")
         await set_field(person, "#options-batch_size", "1")
-        await person.sees("how often each row is seen; 7 suit 3 demonstrations")
+        await person.sees("how often each row is seen; 7 proposed for 3 demonstrations")
         await set_field(person, "#options-epochs", "1")
         await set_field(person, "#options-batch_size", "2")
         await person.press("ctrl+s")

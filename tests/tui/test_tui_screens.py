@@ -38,7 +38,7 @@ def test_times() -> None:
     assert lasting(185) == "3 min 05 s"
     assert lasting(7800) == "2 h 10 min"
     assert ago(None) == "never"
-    assert ago("2001-01-01T00:00:00.000000+00:00").endswith("days ago")
+    assert ago("2001-01-01T00:00:00.000000+00:00").endswith(" d ago")
 
 
 def test_a_run_without_events_is_starting() -> None:
@@ -79,7 +79,7 @@ async def test_keys_are_all_on_the_screen(home: Home, server: ScriptedServer, si
         for key, keys in (
             ("ctrl+l", "⏎ open  d put away (kept)  esc back"),
             ("ctrl+o", "⏎ let it answer"),
-            ("ctrl+t", "tab next field  ^s start training  esc back"),
+            ("ctrl+t", "tab next field  ^s check, then start  esc back"),
             ("ctrl+r", "⏎ open: chart, stop, resume, chat with it  esc back"),
         ):
             await person.press(key)
@@ -120,7 +120,7 @@ async def test_the_command_palette_has_the_actions(home: Home) -> None:
         await person.type("train")
         await person.sees("Train on what you have labelled")
         await person.press("enter", "enter")
-        await person.sees("start training")
+        await person.sees("check, then start")
 
 
 async def test_hostile_text_is_shown_and_not_obeyed(home: Home, server: ScriptedServer, store: Store) -> None:

@@ -56,6 +56,7 @@ class TunerApp(App[None]):
     TITLE = "tuner"
     CSS_PATH = "app.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n", "new_conversation", "new"),
         Binding("ctrl+l", "go('conversations')", "chats", id="conversations"),

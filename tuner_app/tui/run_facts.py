@@ -87,9 +87,8 @@ class RunFacts:
         """The method's own figures of the last step, those on rows held out, and what became of the data."""
         lines = []
         if self.step:
-            lines += words.metrics(self.step)
             rate, gradient = (words.number(self.step[name]) for name in ("learning_rate", "grad_norm"))
-            lines.append(f"learning rate {rate} · gradient {gradient}")
+            lines += [*words.metrics(self.step), f"learning rate {rate} · gradient {gradient}"]
         if self.held_out:
             lines.append(f"held out: {words.held_out(self.held_out)}")
         if self.data:

@@ -10,10 +10,10 @@ def ago(stamp: str | None) -> str:
     moment = datetime.fromisoformat(stamp)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     seconds = (datetime.now(UTC) - moment).total_seconds()
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         count = int(seconds // size)
         if count:
-            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+            return f"{count} {unit} ago"
     return "just now"
 
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
@@ -48,7 +49,8 @@ class RunScreen(TunerScreen):
 
     def compose(self) -> ComposeResult:
         yield TopBar(f"run {self._run_name}")
-        yield Static(markup=False, id="facts")
+        with VerticalScroll(id="told"):
+            yield Static(markup=False, id="facts")
         yield Chart()
         yield Static(markup=False, id="log")
         yield Notice()

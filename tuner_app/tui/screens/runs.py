@@ -39,7 +39,7 @@ class RunsScreen(TunerScreen):
 
     def on_mount(self) -> None:
         table = self._table
-        for name in ("run", "method", "status", "progress", "at it", "from", "started"):
+        for name in ("run", "method", "status", "step", "latest", "from", "started"):
             table.add_column(name, key=name)
         table.focus()
         self._load()

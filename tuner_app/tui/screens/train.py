@@ -144,7 +144,7 @@ class TrainScreen(TunerScreen):
         batch = self.query_one("#options-batch_size", Input).value
         if rows and batch.isdecimal() and int(batch):
             epochs = launch.suited_epochs(rows, {"batch_size": batch})
-            options.suggest("epochs", epochs, f"{epochs} suit {words.many(rows, kind)}")
+            options.suggest("epochs", epochs, f"{epochs} proposed for {words.many(rows, kind)}")
 
     def action_check(self) -> None:
         self.notice.clear()
