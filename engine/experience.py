@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine import adapters, heads, memory
 from engine.batches import Batch, Branch, Tree, micro_batches
@@ -103,14 +103,6 @@ class Actors:
         self.value_head = torch.zeros_like(self.reward_head.weight)
         if adapters.stop_dropout(job.base):  # old and new log-probs are to differ by the weights alone
             job.warn("PPO trains without dropout: the adapter's counts for nothing here.")
-
-    def _without_dropout(self) -> None:
-        """Old and new log-probs are to differ by the weights alone."""
-        layers = [layer for layer in self.base.model.modules() if isinstance(layer, nn.Dropout) and layer.p]
-        if layers:
-            self.job.warn("PPO compares log-probs of the same tokens over time: dropout is left out.")
-        for layer in layers:
-            layer.p = 0.0
 
     def trained(self) -> dict[str, Tensor]:
         """Every tensor that is trained, by name: the policy's, and the value function's with its head."""

@@ -263,7 +263,7 @@ def refuse(job: "Job") -> None:
     """Raise UserError for what cannot work."""
     from pathlib import Path
 
-    from engine import adapters, heads
+    from engine import adapters, heads, models
 
     options, folder = job.options, Path(job.spec.reward or "")
     if options.batch_size > options.rollout_batch:
@@ -287,7 +287,13 @@ def refuse(job: "Job") -> None:
         raise UserError(
             f"The reward model in {folder} gives every reply the same score.", do="Train another."
         )
-    if adapters.card(folder).get("template") not in (None, job.template.text):
+    card = adapters.card(folder)
+    if card.get("tokenizer") not in (None, models.tokenizer_hash(job.base.tokenizer)):
+        raise UserError(
+            f"The reward model in {folder} was trained with another tokenizer than {job.base.name} has now.",
+            do="Put that tokenizer back, or train the reward model again.",
+        )
+    if card.get("template") not in (None, job.template.text):
         raise UserError(
             f"The reward model in {folder} was trained with another chat template: it would read other "
             "tokens than the policy writes.",
