@@ -17,6 +17,12 @@ FOLDER = os.environ.get("TUNER_CONFORMANCE_DATA", "")
 DATA = Path(FOLDER) / "data"
 pytestmark = pytest.mark.skipif(not FOLDER, reason="TUNER_CONFORMANCE_DATA is not set")
 
+EMPTY_ANSWERS = (
+    *(336, 736, 1414, 1520, 1557, 2617, 2885, 3015, 3274, 3282, 3284, 3891, 3930, 4014, 4167, 4197),
+    *(4264, 4928, 6022, 6196, 6496, 6808, 7327, 7463, 8468, 8632, 8658, 8720, 9726, 10221, 10782),
+    *(11187, 11189, 11773, 11948, 12000),
+)
+
 # file: format, container, rows taken, {line: reason} of those refused
 TAKEN: dict[str, tuple[str, str, int, dict[int, str]]] = {
     "llamafactory/alpaca_en_demo.json": ("alpaca", "json", 999, {}),
@@ -33,7 +39,10 @@ TAKEN: dict[str, tuple[str, str, int, dict[int, str]]] = {
         {421: "the prompts differ", 634: "the prompts differ"},
     ),
     "pref/medicalgpt_dpo_zh_500.jsonl": ("ranking", "jsonl", 500, {}),
-    "pref/truthfulqa_human_truth_labels_open.jsonl": ("prompt-completion", "jsonl", 12413, {}),
+    "pref/truthfulqa_human_truth_labels_open.jsonl": (
+        *("judged-answer", "jsonl", 12377),
+        dict.fromkeys(EMPTY_ANSWERS, "the answer is empty"),
+    ),
     "sft/fastchat_dummy_conversation.json": ("sharegpt", "json", 500, {}),
     "sft/gpteacher_roleplay.json": ("alpaca", "json", 1500, {}),
     "sft/sharegpt_zh_1K.jsonl": ("sharegpt", "jsonl", 299, {119: "ends with the user"}),

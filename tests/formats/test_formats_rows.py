@@ -31,6 +31,8 @@ def only(tmp_path: Path, row: Any, kind: str | None = None) -> Row | Refusal:
         ({"prompt": "q", "completion": "a", "extra": 1}, Demonstration((USER, REPLY))),
         ({"prompt": "[{}]", "completion": json.dumps(TURNS)}, SAID_AS_JSON),
         ({"prompt": TURNS[:1], "completion": TURNS[1:]}, Demonstration((USER, REPLY))),
+        ({"prompt": "Q: q\nA: a\nTrue:", "completion": " no"}, Rated((USER,), "a", False)),
+        ({"prompt": "Q: q\nA: a\nHelpful:", "completion": " yes"}, Rated((USER,), "a", True)),
         ({"prompt": "q", "completion": " yes\n"}, Demonstration((USER, Message("assistant", " yes\n")))),
         (
             {"instruction": "q", "input": "i", "output": "a", "system": "s", "history": [["x", "y"]]},

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from places import OPTIONS, Place, new_place
+from places import OPTIONS, PROMPT, Place, new_place
 
+from engine.examples import Message, Rated
 from tuner_app import launch
-from tuner_app.store import models, runs
-from tuner_app.store.rows import Run
+from tuner_app.store import examples, models, runs
+from tuner_app.store.rows import Base, Run
 from tuner_app.workers import supervisor, train
 
 LONG = OPTIONS | {"epochs": 1000, "save_every": 100}
@@ -198,3 +199,36 @@ def second_worker(module: str, place: Place, *arguments: str) -> tuple[int, str]
     command = [sys.executable, "-m", f"tuner_app.workers.{module}", "--home", str(place.home.folder)]
     ended = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60)
     return ended.returncode, ended.stderr
+
+
+PPO = {"max_new_tokens": 8, "rollout_batch": 4, "batch_size": 4, "epochs": 1, "trust_reward": True}
+
+
+def test_all_methods_learn_from_one_store_and_a_reward_model_leads(place: Place, tmp_path: Path) -> None:
+    asked = (Message("user", PROMPT),)
+    rated = [Rated(asked, f"{number}.", number % 2 == 0) for number in range(4)]
+    examples.add(place.store, [(row, 1) for row in rated], source="thumbs")
+    kto = place.trained(place.plan("kto", options={"epochs": 2, "batch_size": 4}))
+    judge = place.trained(place.plan("reward", name="judge", options={"epochs": 1}))
+    led = launch.prepare(place.store, place.home, place.plan("ppo", parent=kto.name, options=PPO))
+    place.store.close()
+    place.home.folder.rename(tmp_path / "moved")  # the reward model moves with the home
+    moved = new_place(tmp_path / "moved", place.model)
+    moved.home.run(led.name).mkdir(parents=True)
+    assert train.work(moved.home, moved.store, led) == 0, moved.run(led.name).error
+    rows = {row.name: row for row in models.adapters(moved.store)}
+    assert (rows["judge"].is_reward, rows[led.name].is_reward) == (True, False)
+    assert (rows[led.name].reward, rows[led.name].parent_id) == ("judge", rows[kto.name].id)
+    shown = runs.last_step(moved.store, led.id)["metrics"]
+    assert {"reward", "kl", "kl3", "clip_fraction", "value_loss", "entropy", "length"} <= set(shown)
+    assert "gold" not in shown
+    assert judge.snapshot_hash != led.snapshot_hash
+    moved.store.close()
+
+
+def test_only_the_world_of_the_built_in_base_can_tell_how_good_a_reply_is() -> None:
+    asked = [Message("user", "What does a cow say?")]
+    told = train._gold(Base(1, "builtin", "builtin", "", ""))
+    assert told is not None
+    assert told(asked, "A cow says moo.") > 0.5 > told(asked, "A cow says woof.")
+    assert train._gold(Base(2, "tiny", "/models/tiny", "", "")) is None

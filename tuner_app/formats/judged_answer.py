@@ -7,9 +7,9 @@ judged: the answer to the question, rated.
 import re
 
 from engine.examples import Message, Rated
-from tuner_app.formats.records import Fields, Format, Record, Refused, label, text
+from tuner_app.formats.records import Fields, Format, Record, Refused, label, spoken, text
 
-_JUDGED = re.compile(r"Q: (?P<question>.+?)\nA: (?P<answer>.+)\n(?:True|Helpful):", re.DOTALL)
+_JUDGED = re.compile(r"Q: (?P<question>.+?)\nA: (?P<answer>.*)\n(?:True|Helpful):", re.DOTALL)
 
 
 def read(record: Record) -> Rated:
@@ -17,7 +17,8 @@ def read(record: Record) -> Rated:
     asked = _JUDGED.fullmatch(text(record, "prompt"))
     if asked is None:
         raise Refused("“prompt” is not “Q: ”, “A: ” and “True:”, each on a line of its own")
-    return Rated((Message("user", asked["question"]),), asked["answer"], label(record, "completion"))
+    answer = spoken(asked["answer"], "the answer")
+    return Rated((Message("user", asked["question"]),), answer, label(record, "completion"))
 
 
 def write(example: Rated) -> Fields:
