@@ -13,10 +13,12 @@ import pytest
 from places import OPTIONS, PROMPT, Place, new_place
 
 from engine.examples import Message, Rated
-from tuner_app import launch
+from tuner_app import bases, launch
 from tuner_app.store import examples, models, runs
 from tuner_app.store.rows import Base, Run
 from tuner_app.workers import supervisor, train
+from tuner_app.workers.model import ChatModel
+from tuner_app.workers.openai_api import ApiError
 
 LONG = OPTIONS | {"epochs": 1000, "save_every": 100}
 
@@ -223,6 +225,11 @@ def test_all_methods_learn_from_one_store_and_a_reward_model_leads(place: Place,
     assert {"reward", "kl", "kl3", "clip_fraction", "value_loss", "entropy", "length"} <= set(shown)
     assert "gold" not in shown
     assert judge.snapshot_hash != led.snapshot_hash
+
+    model = ChatModel(moved.home, moved.store, bases.register(moved.store, str(place.model)))
+    assert [row.name for row in model.adapters()] == [kto.name, led.name]
+    with pytest.raises(ApiError, match="“judge” is a reward model"):
+        model.named("judge")
     moved.store.close()
 
 
