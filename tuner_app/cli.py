@@ -16,6 +16,7 @@ from tuner_app import faults, paths, settings
 from tuner_app.paths import Home
 
 if TYPE_CHECKING:
+    from tuner_app.launch import Plan
     from tuner_app.store import Store
 
 SELECTION_HELP = "all, labels, imports, source:NAME, person:NAME, last:N; several with commas"
@@ -187,45 +188,78 @@ def export(home: Home, file: Path, kind: str, data: str, as_json: bool) -> None:
     transfer.export_file(open_store(home), file, kind, data, as_json=as_json)
 
 
-class TrainGroup(click.Group):
-    """A command for each file in `engine/methods`, its options made from the method's own."""
+class MethodGroup(click.Group):
+    """A command for each file in `engine/methods`, its options made from the method's own.
+
+    `make` makes a method's command: “start a run” of it for one.
+    """
+
+    def __init__(self, *args: Any, make: Callable[[Method], click.Command], **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._make = make
 
     def list_commands(self, context: click.Context) -> list[str]:
         """The methods' names."""
         return list(methods())
 
     def get_command(self, context: click.Context, name: str) -> click.Command:
-        """The command that starts a run of the method called `name`."""
-        return _train_command(method_named(name))
-
-
-@cli.group(cls=TrainGroup)
-def train() -> None:
-    """Start a run and show its progress; Ctrl+C stops it at the next step, with a checkpoint."""
+        """The command for the method called `name`."""
+        return self._make(method_named(name))
 
 
 def _train_command(method: Method) -> click.Command:
     def start(home: Home, **values: Any) -> None:
         from tuner_app import console
-        from tuner_app.launch import Plan
-        from tuner_app.store.snapshots import Selection
 
-        plan = Plan(
-            method=method.name,
-            base=values["base"],
-            parent=values["parent"],
-            reward=values.get("reward", ""),
-            name=values["name"],
-            selection=Selection.parse(values["data"]),
-            adapter=build(Adapter, given(Adapter, values), "adapter option"),
-            precision=values["precision"],
-            options=given(method.options, values),
-            seed=values["seed"],
-        )
+        plan = _plan(method, values)
         sys.exit(
             console.train(home, open_store(home), plan, detach=values["detach"], as_json=values["as_json"])
         )
 
+    detach = click.option("--detach", is_flag=True, help="start it and return; see `tuner runs`")
+    return _method_command(method, detach(start))
+
+
+def _check_command(method: Method) -> click.Command:
+    def start(home: Home, **values: Any) -> None:
+        from tuner_app import console
+
+        console.check(home, open_store(home), _plan(method, values), as_json=values["as_json"])
+
+    return _method_command(method, start)
+
+
+@cli.group(cls=MethodGroup, make=_train_command)
+def train() -> None:
+    """Start a run and show its progress; Ctrl+C stops it at the next step, with a checkpoint."""
+
+
+@cli.group(cls=MethodGroup, make=_check_command)
+def check() -> None:
+    """What `tuner train` with the same options would do: its rows, its loss mask, its time and memory."""
+
+
+def _plan(method: Method, values: dict[str, Any]) -> "Plan":
+    """The run that the options of `_method_command` ask for."""
+    from tuner_app.launch import Plan
+    from tuner_app.store.snapshots import Selection
+
+    return Plan(
+        method=method.name,
+        base=values["base"],
+        parent=values["parent"],
+        reward=values.get("reward", ""),
+        name=values["name"],
+        selection=Selection.parse(values["data"]),
+        adapter=build(Adapter, given(Adapter, values), "adapter option"),
+        precision=values["precision"],
+        options=given(method.options, values),
+        seed=values["seed"],
+    )
+
+
+def _method_command(method: Method, command: Any) -> click.Command:
+    """`command` with all options that say what a run of the method is to be."""
     reward = click.option("--reward", default="", metavar="RUN", help=REWARD_HELP)
     decorators: list[Callable[..., Any]] = [
         click.option("--base", default="", help="builtin, a folder or a hub name"),
@@ -235,13 +269,11 @@ def _train_command(method: Method) -> click.Command:
         click.option("--data", default="all", metavar="SELECTION", help=SELECTION_HELP),
         click.option("--precision", default="auto", type=click.Choice(list(PRECISIONS)), help="of the base"),
         click.option("--seed", default=0, help="seed of the order and the adapter's start"),
-        click.option("--detach", is_flag=True, help="start it and return; see `tuner runs`"),
         partial(options_of, Adapter),
         partial(options_of, method.options),
         json_option,
         click.pass_obj,
     ]
-    command: Any = start
     for decorate in reversed(decorators):
         command = decorate(command)
     from tuner_app.launch import MOST_EPOCHS

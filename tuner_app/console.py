@@ -15,7 +15,8 @@ from rich.tree import Tree
 
 from engine.errors import UserError
 from engine.spec import Spec
-from tuner_app import launch, words
+from tuner_app import launch, report, words
+from tuner_app.checking import Checking
 from tuner_app.clean import visible
 from tuner_app.paths import Home
 from tuner_app.store import Store, models, runs
@@ -23,6 +24,14 @@ from tuner_app.store.rows import AdapterRow, Base, Run, RunEvent
 from tuner_app.workers import supervisor
 
 POLL_SECONDS = 0.25
+STAGES = {"loading": "Loading the base …", "data": "Reading the rows …"}
+SHADES = {
+    "mark": "bold",
+    "trained": "green underline",
+    "trained too": "cyan underline",
+    "read": "",
+    "read too": "dim",
+}
 ENDED = ("done", "stopped", "paused", "failed")
 CHAT_WITH_IT = "Chat with it: tuner chat --model"
 error_console = Console(stderr=True, highlight=False)
@@ -42,6 +51,24 @@ def train(home: Home, store: Store, plan: launch.Plan, *, detach: bool, as_json:
         click.echo(json.dumps({"run": run.name}) if as_json else f"Run {run.name} goes on by itself.")
         return 0
     return follow(home, store, run, as_json=as_json)
+
+
+def check(home: Home, store: Store, plan: launch.Plan, *, as_json: bool) -> None:
+    """Say what the planned run would do and take, and start nothing."""
+    checking = Checking(store, home, plan)
+    with error_console.status("Loading …") as status:
+        found = checking.findings(lambda kind, data: status.update(STAGES.get(kind, "Trying one step …")))
+    if as_json:
+        click.echo(json.dumps(found.to_json(), ensure_ascii=False))
+        return
+    out = Console(highlight=False, soft_wrap=True)
+    for line in report.lines(found):
+        out.print(Text(visible(line), style="yellow" if line.startswith("! ") else ""))
+    out.print(Text(f"\nThe first rows. {report.LEGEND}"))
+    for number, row in enumerate(found.rows, start=1):
+        for part in row:
+            out.print(Text(f"\nrow {number}, {part.name}:", style="bold"))
+            out.print(Text.assemble(*((text, SHADES[kind]) for text, kind in report.marked(part))))
 
 
 def follow(home: Home, store: Store, run: Run, *, as_json: bool = False) -> int:
@@ -116,7 +143,7 @@ def list_runs(store: Store, *, as_json: bool) -> None:
         click.echo("No runs yet. Start one: tuner train sft")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("run", "method", "status", "step", "at it", "created"):
+    for name in ("run", "method", "status", "step", "latest", "created"):
         table.add_column(name)
     for run in rows:
         step = runs.last_step(store, run.id)
@@ -184,6 +211,8 @@ def _show_run(store: Store, run: Run, *, as_json: bool) -> None:
     }
     for event in runs.events(store, run.id, kinds=["data"])[-1:]:
         facts["data"] = words.used(event.data)
+    for event in runs.events(store, run.id, kinds=["attention"])[-1:]:
+        facts["attention"] = report.attention(event.data)
     if step := runs.last_step(store, run.id):
         facts["last step"] = f"{step['step']} of {step['steps']}, loss {words.number(step['loss'])}"
         facts["metrics"] = " · ".join(words.metrics(step)) or "the loss alone"
