@@ -9,6 +9,7 @@ from places import ANSWER, PROMPT, Place
 
 from engine.examples import Message
 from engine.generate import Sampling
+from engine.spec import Adapter
 from tuner_app import bases
 from tuner_app.paths import builtin_base
 from tuner_app.workers.model import ChatModel
@@ -86,6 +87,21 @@ def test_adapters_beyond_the_limit_make_room(place: Place, monkeypatch: pytest.M
         assert answer(model, name) == ANSWER
         in_memory = [path for path, _ in model.base.model.named_parameters() if "q_proj.lora_A" in path]
         assert len(in_memory) == 2  # of one adapter, in each of the two layers
+
+
+def test_of_fully_fine_tuned_ones_the_last_stays_in_memory(place: Place) -> None:
+    full, rate = Adapter("full"), {"learning_rate": 1e-3}
+    first, second = (place.trained(place.plan(seed=seed, adapter=full, options=rate)) for seed in (0, 1))
+    lora = place.trained(place.plan())
+    model = loaded(place, str(place.model))
+    assert model.base is not None
+    before = answer(model)
+    for name in (first.name, lora.name, second.name, first.name):
+        answer(model, name)
+        kinds = [model.base.attached[hash].kind for hash in model._loaded]
+        assert kinds.count("full") == 1
+    assert kinds.count("lora") == 1
+    assert answer(model) == before
 
 
 def test_an_adapter_speaks_in_the_template_it_was_trained_with(place: Place, tmp_path: Path) -> None:

@@ -85,14 +85,24 @@ class ChatModel:
         row = self.named(name)
         if row.hash not in self._loaded:
             folder = self.home.folder / row.folder
+            self._make_room(adapters.card(folder).get("kind") == "full")
             adapters.attach(self.base, row.hash, folder)
             self._loaded[row.hash] = adapters.card(folder).get("template", "")
         self._loaded.move_to_end(row.hash)
-        while len(self._loaded) > MOST_LOADED:
-            oldest, _ = self._loaded.popitem(last=False)
-            adapters.detach(self.base, oldest)
         adapters.activate(self.base, row.hash)
         return self._template(self._loaded[row.hash] or override)
+
+    def _make_room(self, for_full: bool) -> None:
+        """Let go of adapters before another comes: of full ones, each as large as the base, one is kept."""
+        assert self.base is not None
+        attached = self.base.attached
+        gone = [name for name in self._loaded if for_full and attached[name].kind == "full"]
+        gone += [name for name in self._loaded if name not in gone][
+            : max(0, len(self._loaded) - MOST_LOADED + 1)
+        ]
+        for name in gone:
+            del self._loaded[name]
+            adapters.detach(self.base, name)
 
     def _template(self, override: str | None) -> Template:
         assert self.base is not None
