@@ -11,9 +11,9 @@ the fewest rows with a reply to their own prompt, or with one that says the same
 whole batch, however it is cut into micro-batches. Rows are shuffled anew in each epoch (TRL never shuffles).
 
 Departures: the reference is the weights that the run starts from, as for DPO; its log-probs are computed
-once, before the first step, a row's own and its first mismatched reply on one prompt. λ_D and λ_U are chosen,
-where they are not given, such that λ_D·n_D / λ_U·n_U lies in [1, 4/3]. z₀ is taken in a pass of its own before
-each step, without gradient, instead of holding all micro-batches' graphs until it is known.
+once, before the first step, a row's own and its first mismatched reply on one prompt. λ_D and λ_U are
+chosen, where they are not given, such that λ_D·n_D / λ_U·n_U lies in [1, 4/3]. z₀ is taken in a pass of its
+own before each step, without gradient, instead of holding all micro-batches' graphs until it is known.
 """
 
 from collections.abc import Sequence
