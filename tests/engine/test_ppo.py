@@ -1,0 +1,327 @@
+"""PPO: a mistake seeded in each step, a bandit's known optimum, what it reports and what it refuses."""
+
+import json
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import ppo_checks
+import pytest
+import tiny
+import torch
+from small_run import Reports, reward_model, rows_for, run
+from test_mutations import mutated
+
+from engine import adapters, advantages, experience, job, models, phases, rollouts
+from engine.batches import Tree
+from engine.errors import UserError
+from engine.methods import ppo
+from engine.spec import Adapter, Spec
+from engine.template import template_for
+
+MUTATIONS: list[tuple[ModuleType, str, str, str, Callable[[Any], None]]] = [
+    (rollouts, "_pick", "logits / temperature", "logits", ppo_checks.pick),  # step 2
+    (ppo, "judge", "torch.where(ended, ", "torch.where(~ended, ", ppo_checks.judge),  # 3
+    (ppo, "judge", "-options.missing_end_penalty", "options.missing_end_penalty", ppo_checks.judge),
+    (ppo, "judge", "actors.log_probs)", "actors.reference_log_probs)", ppo_checks.judge),  # 5
+    (
+        ppo,
+        "judge",
+        "token_rewards(scores, old - reference",
+        "token_rewards(scores, reference - old",
+        ppo_checks.judge,
+    ),
+    (advantages, "token_rewards", "- 1] += scores", "- 2] += scores", ppo_checks.token_rewards),  # 6
+    (advantages, "gae", "+ gamma * later_value", "", ppo_checks.gae),  # 7
+    (advantages, "gae", "gamma * gae_lambda * later", "gamma * later", ppo_checks.gae),
+    (ppo, "judge", "returns=advantages + values", "returns=advantages", ppo_checks.judge),
+    (ppo, "judge", "advantages=whiten(advantages)", "advantages=advantages", ppo_checks.judge),  # 8
+    (advantages, "whiten", "(values - mean)", "values", ppo_checks.whiten),
+    (phases, "schedule", "options.ppo_epochs", "1", ppo_checks.schedule),  # 9
+    (
+        phases,
+        "Control",
+        "kl / self.options.target_kl - 1",
+        "1 - kl / self.options.target_kl",
+        ppo_checks.meet,
+    ),
+    (phases, "Control", "self.factor / 1.5", "self.factor * 1.5", ppo_checks.adapt),  # 12
+]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.save_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.mark.parametrize(("module", "name", "right", "wrong", "check"), MUTATIONS)
+def test_a_mistake_in_a_step_is_caught(
+    module: ModuleType, name: str, right: str, wrong: str, check: Callable[[Any], None]
+) -> None:
+    check(module)
+    with pytest.raises((AssertionError, IndexError)):
+        check(mutated(module, name, right, wrong))
+
+
+def test_lambda_and_gamma_reach_the_advantages() -> None:
+    first, _ = ppo_checks.judged(ppo)
+    for changes in ({"gamma": 0.5}, {"gae_lambda": 0.2}):
+        second, _ = ppo_checks.judged(ppo, **changes)
+        assert not torch.allclose(first.advantages, second.advantages, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("adapter", [Adapter(), Adapter(dropout=0.5)])
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_ratios_are_1_on_the_first_minibatch(
+    adapter: Adapter, temperature: float, model: Path, tmp_path: Path
+) -> None:
+    """Whatever the micro-batches; and KL from the reference is 0 until the first step, also with a parent."""
+    parent = run(tmp_path / "parent", model, "sft")
+    for parent_folder in (None, str(parent.folder)):
+        reports = Reports()
+        options = {"rollout_batch": 4, "batch_size": 4, "ppo_epochs": 2, "temperature": temperature}
+        folder = tmp_path / ("child" if parent_folder else "fresh")
+        run(folder, model, "ppo", reports=reports, options=options, adapter=adapter, parent=parent_folder)
+        steps = [step["metrics"] for step in reports.of("step")]
+        assert len(steps) == 12
+        for number, shown in enumerate(steps):
+            if number % 2 == 0:
+                assert shown["clip_fraction"] == 0
+                assert shown["kl_step"] == pytest.approx(0, abs=1e-9)
+            else:
+                assert shown["kl_step"] > 1e-6
+        assert steps[0]["kl"] == pytest.approx(0, abs=1e-5)
+        assert abs(steps[-1]["kl3"]) > 1e-4
+        warned = any("without dropout" in data["message"] for data in reports.of("warning"))
+        assert warned == (adapter.dropout > 0 and parent_folder is None)
+
+
+def test_the_value_function_starts_at_0_and_is_trained_but_not_saved(model: Path, tmp_path: Path) -> None:
+    reports = Reports()
+    run(tmp_path, model, "ppo", reports=reports)
+    (saved,) = sorted((tmp_path / "checkpoints").glob("step-000004"))
+    from safetensors.torch import load_file
+
+    tensors = load_file(saved / "tensors.safetensors")
+    assert tensors["keep/values"].abs().max() > 0  # of the second phase
+    assert tensors["trained/value/head"].abs().max() > 0
+    reward = load_file(reward_model(model) / adapters.WEIGHTS)
+    value = {name: tensors[f"trained/value/{name}"] for name in reward}
+    assert any(not torch.equal(value[name], reward[name]) for name in reward)
+    kept = load_file(tmp_path / "adapter" / adapters.WEIGHTS)
+    assert set(kept) == {name.removeprefix("trained/") for name in tensors if name.startswith("trained/base")}
+
+
+def test_metrics_of_a_step_and_gold(model: Path, tmp_path: Path) -> None:
+    reports, asked = Reports(), []
+
+    def gold(prompt: Sequence[Any], reply: str) -> float:
+        asked.append((prompt[-1].content, reply))
+        return len(reply) / 100
+
+    spec = Spec(
+        method="ppo",
+        base=str(model),
+        reward=str(reward_model(model)),
+        options={
+            "rollout_batch": 6,
+            "batch_size": 6,
+            "ppo_epochs": 1,
+            "max_new_tokens": 6,
+            "trust_reward": True,
+        },
+    )
+    job.run(spec, rows_for("ppo"), tmp_path, emit=reports, should_stop=lambda: "", gold=gold)
+    steps = reports.of("step")
+    named = {"clip_fraction", "value_loss", "kl_step", *experience.SHOWN}
+    assert [set(step["metrics"]) for step in steps] == [named] * 2
+    assert len(asked) == 24
+    prompts = [row.prompt[-1].content for row in rows_for("ppo")]
+    assert sorted(prompt for prompt, _ in asked) == sorted(prompts * 2)
+    first = sum(len(reply) / 100 for _, reply in asked[:12]) / 12
+    assert steps[0]["metrics"]["gold"] == pytest.approx(first, abs=1e-6)
+    assert all("<|end|>" not in reply for _, reply in asked)
+
+
+ARMS = [7, 8]  # the only two tokens that the bandit's base can write
+
+
+@pytest.fixture(scope="module")
+def bandit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base that writes one of two tokens, the first with a probability of about a fifth."""
+    from transformers import PhiConfig, PhiForCausalLM
+
+    tokenizer, folder = tiny.make_tokenizer(), tmp_path_factory.mktemp("bandit") / "tiny"
+    torch.manual_seed(0)
+    model = PhiForCausalLM(
+        PhiConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            max_position_embeddings=128,
+            bos_token_id=1,
+            eos_token_id=2,
+            pad_token_id=0,
+            initializer_range=0.1,  # so wide that hidden states of a fixed length can mean any odds
+        )
+    )
+    with torch.no_grad():
+        model.lm_head.weight[ARMS[1]] = -model.lm_head.weight[ARMS[0]]
+        model.lm_head.bias.fill_(-1e4)
+        model.lm_head.bias[ARMS] = 0.0
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("beta", [0.5, 2.0])
+def test_a_two_armed_bandit_reaches_its_optimum(
+    beta: float, bandit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Replies of one token, of which the first earns 1 and the second 0: then π* ∝ π_ref exp(r/β)."""
+
+    def scores(self: experience.Actors, trees: Sequence[Tree]) -> torch.Tensor:
+        return torch.tensor([float(branch.ids[0] == ARMS[0]) for tree in trees for branch in tree.branches])
+
+    monkeypatch.setattr(experience.Actors, "scores", scores)
+    base = replace(models.load(str(bandit)), end_tokens=tuple(ARMS))
+    prompt = rows_for("ppo")[0]
+    options = {
+        "max_new_tokens": 1,
+        "samples": 32,
+        "rollout_batch": 2,
+        "batch_size": 2,
+        "ppo_epochs": 2,
+        "epochs": 40,
+        "learning_rate": 3e-3,
+        "kl_coefficient": beta,
+        "target_kl": 0.0,
+        "trust_reward": True,
+    }
+    spec = Spec(method="ppo", base=str(bandit), reward=str(reward_model(bandit)), options=options)
+    before = first_arm(base)
+    job.train(base, spec, [prompt, prompt], tmp_path, emit=Reports(), should_stop=lambda: "")
+    adapters.train(base)
+    odds = before / (1 - before) * math.exp(1 / beta)
+    # The policy is as far off as its last draws were: a hundredth is a tenth of their deviation.
+    assert first_arm(base) == pytest.approx(odds / (1 + odds), abs=0.01)
+    assert abs(first_arm(base) - before) > 0.05
+
+
+def first_arm(base: models.Base) -> float:
+    """How likely the first arm is."""
+    prompt = template_for(base.tokenizer, end_tokens=base.end_tokens).prompt(rows_for("ppo")[0].prompt)  # type: ignore[union-attr]
+    with torch.no_grad():
+        logits = base.model(torch.tensor([prompt])).logits[0, -1]
+    return float(logits.softmax(-1)[ARMS[0]])
+
+
+def test_a_reward_model_at_chance_is_refused(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not known to be better than chance") as caught:
+        run(tmp_path, model, "ppo", options={"trust_reward": False})
+    assert "trust_reward" in caught.value.do
+
+
+@pytest.mark.parametrize(
+    ("held_out", "says"),
+    [
+        ({"accuracy": 0.6, "low": 0.5, "high": 0.7, "pairs": 90, "prompts": 80}, "60% of 90 held-out pairs"),
+        ({"accuracy": 0.7, "low": 0.51, "high": 0.8, "pairs": 90, "prompts": 80}, ""),
+        (None, "no pairs were held out"),
+    ],
+)
+def test_what_counts_as_chance(held_out: Any, says: str, model: Path, tmp_path: Path) -> None:
+    reward = copied(model, tmp_path, {"held_out": held_out})
+    options = {"trust_reward": False, "epochs": 1}
+    if says:
+        with pytest.raises(UserError, match=says):
+            run(tmp_path / "run", model, "ppo", options=options, reward=str(reward))
+    else:
+        assert run(tmp_path / "run", model, "ppo", options=options, reward=str(reward)).steps
+
+
+def copied(model: Path, tmp_path: Path, facts: dict[str, Any], **changes: Any) -> Path:
+    """The reward model with other facts on its card."""
+    folder = tmp_path / "reward"
+    shutil.copytree(reward_model(model), folder)
+    card = json.loads((folder / adapters.CARD).read_text())
+    card["reward"] |= facts
+    (folder / adapters.CARD).write_text(json.dumps(card | changes))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("facts", "changes", "says"),
+    [
+        ({}, {"template": "{{ other }}"}, "another chat template"),
+        ({}, {"fingerprint": "0" * 64}, "another base"),
+        ({}, {"tokenizer": "0" * 64}, "another tokenizer"),
+        ({"std": 0.0}, {}, "the same score"),
+    ],
+)
+def test_a_reward_model_that_does_not_fit_is_refused(
+    facts: dict[str, Any], changes: dict[str, Any], says: str, model: Path, tmp_path: Path
+) -> None:
+    reward = copied(model, tmp_path, facts, **changes)
+    with pytest.raises(UserError, match=says):
+        run(tmp_path / "run", model, "ppo", reward=str(reward))
+    assert not (tmp_path / "run" / "adapter").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"batch_size": 13}, "Optimiser steps on 13 prompts"),
+        ({"max_new_tokens": 128}, "leave no room for a prompt"),
+        ({"max_new_tokens": 120}, "Too few rows"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(
+    options: dict[str, Any], says: str, model: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=says):
+        run(tmp_path, model, "ppo", options=options)
+
+
+def test_a_base_whose_replies_never_end_is_refused(model: Path, tmp_path: Path) -> None:
+    base = replace(models.load(str(model)), end_tokens=())
+    spec = Spec(method="ppo", base=str(model), reward=str(reward_model(model)))
+    with pytest.raises(UserError, match="no token that ends a reply"):
+        job.train(base, spec, rows_for("ppo"), tmp_path, emit=Reports(), should_stop=lambda: "")
+
+
+def test_a_reward_model_is_needed_by_ppo_and_no_other(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="needs a reward model"):
+        run(tmp_path, model, "ppo", reward=None)
+    with pytest.raises(UserError, match="takes no reward model"):
+        run(tmp_path, model, "sft", reward=str(reward_model(model)))
+    parent = run(tmp_path / "sft", model, "sft")
+    with pytest.raises(UserError, match="no reward model"):
+        run(tmp_path, model, "ppo", reward=str(parent.folder))
+
+
+def test_the_reward_model_s_place_is_not_its_identity(model: Path, tmp_path: Path) -> None:
+    """A run goes on with the same reward model elsewhere, and not with another in its place."""
+    reports = Reports()
+    run(tmp_path / "run", model, "ppo", should_stop=iter([""] * 4 + ["pause"]).__next__)
+    moved = copied(model, tmp_path, {})
+    run(tmp_path / "run", model, "ppo", reports=reports, reward=str(moved))
+    assert reports.of("step")[0]["step"] == 5
+
+
+@pytest.mark.parametrize("kind", ["bf16", "nf4", "full"])
+def test_it_runs_on_every_precision_and_full(kind: str, model: Path, tmp_path: Path) -> None:
+    reports = Reports()
+    how: dict[str, Any] = {"adapter": Adapter(kind="full")} if kind == "full" else {"precision": kind}
+    run(tmp_path, model, "ppo", reports=reports, **how)
+    steps = [step["metrics"] for step in reports.of("step")]
+    assert len(steps) == 6
+    assert abs(steps[0]["kl"]) < 1e-3
+    assert steps[-1]["kl3"] > 1e-4
