@@ -155,7 +155,7 @@ def test_the_head_and_the_embeddings_are_trained_too(tied: Path, tmp_path: Path)
 def test_full_ones_and_low_rank_ones_take_turns(model: Path, tmp_path: Path) -> None:
     folders = {kind: trained(tmp_path / kind, model, kind)[1] for kind in ("full", "lora", "dora")}
     base = models.load(str(model))
-    answers = {None: log_probs(base.model)}
+    answers: dict[str | None, torch.Tensor] = {None: log_probs(base.model)}
     for kind, folder in folders.items():
         adapters.attach(base, kind, folder)
         adapters.activate(base, kind)
