@@ -188,7 +188,8 @@ class _Layer(DynamicLayer):  # type: ignore[misc]
 
     def __init__(self, room: int) -> None:
         super().__init__()
-        self.room, self.used = room, 0
+        self.room, self.used, self.is_initialized = room, 0, False
+        self._keys = self._values = torch.empty(0)
 
     def update(self, keys: Tensor, values: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """Write what is new behind what is there; both views."""
