@@ -45,6 +45,16 @@ def dpo(
     return -logsigmoid(beta * _margin(chosen, rejected, reference_chosen, reference_rejected))
 
 
+def likelihood(*, chosen: Tensor, chosen_length: Tensor) -> Tensor:
+    """Mean negative log-likelihood of a chosen reply's tokens, arXiv:2404.19733, equation 1's second term:
+
+    −log π(y_w|x) / |y_w|.
+
+    chosen (P,): the reply's summed log-probs; chosen_length (P,): its tokens → (P,).
+    """
+    return -_exact(chosen) / chosen_length
+
+
 def ipo(
     *, chosen: Tensor, rejected: Tensor, reference_chosen: Tensor, reference_rejected: Tensor, beta: float
 ) -> Tensor:

@@ -6,7 +6,8 @@ Paper: Rafailov et al., arXiv:2305.18290, equation 7.
 
 `objective` puts another function of the same log-probs in its place: each is in `engine.losses`, with its
 paper and equation. SimPO and ORPO do without the reference; S-DPO sets one chosen reply against all that were
-rejected for it.
+rejected for it. `rpo_alpha` adds the chosen reply's likelihood to any of them: without it both replies may
+become unlikely, as long as the rejected one does so faster.
 
 Departures: the reference is the weights that the run starts from, the base or the adapter it goes on
 from; its log-probs are computed once, before the first step, and cached. A pair is one row,
@@ -69,6 +70,9 @@ class Options(Optimisation):
         100.0,
     )
     gamma: float = option(1.0, "simpo: by how much the chosen reply is to win", 0.0, 100.0)
+    rpo_alpha: float = option(
+        0.0, "times the chosen reply's mean −log p per token, added to the loss: arXiv:2404.19733", 0.0, 100.0
+    )
     label_smoothing: float = option(
         0.1, "conservative, robust: how often a label is the wrong way round", 0.0, 0.49
     )
@@ -78,6 +82,7 @@ def train(job: "Job") -> "Outcome":
     """Train the job's adapter on its pairs."""
     import torch
 
+    from engine import losses
     from engine.encode import encode
     from engine.logps import branch_log_probs
     from engine.loop import fit
@@ -94,7 +99,7 @@ def train(job: "Job") -> "Outcome":
     if OBJECTIVES[job.options.objective].reference:
         kept = job.checkpoint.part("keep").get("reference") if job.checkpoint else None
         keep["reference"] = reference_log_probs(job, trees) if kept is None else kept.to(job.base.device)
-    score = _score(job.options.objective, settings)
+    score, alpha = _score(job.options.objective, settings), job.options.rpo_alpha
 
     def objective(numbers: Sequence[int], batch: "Batch") -> "tuple[Tensor, dict[str, Tensor]]":
         counts = [len(trees[i].branches) for i in numbers]
@@ -105,6 +110,10 @@ def train(job: "Job") -> "Outcome":
             reference=keep["reference"][numbers][:, : max(counts)] if keep else None,
         )
         loss, rewards = score(replies)
+        if alpha:
+            loss = loss + alpha * losses.likelihood(
+                chosen=replies.log_probs[:, 0], chosen_length=replies.lengths[:, 0]
+            )
         return loss.sum(), _metrics(replies.log_probs.detach(), rewards.detach())
 
     return fit(job, trees, objective, weights=[1] * len(trees), keep=keep)

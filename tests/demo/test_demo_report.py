@@ -80,7 +80,7 @@ def test_the_annotator_chooses_corrects_ties_and_finds_bad(store):
     assert replies[head_of(store, question, rude, warm)["reply"]].content == warm.content
     assert label(rude, plain) == "correct"
     assert head_of(store, question, rude, plain)["text"] == world.ideal(question)
-    assert label(rude, plain, corrects=False) == "choose"
-    assert label(wrong, worse, corrects=False) == "both_bad"
+    assert label(rude, plain, corrects=False) == "both_bad"
+    assert label(rude, warm, corrects=False) == "choose"
     assert label(wrong, worse) == "correct"
-    assert label(plain, Reply(plain.content), corrects=False) == "tie"
+    assert label(warm, Reply(warm.content), corrects=False) == "tie"

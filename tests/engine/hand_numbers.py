@@ -54,6 +54,10 @@ def bradley_terry(losses: Any) -> None:
     close(losses.bradley_terry(**given), [-log_sigmoid(1.0), -log_sigmoid(-1.0)])
 
 
+def likelihood(losses: Any) -> None:
+    close(losses.likelihood(**tensors(chosen=[-6.0, -5.0], chosen_length=[3, 2])), [2.0, 2.5])
+
+
 def centring(losses: Any) -> None:
     close(losses.centring(**tensors(chosen=[2.0, -1.0], rejected=[1.0, 0.5])), [9.0, 0.25])
 
@@ -162,6 +166,7 @@ CHECKS: dict[str, Callable[[Any], None]] = {
         bradley_terry,
         centring,
         dpo,
+        likelihood,
         ipo,
         conservative,
         robust,

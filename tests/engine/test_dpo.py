@@ -55,6 +55,19 @@ def test_every_objective_learns(objective: str, model: Path, tmp_path: Path) -> 
     assert bool(reports.of("reference")) == OBJECTIVES[objective].reference
 
 
+def test_the_chosen_replies_likelihood_is_added(model: Path, tmp_path: Path) -> None:
+    options = {"epochs": 5, "learning_rate": 0.003}
+    seen = []
+    for alpha in (0.0, 2.0):
+        reports = Reports()
+        run(tmp_path / str(alpha), model, "dpo", reports=reports, options=options | {"rpo_alpha": alpha})
+        seen.append(reports.of("step"))
+    without, with_it = seen
+    assert with_it[0]["metrics"] == without[0]["metrics"]
+    assert with_it[0]["loss"] > without[0]["loss"] + 1
+    assert with_it[-1]["metrics"]["logp_chosen"] > without[-1]["metrics"]["logp_chosen"] + 1
+
+
 @pytest.mark.parametrize("objective", ["simpo", "orpo"])
 def test_the_first_loss_without_a_reference(objective: str, model: Path, tmp_path: Path) -> None:
     """What the base's own log-probs say, each reply read in a row of its own."""

@@ -21,6 +21,7 @@ MUTATIONS: list[tuple[ModuleType, str, str, str, Callable[[Any], None]]] = [
     (losses, "centring", "+ _exact", "- _exact", hand_numbers.centring),
     (losses, "dpo", "-logsigmoid(beta *", "-logsigmoid(-beta *", hand_numbers.dpo),
     (losses, "_margin", "- (_exact(reference_chosen)", "+ (_exact(reference_chosen)", hand_numbers.dpo),
+    (losses, "likelihood", " / chosen_length", "", hand_numbers.likelihood),
     (losses, "ipo", "1 / (2 * beta)) ** 2", "1 / beta) ** 2", hand_numbers.ipo),
     (losses, "conservative", "- label_smoothing * log", "+ label_smoothing * log", hand_numbers.conservative),
     (losses, "robust", " / (1 - 2 * label_smoothing)", "", hand_numbers.robust),

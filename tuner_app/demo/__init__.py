@@ -38,7 +38,7 @@ from tuner_app.workers import supervisor
 
 NEW = ("camel", "penguin", "owl", "mango", "kiwi")  # left out of the base, and taught here
 TEACH, TEACH_NEW = 240, 80  # prompts that are labelled: about the known world, about what is new
-AGAIN = 240  # of these, that are labelled again after SFT
+AGAIN = 2  # pairs of answers to each of these prompts that are labelled after SFT
 TEST, TEST_NEW = 80, 30  # held-out questions
 SAMPLES = 3  # replies to each held-out question
 TEXTS = 150  # held-out dialogues for perplexity
@@ -94,7 +94,7 @@ class Loop:
         sft = self.train("sft", precision="nf4")
         after_sft = self.measure("SFT", sft)
         seen = datetime.now(UTC)
-        self.label("SFT", sft, self.teach[:AGAIN], corrects=False)
+        self.label("SFT", sft, self.teach, corrects=False, pairs=AGAIN)
         dpo = self.train("dpo", parent=sft, since=seen)
         after_dpo = self.measure("DPO", dpo)
         for name, answers in (("SFT", after_sft), ("DPO", after_dpo)):
@@ -125,6 +125,7 @@ class Loop:
 
     def ask(self, questions: Sequence[Question], adapter: str, samples: int, decoding: Decoding) -> Answers:
         """`samples` replies to each question from the chat worker."""
+        self.client = self.connect()  # on a GPU, a run has ended the worker that there was
         return asyncio.run(self._ask(questions, adapter, samples, decoding))
 
     async def _ask(
@@ -142,19 +143,23 @@ class Loop:
             answers.append([reply.text for reply in replies])
         return answers
 
-    def label(self, name: str, adapter: str, questions: Sequence[Question], *, corrects: bool) -> None:
-        """Chat over the questions, keep the conversations, and have the answers labelled."""
-        with self.part(f"label: {name}, {len(questions)} pairs"):
+    def label(
+        self, name: str, adapter: str, questions: Sequence[Question], *, corrects: bool, pairs: int = 1
+    ) -> None:
+        """Chat over the questions, keep the conversations, and have pairs of answers labelled."""
+        with self.part(f"label: {name}, {pairs * len(questions)} pairs"):
             verbs: Counter[Verb] = Counter()
-            for question, texts in zip(questions, self.ask(questions, adapter, 2, LABEL), strict=True):
+            answers = self.ask(questions, adapter, 2 * pairs, LABEL)
+            for question, texts in zip(questions, answers, strict=True):
                 replies = self.keep(question, texts, adapter)
-                verb = annotator.label(self.store, question, replies, self.rng, corrects=corrects)
-                verbs[verb] += 1
+                for first in range(0, len(replies), 2):
+                    two = replies[first : first + 2]
+                    verbs[annotator.label(self.store, question, two, self.rng, corrects=corrects)] += 1
         self.report.labels[name] = annotator.summary(verbs)
         self.console.print(f"  {self.report.labels[name]}")
 
     def keep(self, question: Question, texts: Sequence[str], adapter: str) -> list[Reply]:
-        """A conversation of the store that ends in two answers to the question."""
+        """A conversation of the store that ends in several answers to the question."""
         with self.store.write():
             conversation = chats.start(self.store, title=question.prompt[-1].content)
             asked = None
@@ -228,7 +233,8 @@ def about_new(n: int, seed: int, split: world.Split) -> list[Question]:
     return list(islice(found, n))
 
 
+# The earlier turns of a conversation were nobody's correction: SFT learns from the last reply alone.
 OPTIONS: dict[str, dict[str, float]] = {
-    "sft": {"epochs": 6, "learning_rate": 1e-3, "batch_size": 8},
-    "dpo": {"epochs": 2, "learning_rate": 2e-4, "batch_size": 8, "beta": 0.3},
+    "sft": {"epochs": 4, "learning_rate": 3e-3, "batch_size": 8, "last_turn_only": True},
+    "dpo": {"epochs": 2, "learning_rate": 1e-3, "batch_size": 16, "beta": 0.1, "rpo_alpha": 10.0},
 }

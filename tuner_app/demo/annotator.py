@@ -17,9 +17,9 @@ def label(
 ) -> Verb:
     """Judge two replies to a question and record the label; returns the verb.
 
-    An annotator who `corrects` rewrites the better reply where neither is right, warm and brief; one who
-    does not finds both bad where neither is right. Else the reply of higher gold score is chosen, and equal
-    ones are a tie. Which one is shown first is drawn from `rng`.
+    Where neither reply is right, warm and brief, an annotator who `corrects` rewrites the better one, and one
+    who does not finds both bad. Else the reply of higher gold score is chosen, and equal ones are a tie.
+    Which one is shown first is drawn from `rng`.
     """
     item = labels.item_for_pair(store, question.prompt, *replies)
     verdicts = [world.judge(question.prompt, reply.content) for reply in item.replies]
@@ -27,10 +27,9 @@ def label(
     best = scores.index(max(scores))
     verb: Verb
     value: dict[str, Any]
-    if corrects and not any(verdict.right and warm_and_brief(verdict) for verdict in verdicts):
-        verb, value = "correct", {"reply": best, "text": world.ideal(question)}
-    elif not any(verdict.right for verdict in verdicts):
-        verb, value = "both_bad", {}
+    if not any(verdict.right and warm_and_brief(verdict) for verdict in verdicts):
+        corrected = {"reply": best, "text": world.ideal(question)}
+        verb, value = ("correct", corrected) if corrects else ("both_bad", {})
     elif scores[0] == scores[1]:
         verb, value = "tie", {}
     else:
