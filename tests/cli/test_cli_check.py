@@ -91,7 +91,8 @@ def test_what_keeps_a_run_from_starting_is_said_by_the_check(tuner, imported, mo
 def test_check_takes_the_options_of_train(tuner):
     for method in ("sft", "dpo"):
         train, check = (tuner(command, method, "--help").out for command in ("train", "check"))
-        options = {word for word in train.split() if word.startswith("--")} - {"--detach", "--processes", "--machines"}
+        options = {word for word in train.split() if word.startswith("--")}
+        options -= {"--detach", "--processes", "--machines"}
         assert options <= set(check.split())
 
 

@@ -96,6 +96,29 @@ def test_pause_keeps_the_checkpoint_and_makes_no_adapter(place: Place) -> None:
     assert list((place.home.run(run.name) / "checkpoints").iterdir())
 
 
+def test_a_loss_that_is_no_number_ends_the_run_at_its_last_checkpoint(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine import losses
+
+    real, calls = losses.sft, []
+
+    def blown_up(**tensors: Any) -> Any:
+        calls.append(1)
+        return real(**tensors) * (float("inf") if len(calls) == 5 else 1.0)
+
+    monkeypatch.setattr(losses, "sft", blown_up)
+    run = launch.prepare(place.store, place.home, place.plan())
+    place.home.run(run.name).mkdir(parents=True)
+    assert train.work(place.home, place.store, run) == 1
+    failed = place.run(run.name)
+    assert failed.status == "failed"
+    for part in ("no longer a number at step 5 of 12", "step 4 is safe", "Lower the learning rate"):
+        assert part in failed.error
+    assert failed.error.count("step 4 is safe") == 1
+    assert models.adapters(place.store) == []
+
+
 def test_a_fault_of_ours_is_in_the_log_alone(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

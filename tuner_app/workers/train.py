@@ -139,7 +139,7 @@ def _failed(home: Home, store: Store, run: Run, reason: str) -> int:
 
     kept = last_good(home.run(run.name) / "checkpoints")
     print(reason, file=sys.stderr, flush=True)
-    runs.set_status(store, run.id, "failed", error=f"{reason}\n{kept}")
+    runs.set_status(store, run.id, "failed", error=reason if kept in reason else f"{reason}\n{kept}")
     return 1
 
 
