@@ -12,7 +12,7 @@ from engine.spec import Spec, methods
 from tuner_app import bases, settings
 from tuner_app.paths import Home
 from tuner_app.store import Store, labels, models, runs, snapshots
-from tuner_app.store.rows import Reply, Run
+from tuner_app.store.rows import Reply, Request, Run
 from tuner_app.workers import locks, supervisor
 
 STEP = {"loss": 0.5, "learning_rate": 1e-4, "grad_norm": 1.0, "seconds": 0.5, "tokens": 100, "metrics": {}}
@@ -275,11 +275,11 @@ async def test_the_end_of_a_run_is_told_and_its_model_answers(home: Home, run: R
     assert settings.load(home).adapter == ""
 
 
-async def test_stop_and_resume(
+async def test_stop_pause_and_resume(
     home: Home, run: Run, labelled: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(home: Home, store: Store, run: Run) -> None:
-        runs.set_status(store, run.id, "stopped")
+    def stop(home: Home, store: Store, run: Run, *, request: Request) -> None:
+        runs.set_status(store, run.id, "paused" if request == "pause" else "stopped")
 
     def start(home: Home, store: Store, run: Run) -> None:
         runs.set_status(store, run.id, "running")
@@ -292,7 +292,13 @@ async def test_stop_and_resume(
         await person.press("s")
         await person.sees("■ stopped", "r resumes it")
         await person.press("r")
-        await person.sees("▶ running", "s stop")
+        await person.sees("▶ running", "s stop", "p pause")
+        await person.press("p")
+        await person.sees("‖ paused", "memory is free", "r resume")
+        await person.press("p", "s")  # nothing is left to pause or to stop
+        await person.sees("‖ paused")
+        await person.press("r")
+        await person.sees("▶ running")
 
 
 async def test_a_killed_run_says_what_is_left(home: Home, labelled: Store, run: Run) -> None:

@@ -14,7 +14,7 @@ from engine.errors import UserError
 from tuner_app.clean import one_line, visible
 from tuner_app.paths import Home
 from tuner_app.store import Store, models, runs
-from tuner_app.store.rows import Run, RunEvent
+from tuner_app.store.rows import Request, Run, RunEvent
 from tuner_app.tui.link import in_background
 from tuner_app.tui.messages import StoreChanged
 from tuner_app.tui.run_facts import STATUS, RunFacts
@@ -33,7 +33,8 @@ class RunScreen(TunerScreen):
     """Figures, progress, data, warnings and log; Esc leaves, and the run goes on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "stop", "stop (keeps a checkpoint)"),
+        Binding("p", "pause", "pause (frees its memory)"),
+        Binding("s", "stop", "stop (keeps what it learnt)"),
         Binding("r", "resume", "resume"),
         Binding("c", "chat_with", "chat with it"),
         Binding("m", "next_figure", "another figure"),
@@ -114,6 +115,7 @@ class RunScreen(TunerScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         status = self._row.status if self._row else ""
         allowed = {
+            "pause": status in ("queued", "running"),
             "stop": status in ("queued", "running"),
             "resume": status in ("stopped", "paused", "failed"),
             "chat_with": status == "done" and self._row is not None and not self._row.makes_reward,
@@ -121,21 +123,25 @@ class RunScreen(TunerScreen):
         }
         return allowed.get(action, True)
 
+    def action_pause(self) -> None:
+        self.notice.wait("Pausing after this step; a checkpoint is kept …")
+        self._end("pause", "Paused: its memory is free. r goes on exactly where it was.")
+
     def action_stop(self) -> None:
         self.notice.wait("Stopping after this step; a checkpoint is kept …")
-        self._stop()
+        self._end("stop", "Stopped. r resumes it from its checkpoint.")
 
     @work
-    async def _stop(self) -> None:
-        run = self._row
+    async def _end(self, request: Request, then: str) -> None:
+        run, home, store = self._row, self.tuner.home, self.tuner.store
         assert run
         try:
             # In a thread of its own: it waits for the worker, and the database thread must not.
-            await in_background(lambda: supervisor.stop_run(self.tuner.home, self.tuner.store, run))
+            await in_background(lambda: supervisor.stop_run(home, store, run, request=request))
         except UserError as error:
             self.notice.fail(error)
             return
-        self.notice.say("Stopped. r resumes it from its checkpoint.")
+        self.notice.say(then)
         self._load()
 
     def action_resume(self) -> None:
