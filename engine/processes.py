@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
+from torch.distributed.rendezvous import rendezvous
 
 from engine.errors import UserError
 
@@ -61,7 +62,7 @@ def meet(place: Place) -> None:
     if cuda:
         torch.cuda.set_device(place.local)
     try:
-        meeting = torch.distributed.rendezvous(place.meeting, place.number, place.processes, timeout=TOGETHER)
+        meeting = rendezvous(place.meeting, place.number, place.processes, timeout=TOGETHER)
         store, _, _ = next(meeting)
         torch.distributed.init_process_group(
             "nccl" if cuda else "gloo",

@@ -209,15 +209,29 @@ class MethodGroup(click.Group):
 
 def _train_command(method: Method) -> click.Command:
     def start(home: Home, **values: Any) -> None:
-        from tuner_app import console
+        from tuner_app import console, machines
 
-        plan = _plan(method, values)
-        sys.exit(
-            console.train(home, open_store(home), plan, detach=values["detach"], as_json=values["as_json"])
-        )
+        where = machines.asked(values["processes"], values["machines"])
+        if where.rank > 0:
+            from tuner_app.workers import helpers
 
-    detach = click.option("--detach", is_flag=True, help="start it and return; see `tuner runs`")
-    return _method_command(method, detach(start))
+            click.echo(f"Machine {where.rank} of {where.machines} works for {where.main}, which has the run.")
+            sys.exit(helpers.serve(where, method.name))
+        plan, how = _plan(method, values), {name: values[name] for name in ("detach", "as_json")}
+        sys.exit(console.train(home, open_store(home), plan, where, **how))
+
+    for decorate in (
+        click.option("--detach", is_flag=True, help="start it and return; see `tuner runs`"),
+        click.option("--processes", default=1, help="how many share the work, one for each GPU"),
+        click.option(
+            "--machines",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE",
+            help="a TOML file that says which machines share the work; give each its own",
+        ),
+    ):
+        start = decorate(start)
+    return _method_command(method, start)
 
 
 def _check_command(method: Method) -> click.Command:

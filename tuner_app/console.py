@@ -15,9 +15,10 @@ from rich.tree import Tree
 
 from engine.errors import UserError
 from engine.spec import Spec
-from tuner_app import launch, report, words
+from tuner_app import launch, machines, report, words
 from tuner_app.checking import Checking
 from tuner_app.clean import visible
+from tuner_app.machines import Machines
 from tuner_app.paths import Home
 from tuner_app.store import Store, models, runs
 from tuner_app.store.rows import AdapterRow, Base, Run, RunEvent
@@ -37,9 +38,13 @@ CHAT_WITH_IT = "Chat with it: tuner chat --model"
 error_console = Console(stderr=True, highlight=False)
 
 
-def train(home: Home, store: Store, plan: launch.Plan, *, detach: bool, as_json: bool) -> int:
-    """Start the planned run and, unless detached, follow it to its end."""
+def train(
+    home: Home, store: Store, plan: launch.Plan, where: Machines, *, detach: bool, as_json: bool
+) -> int:
+    """Start the planned run, on the processes of `where`, and follow it to its end unless detached."""
     run = launch.prepare(store, home, plan)
+    if where.total > 1:
+        machines.note(home.run(run.name), where)
     epochs = run.spec["options"]["epochs"]
     if epochs > 1 and "epochs" not in plan.options:
         error_console.print(Text(f"The rows are few: each is seen {epochs} times. --epochs says otherwise."))

@@ -14,13 +14,19 @@ import threading
 import time
 import traceback
 from concurrent.futures import Future
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.errors import UserError
 from tuner_app.paths import Home
 from tuner_app.paths import home as home_at
 from tuner_app.settings import write_atomically
-from tuner_app.workers import locks
+from tuner_app.workers import locks, seat
+
+if TYPE_CHECKING:
+    from tuner_app.store import Store
+    from tuner_app.store.rows import Base
 
 IDLE_POLL = 0.5
 GRACE = 2  # seconds that running answers have to end when the worker is told to
@@ -49,14 +55,21 @@ def main() -> int:
 
 
 def serve(home: Home, base: str, port: int, key: str, idle: float) -> int:
-    """Load `base` while the server answers already, and serve it until `idle` seconds without a request."""
+    """Load `base` while the server answers already, and serve it until `idle` seconds without a request.
+
+    Raises UserError when the base cannot be had, the port is taken, or a run has the GPU.
+    """
     from tuner_app import bases
     from tuner_app.store import Store
 
     listener = _listen(port)
     store = Store.open(home.database)
     row = bases.register(store, base)  # before torch: what is wrong with a folder is said at once
+    with closing(store), seat.for_chat(home, store):
+        return _answer(home, store, row, listener, key, idle)
 
+
+def _answer(home: Home, store: "Store", row: "Base", listener: socket.socket, key: str, idle: float) -> int:
     import uvicorn
 
     from tuner_app.workers.model import ChatModel
@@ -106,7 +119,6 @@ def serve(home: Home, base: str, port: int, key: str, idle: float) -> int:
         threading.Thread(target=end_when_idle, daemon=True).start()
     http.run(sockets=[listener])
     server.turns.thread.shutdown(cancel_futures=True)
-    store.close()
     if failures:
         print(failures[0], file=sys.stderr)
     return 1 if failures else 0

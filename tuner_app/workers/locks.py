@@ -22,6 +22,11 @@ def run(home: Home, name: str) -> Path:
     return home.run(name) / "lock"
 
 
+def gpu(home: Home) -> Path:
+    """The lock of whichever worker computes on the GPU."""
+    return home.workers / "gpu.lock"
+
+
 def hold(file: Path) -> IO[bytes] | None:
     """Hold `file`, unsigned, until the returned stream is closed or the last process that has it ends.
 

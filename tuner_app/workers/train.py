@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UserError
-from engine.spec import Event, Gold, ShouldStop, Spec
-from tuner_app import bases
+from engine.spec import Emit, Event, Gold, ShouldStop, Spec
+from tuner_app import bases, machines
 from tuner_app.paths import Home
 from tuner_app.paths import home as home_at
 from tuner_app.store import Store, models, runs, snapshots
 from tuner_app.store.reference import ReferenceFile
 from tuner_app.store.rows import Base, Request, Run, RunStatus
-from tuner_app.workers import locks
+from tuner_app.workers import helper, helpers, locks, seat
 
 PACKAGES = ("tuner", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "safetensors")
 TERMINATED = threading.Event()  # SIGTERM came: it means “stop”
@@ -62,28 +62,38 @@ def work(home: Home, store: Store, run: Run) -> int:
     def should_stop() -> Request:
         return "stop" if TERMINATED.is_set() else runs.requested(store, run.id)
 
-    try:
-        versions = {name: version(name) for name in PACKAGES}
-        runs.set_status(store, run.id, "running", pid=os.getpid(), versions=versions)
-        status = train(home, store, run, should_stop)
-    except UserError as error:
-        return _failed(home, store, run, str(error))
-    except BaseException as error:
-        traceback.print_exception(error)
-        log = home.run(run.name) / "log.txt"
-        return _failed(home, store, run, f"An unexpected fault: {type(error).__name__}. Its details: {log}")
-    runs.set_status(store, run.id, status)
-    return 0
-
-
-def train(home: Home, store: Store, run: Run, should_stop: ShouldStop) -> RunStatus:
-    """Train, register the adapter, and return the status that the run ended with."""
-    from engine import job
-    from engine.models import fingerprint
+    def fail(reason: str) -> int:
+        return _failed(home, store, run, reason)
 
     def emit(event: Event) -> None:
         runs.emit(store, run.id, event.kind, event.data)
         print(time.strftime("%H:%M:%S"), event.kind, json.dumps(event.data, ensure_ascii=False), flush=True)
+
+    folder = home.run(run.name)
+    try:
+        versions = {name: version(name) for name in PACKAGES}
+        runs.set_status(store, run.id, "running", pid=os.getpid(), versions=versions)
+        seated = seat.for_training(
+            home, store, should_stop, lambda text: emit(Event("note", {"message": text}))
+        )
+        if seated is None:
+            status = STATUS[should_stop()]
+        else:
+            with seated, helpers.beside_main(machines.of_run(folder), folder, run.method, fail):
+                status = train(home, store, run, emit, should_stop)
+    except UserError as error:
+        return fail(str(error))
+    except BaseException as error:
+        traceback.print_exception(error)
+        return fail(f"An unexpected fault: {type(error).__name__}. Its details: {folder / 'log.txt'}")
+    runs.set_status(store, run.id, status)
+    return 0
+
+
+def train(home: Home, store: Store, run: Run, emit: Emit, should_stop: ShouldStop) -> RunStatus:
+    """Train, register the adapter, and return the status that the run ended with."""
+    from engine import job, processes
+    from engine.models import fingerprint
 
     row = next(base for base in models.bases(store) if base.id == run.base_id)
     spec = located(home, Spec.from_json(run.spec))
@@ -92,11 +102,18 @@ def train(home: Home, store: Store, run: Run, should_stop: ShouldStop) -> RunSta
         emit(
             Event("warning", {"message": f"The chat template is the one in {file}, as it was at the launch."})
         )
+    rows, folder = list(snapshots.rows(store, run.snapshot_hash)), home.run(run.name)
+    where = machines.of_run(folder)
+    if where.total > 1:
+        processes.meet(
+            processes.Place(0, where.total, local=0, here=where.processes, meeting=where.meeting(folder))
+        )
+        processes.from_main(helper.Task(spec.to_json(), run.spec["base"], rows, folder))
     with closing(ReferenceFile(home.reference_cache)) as cache:
         result = job.run(
             spec,
-            list(snapshots.rows(store, run.snapshot_hash)),
-            home.run(run.name),
+            rows,
+            folder,
             emit=emit,
             should_stop=should_stop,
             reference_cache=cache,

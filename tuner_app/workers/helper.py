@@ -1,0 +1,80 @@
+"""One process of a run beside the main one: told what to train, it trains, and writes nothing.
+
+`python -m tuner_app.workers.helper`, started by `tuner_app.workers.helpers`. It ends at once when its
+standard input does, so that none is left when whoever started it is killed.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from engine.errors import UserError
+from engine.spec import Event, Spec
+from tuner_app import bases
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the main process tells the others: the specification as JSON, the rows, and the run's folder.
+
+    `base` is as the store has it: where a base lies may differ between machines.
+    """
+
+    spec: Mapping[str, Any]
+    base: str
+    rows: Sequence[Any]
+    folder: Path
+
+
+def main() -> int:
+    """Help; returns 1 when the run failed, which the main process says more about."""
+    parser = argparse.ArgumentParser(prog="tuner_app.workers.helper", description=__doc__)
+    for name in ("number", "processes", "local", "here"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--meeting", required=True)
+    parser.add_argument("--method", required=True)
+    given = parser.parse_args()
+    method = vars(given).pop("method")
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the main process obeys it, and says so to all
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    try:
+        help(method, **vars(given))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def help(method: str, **place: Any) -> None:
+    """Meet the other processes, take the task from the main one, and train."""
+    from engine import job, processes
+
+    processes.meet(processes.Place(**place))
+    task: Task = processes.from_main(None)
+    spec = replace(Spec.from_json(task.spec), base=bases.located(task.base))
+    if spec.method != method:
+        raise UserError(
+            f"The first machine trains by {spec.method}, and this one was told {method}.",
+            do=f"Start it here with: tuner train {spec.method} --machines FILE",
+        )
+    job.run(spec, task.rows, task.folder, emit=_in_silence, should_stop=lambda: "")
+
+
+def _in_silence(event: Event) -> None:
+    """The main process reports for all."""
+
+
+def _end_with_input() -> None:
+    while os.read(0, 4096):  # not sys.stdin, whose lock would be in the way at the end
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

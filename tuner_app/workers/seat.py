@@ -1,0 +1,73 @@
+"""The GPU, which one worker has at a time: chat makes way for training, and has it again when that is over.
+
+On a CPU nobody needs a seat. A worker that is killed leaves it with its last breath, as with every lock.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+from engine.errors import UserError
+from tuner_app.paths import Home
+from tuner_app.store import Store, runs
+from tuner_app.store.rows import Request
+from tuner_app.workers import locks, supervisor
+
+POLL = 0.25
+
+
+def for_chat(home: Home, store: Store) -> AbstractContextManager[object]:
+    """A context that has the seat, if one is needed. Raises UserError when a run, which it names, has it."""
+    if not needed():
+        return nullcontext()
+    seat = locks.take(locks.gpu(home), None)
+    if seat is None:
+        name = _holder(home, store)
+        raise UserError(
+            f"The GPU is busy: {name or 'another worker'} has it.",
+            kept="It goes on; conversations and labels are in the database.",
+            do=f"Pause it to chat, and resume it later: tuner runs pause {name}"
+            if name
+            else "Try again later.",
+        )
+    return seat
+
+
+def for_training(
+    home: Home, store: Store, should_stop: Callable[[], Request], note: Callable[[str], None]
+) -> AbstractContextManager[object] | None:
+    """A context that has the seat, if one is needed; None when the run is to end before its turn comes.
+
+    A chat worker that has it is ended; another run is waited for. `note` tells a person of either.
+    """
+    if not needed():
+        return nullcontext()
+    waiting = ""
+    while not should_stop():
+        if locks.owner(locks.gpu(home)) is not None and _chat_has_it(home):
+            note("Chat leaves the GPU to this run: pause it to chat in between.")
+            supervisor.stop_chat(home)
+        if seat := locks.take(locks.gpu(home), None):
+            return seat
+        if (name := _holder(home, store)) and name != waiting:
+            note(f"Waiting for the GPU, on which {name} trains.")
+            waiting = name
+        time.sleep(POLL)
+    return None
+
+
+def needed() -> bool:
+    """Whether workers compute on a GPU."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _chat_has_it(home: Home) -> bool:
+    return locks.owner(locks.gpu(home)) == locks.owner(locks.chat(home))
+
+
+def _holder(home: Home, store: Store) -> str:
+    """The name of the run that has the seat; "" when it is no run."""
+    pid = locks.owner(locks.gpu(home))
+    return next((run.name for run in runs.listed(store) if pid and run.pid == pid), "")
