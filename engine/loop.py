@@ -116,6 +116,8 @@ class Trainer:
             precision=job.base.precision,
             device=str(job.base.device),
         )
+        if self.process.process_index:  # else every process would drop out the same units
+            torch.manual_seed(job.spec.seed + self.process.process_index)
         self.step = self._restore()
         self._saved = self.step if job.checkpoint else -1
         self._began = time.perf_counter()
