@@ -21,7 +21,7 @@ from engine.errors import UserError
 from engine.examples import Demonstration, Message, Pair
 from engine.spec import Adapter
 
-METHODS = ["sft", "dpo"]
+METHODS = ["sft", "dpo", "kto"]
 
 
 @pytest.fixture(scope="module")
