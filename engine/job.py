@@ -236,8 +236,6 @@ def prepared(
     else:
         adapters.add(base, spec.adapter, spec.seed)
     options = options_from(method, spec.options)
-    if options.checkpointing:
-        models.recompute_activations(base)
     settings = {k: v for k, v in spec.to_json().items() if k not in ("base", "parent", "reward")}
     from_what = [base.fingerprint, base.precision, parent, _reward_hash(method, spec)]
     identity = digest([settings, *from_what, [to_json(row) for row in rows]])

@@ -118,7 +118,7 @@ class Event:
     checkpoint  {"step": int, "folder": str}
     evaluation  {"what": str, "accuracy", "low", "high": float, "pairs", "prompts": int}  on rows held out
     note        {"message": str}                                         worth knowing, no cause for alarm
-    warning     {"message": str} and, when memory ran out, {"micro_tokens": int}: how many at a time from now on
+    warning     {"message": str} and, when memory ran out, {"micro_tokens": int, "checkpointing": bool}
     done        {"step": int, "folder": str, "hash": str, "stopped": "" | "stop" | "pause"}
     """
 

@@ -29,7 +29,7 @@ SPEC: dict[str, Any] = {"adapter": Adapter(dropout=0.2), "options": {"epochs": 4
 OPERATIONS = 17  # of files, in one checkpoint that takes the place of an older one
 # Kept to save time, and the same when computed anew: what a run ends with does not depend on it.
 # PPO names its random streams by seed and phase, and leaves dropout out: no generator counts.
-CACHES = {"dpo": {"keep/reference"}, "ppo": {"generators"}}
+CACHES = {"dpo": {"keep/reference"}, "kto": {"keep/reference"}, "ppo": {"generators"}}
 
 
 @pytest.fixture(scope="module")
@@ -149,21 +149,24 @@ def test_every_random_generator_is_a_piece(
 def pieces(checkpoint: Path) -> list[str]:
     """Weights, heads, each kind of moment, each tensor that the method keeps, the step, the generators."""
     names = load_file(checkpoint / checkpoints.TENSORS)
-    kinds = {"trained", *(name for name in names if name.startswith("keep/"))}
-    kinds |= {name for name in names if name.startswith("trained/") and "base_model" not in name}
+    two_parts = {
+        "/".join(name.split("/")[:2]) for name in names
+    }  # trained/base_model.model.…, keep/reference
+    kinds = {part.split(".")[0] for part in two_parts if part.startswith(("trained/", "keep/"))}
     kinds |= {f"optimizer/{name.rsplit('/')[-1]}" for name in names if name.startswith("optimizer/")}
     return [*sorted(kinds), "step", "generators"]
 
 
 def leave_out(piece: str, checkpoint: Path) -> None:
     """Write the checkpoint again without `piece`, as if it had never been saved; "" leaves out nothing."""
-    part, _, kind = piece.partition("/")
     tensors = load_file(checkpoint / checkpoints.TENSORS)
-    left = {
-        name: tensor
-        for name, tensor in tensors.items()
-        if not piece or not (name.startswith(f"{part}/") and name.endswith(kind))
-    }
+
+    def gone(name: str) -> bool:
+        if name.startswith("optimizer/"):
+            return name.endswith(piece.removeprefix("optimizer"))
+        return name.startswith(piece)
+
+    left = {name: tensor for name, tensor in tensors.items() if not piece or not gone(name)}
     state = json.loads((checkpoint / checkpoints.STATE).read_text())
     if piece == "step":
         state["step"] = 0
