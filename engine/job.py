@@ -58,7 +58,7 @@ class Job:
 
     `base.model` carries the adapter, ready to train. `parent` is the hash of the adapter it goes on from,
     "" when it is fresh. `layout` says how trees are laid out (`engine.encode` settles it). `identity` names
-    the specification with its data; `checkpoint` is where to resume; `room` says how much is computed at once.
+    the specification with its data; `checkpoint` is where to resume; `room`: how much is computed at once.
     A rehearsal (`engine.check`) gets the trees of all rows through `narrow` and goes on with a few of them.
     """
 
@@ -225,9 +225,9 @@ def prepared(
         parent_folder = Path(spec.parent)
         if "reward" in adapters.card(parent_folder) and method.makes != "reward model":
             raise UserError(
-                f"{method.title} cannot go on from the adapter in {parent_folder}: it is a reward model, which "
+                f"{method.title} cannot go on from {parent_folder}: it is a reward model, which "
                 "scores replies and writes none.",
-                do="Start from the base, or from an adapter that chats; a reward model can be trained further.",
+                do="Start from the base or an adapter that chats; a reward model can be trained further.",
             )
         kept = adapters.resume(base, parent_folder)
         parent = adapters.hash_of(parent_folder)

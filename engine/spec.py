@@ -148,8 +148,8 @@ class Method:
     """A training method: one file in `engine/methods`.
 
     `learns_from` is a class of `engine.examples`; `options` a frozen dataclass whose fields carry
-    `metadata={"help": …}` and, where they have them, `"choices"` or `"min"` and `"max"`. A reward model scores
-    replies and writes none.
+    `metadata={"help": …}` and, where they have them, `"choices"` or `"min"` and `"max"`. A reward model
+    scores replies and writes none.
     """
 
     name: str

@@ -13,7 +13,7 @@ WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "l
 ADAPTER = Adapter()
 OPTIONS = {"learning_rate": 0.01, "batch_size": 4, "epochs": 2, "micro_tokens": 96, "save_every": 2}
 
-# PPO: one epoch over all replies, so that it makes as many steps as the others, and each thing that adapts on.
+# PPO: one epoch over all replies, so that it makes as many steps as the others; all that adapts is on.
 METHOD_OPTIONS: dict[str, dict[str, Any]] = {
     "ppo": {
         "rollout_batch": 12,

@@ -29,7 +29,7 @@ SPEC: dict[str, Any] = {"adapter": Adapter(dropout=0.2), "options": {"epochs": 4
 OPERATIONS = 17  # of files, in one checkpoint that takes the place of an older one
 # Kept to save time, and the same when computed anew: what a run ends with does not depend on it.
 # PPO names its random streams by seed and phase, and leaves dropout out: no generator counts.
-CACHES = {"dpo": {"keep/reference"}, "kto": {"keep/reference"}, "ppo": {"generators"}}
+CACHES = {"dpo": {"keep/reference"}, "ppo": {"generators"}}
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,9 @@ def worker(place: Place, name: str, *arguments: str) -> "subprocess.Popen[bytes]
 
 
 def run_named(place: Place, name: str) -> Run:
-    return launch.prepare(place.store, place.home, place.plan(name=name, options=LONG))
+    """A run of thousands of steps: none comes to its end while a test looks at it."""
+    options = {**LONG, "batch_size": 1, "epochs": 1000, "micro_tokens": 1, "save_every": 10**6}
+    return launch.prepare(place.store, place.home, place.plan(name=name, options=options))
 
 
 def notes(place: Place, run: Run) -> list[str]:
@@ -87,7 +89,7 @@ def test_training_takes_the_gpu_from_chat_and_a_pause_gives_it_back(place: Place
     run = run_named(place, "first")
     first = worker(place, "train", run.name)
     wait_for(lambda: steps(place, run), LOADED)
-    assert chat.wait(60) == 0
+    assert chat.wait(60) in (0, -signal.SIGTERM)
     assert notes(place, run)[0].startswith("Chat leaves the GPU")
     assert locks.owner(locks.gpu(place.home)) == first.pid
     assert worker(place, "chat", "--base", model).wait(LOADED) == 1  # refused while the run has it
@@ -105,4 +107,4 @@ def test_training_takes_the_gpu_from_chat_and_a_pause_gives_it_back(place: Place
     wait_for(lambda: supervisor.chat_endpoint(place.home), LOADED)
     assert locks.owner(locks.gpu(place.home)) == again.pid
     supervisor.stop_chat(place.home)
-    assert again.wait(60) == 0
+    assert again.wait(60) in (0, -signal.SIGTERM)
