@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -167,9 +168,10 @@ def _backup(db: sqlite.Connection, path: Path, version: int) -> None:
 
 
 def _apply(db: sqlite.Connection, path: Path) -> None:
-    # Imported here: it takes a third of a second, and most starts have nothing to apply.
-    from sqlite_utils import Database
-    from sqlite_utils.migrations import Migrations
+    with _absent("numpy", "pandas"):
+        # Imported here: most starts have nothing to apply.
+        from sqlite_utils import Database
+        from sqlite_utils.migrations import Migrations
 
     steps = Migrations("tuner")
     for step in STEPS:
@@ -191,3 +193,19 @@ def _apply(db: sqlite.Connection, path: Path) -> None:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
+
+
+@contextmanager
+def _absent(*names: str) -> Iterator[None]:
+    """Let imports of the modules `names` fail, where nobody has imported them yet.
+
+    sqlite_utils imports pandas where it finds it, to know its column types: that would be half of the time
+    in which the first start on a new home paints its screen.
+    """
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None is Python's word for absent
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
