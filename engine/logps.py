@@ -16,7 +16,10 @@ from torch import Tensor, nn
 from engine.batches import Batch
 from engine.errors import UserError
 
-CHUNK_ELEMENTS = 2**24  # of (tokens, vocabulary) at a time: 64 MiB of float32
+# Of (tokens, vocabulary) at a time: what a CPU's cache holds, what keeps a GPU busy; and never fewer tokens
+# than make reading the whole head worth while.
+CHUNK_ELEMENTS = {"cpu": 2**21, "cuda": 2**24}
+CHUNK_TOKENS = 128
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,8 @@ def _as_computed(head: Head) -> Head:
 
 def _split(head: Head, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Tensors over N tokens, cut alike into chunks of as many tokens as may be multiplied by the head."""
-    rows = max(1, CHUNK_ELEMENTS // head.weight.shape[0])
+    elements = CHUNK_ELEMENTS.get(head.weight.device.type, max(CHUNK_ELEMENTS.values()))
+    rows = max(CHUNK_TOKENS, elements // head.weight.shape[0])
     return zip(*(tensor.split(rows) for tensor in tensors), strict=True)
 
 
@@ -158,12 +162,12 @@ def _by_product(
     if head.softcap:
         tanh = (logits / head.softcap).tanh_()
         logits = tanh * head.softcap
-    normaliser = logits.logsumexp(-1, keepdim=True)
+    log_p = logits.log_softmax(-1)
     picked = targets[:, None]
-    values = (logits.gather(-1, picked) - normaliser).squeeze(-1)
+    values = log_p.gather(-1, picked).squeeze(-1)
     if not wants_gradient:
         return values, values
-    by_logits = logits.sub_(normaliser).exp_().neg_()  # −p, then 1 − p at the target
+    by_logits = log_p.exp_().neg_()  # −p, then 1 − p at the target
     by_logits.scatter_add_(-1, picked, torch.ones_like(picked, dtype=by_logits.dtype))
     if head.softcap:
         by_logits *= 1 - tanh**2

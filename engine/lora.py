@@ -5,6 +5,7 @@ adds B (A x) into the base's product instead of making, scaling and adding tenso
 keeps nothing for the backward pass but the input and the r numbers of A x.
 """
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -21,8 +22,8 @@ class LoraLinear(Linear):  # type: ignore[misc]
         if name is None:
             return super().forward(x, *args, **kwargs)  # type: ignore[no-any-return]
         base, a, b = self.base_layer, self.lora_A[name].weight, self.lora_B[name].weight
-        with torch.autocast(x.device.type, enabled=False):
-            dtype = base.weight.dtype
+        dtype, device = base.weight.dtype, x.device.type
+        with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
             return LoraProduct.apply(x.to(dtype), base.weight, base.bias, a, b, self.scaling[name])  # type: ignore[no-any-return,no-untyped-call]
 
     def _plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
@@ -68,5 +69,6 @@ class LoraProduct(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             by_x = (g @ weight).addmm_(narrow, a.to(g.dtype)).reshape(ctx.shape)
         by_a = (narrow.T @ rows).to(a.dtype) if ctx.needs_input_grad[3] else None
-        by_b = (g.T @ h).mul_(ctx.scale).to(b.dtype) if ctx.needs_input_grad[4] else None
+        # (h.T g).T, not g.T h: with r rows instead of r columns the product is up to twice as fast
+        by_b = (h.T @ g).T.mul(ctx.scale).to(b.dtype) if ctx.needs_input_grad[4] else None
         return by_x, None, None, by_a, by_b, None

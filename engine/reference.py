@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from engine.job import Job
 
 CHUNK = 256  # trees between two writes to the cache
+AT_ONCE = 4  # times the budget of tokens: without a gradient no layer keeps anything
 
 
 def reference_log_probs(job: "Job", trees: Sequence[Tree]) -> Tensor:
@@ -38,8 +39,7 @@ def reference_log_probs(job: "Job", trees: Sequence[Tree]) -> Tensor:
     _report(job, done, len(trees), cached)
     for start in range(0, len(missing), CHUNK):
         chunk = missing[start : start + CHUNK]
-        cut = partial(micro_batches, chunk, lengths)
-        mine = memory.fitting(job, cut, partial(_compute, job, trees, keys))
+        mine = memory.fitting(job, partial(_cut, chunk, lengths), partial(_compute, job, trees, keys))
         fresh = {key: value for part in gather_object([mine]) for key, value in part.items()}
         if cache:
             cache.put_many(fresh)
@@ -63,6 +63,10 @@ def _known(cache: ReferenceCache | None, keys: Sequence[Sequence[bytes]]) -> dic
 
 def _missing(known: Mapping[bytes, float], keys: Sequence[Sequence[bytes]]) -> list[int]:
     return [i for i, row in enumerate(keys) if not all(key in known for key in row)]
+
+
+def _cut(trees: Sequence[int], lengths: Sequence[int], budget: int) -> list[list[int]]:
+    return micro_batches(trees, lengths, AT_ONCE * budget)
 
 
 def _compute(

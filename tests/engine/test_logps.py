@@ -45,7 +45,8 @@ class TestHead:
     def test_values_and_gradient_equal_autograd_s(
         self, elements: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(logps, "CHUNK_ELEMENTS", elements)
+        monkeypatch.setattr(logps, "CHUNK_ELEMENTS", {"cpu": elements})
+        monkeypatch.setattr(logps, "CHUNK_TOKENS", 1)
         hidden = torch.randn(7, 12, generator=torch.Generator().manual_seed(2), requires_grad=True)
         copy = hidden.detach().clone().requires_grad_(True)
         targets = torch.tensor([0, 3, 49, 7, 7, 21, 2])
@@ -61,7 +62,8 @@ class TestHead:
     def test_a_trained_head_gets_autograd_s_gradient(
         self, elements: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(logps, "CHUNK_ELEMENTS", elements)
+        monkeypatch.setattr(logps, "CHUNK_ELEMENTS", {"cpu": elements})
+        monkeypatch.setattr(logps, "CHUNK_TOKENS", 1)
         hidden = torch.randn(7, 12, generator=torch.Generator().manual_seed(2))
         targets = torch.tensor([0, 3, 49, 7, 7, 21, 2])
         upstream = torch.linspace(-1, 2, 7)
