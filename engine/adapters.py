@@ -35,7 +35,7 @@ from engine.errors import UserError
 from engine.low_rank import PRINCIPAL
 from engine.low_rank import TRAINED as TRAINED
 from engine.models import Base
-from engine.spec import Adapter, Spec
+from engine.spec import Adapter, Spec, refuse_full_over_four_bits
 
 if TYPE_CHECKING:
     from engine.heads import RewardHead
@@ -313,8 +313,7 @@ def _read_for(base: Base, folder: Path) -> tuple[Shape, dict[str, Tensor]]:
             f"The adapter in {folder} was trained on another base than {base.name}.",
             do=f"Load {card(folder).get('base') or 'the base it was trained on'} instead.",
         )
-    if shape.kind == "full":
-        full.refuse_four_bit(base)
+    refuse_full_over_four_bits(shape.kind, base.precision)
     return shape, tensors
 
 
@@ -327,7 +326,7 @@ def _fit(base: Base, folder: Path, wanted: Mapping[str, Tensor], tensors: Mappin
 
 
 def _add_full(base: Base, tensors: Mapping[str, Tensor] | None, start: Path | None) -> None:
-    full.refuse_four_bit(base)
+    refuse_full_over_four_bits("full", base.precision)
     own = full.own(base.model)
     weights = full.frozen(tensors or own, own, torch.float32)
     base.attached[TRAINED] = Attached("full", weights, slots=full.slots(base.model), start=start)

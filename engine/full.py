@@ -6,9 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.errors import UserError
-from engine.models import Base
-
 Slots = dict[str, list[tuple[nn.Module, str]]]  # modules and their attributes, by a parameter's name
 
 
@@ -53,12 +50,3 @@ def frozen(
         name: nn.Parameter(values[name].detach().to(tensor.device, dtype or tensor.dtype, copy=True), False)
         for name, tensor in like.items()
     }
-
-
-def refuse_four_bit(base: Base) -> None:
-    """A UserError where the base is 4-bit."""
-    if base.precision == "nf4":
-        raise UserError(
-            "The weights of a 4-bit base cannot be trained or replaced: a step is less than their rounding.",
-            do="Load the base as bf16 or fp32 for full fine-tuning, or train a LoRA on the 4-bit one.",
-        )

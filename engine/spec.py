@@ -55,6 +55,15 @@ class Adapter:
         return f"{self.kind}, rank {self.rank}, alpha {self.alpha}, dropout {self.dropout:g}"
 
 
+def refuse_full_over_four_bits(kind: str, precision: str) -> None:
+    """Raise UserError where an adapter of this kind is a full one and the base's precision 4-bit."""
+    if kind == "full" and precision == "nf4":
+        raise UserError(
+            "The weights of a 4-bit base cannot be trained or replaced: a step is less than their rounding.",
+            do="Load the base as bf16 or fp32 for full fine-tuning, or train a LoRA on the 4-bit one.",
+        )
+
+
 @dataclass(frozen=True)
 class Spec:
     """One run, without its data.

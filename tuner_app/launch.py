@@ -6,7 +6,17 @@ from typing import Any
 
 from engine.errors import UserError
 from engine.options import Optimisation
-from engine.spec import PRECISIONS, Adapter, Method, Precision, Spec, build, method_named, options_from
+from engine.spec import (
+    PRECISIONS,
+    Adapter,
+    Method,
+    Precision,
+    Spec,
+    build,
+    method_named,
+    options_from,
+    refuse_full_over_four_bits,
+)
 from tuner_app import bases, settings
 from tuner_app.paths import Home
 from tuner_app.store import Store, models, runs, snapshots
@@ -112,6 +122,8 @@ def check(store: Store, home: Home, plan: Plan) -> Checked:
     if parent and parent.base_id != base.id:
         raise _on_another_base(store, parent, base, f"Leave the base out, or name {_base_of(store, parent)}.")
     reward = _reward(store, home, method, base, plan.reward)
+    for kind in (_kind(store, parent) or plan.adapter.kind, _kind(store, reward)):
+        refuse_full_over_four_bits(kind, plan.precision)
     return Checked(method, base, parent, reward, _data(store, method, plan.selection))
 
 
@@ -208,6 +220,15 @@ def _require_files(home: Home, adapter: AdapterRow, do: str) -> None:
 
 def _base_of(store: Store, adapter: AdapterRow | None) -> str:
     return next((row.name for row in models.bases(store) if adapter and row.id == adapter.base_id), "")
+
+
+def _kind(store: Store, adapter: AdapterRow | None) -> str:
+    """The adapter's kind, which is that of the first in its line: whatever goes on keeps it; "" for None."""
+    known = {row.id: row for row in models.adapters(store)}
+    while adapter and adapter.parent_id:
+        adapter = known[adapter.parent_id]
+    run = runs.get(store, adapter.name) if adapter else None
+    return str(run.spec["adapter"]["kind"]) if run else ""
 
 
 def _precision(name: str) -> Precision:

@@ -18,6 +18,7 @@ def test_an_unknown_method_lists_those_that_there_are(tuner):
         (("--data", "nothing"), "nothing"),
         (("--from", "nobody"), "no adapter “nobody”"),
         (("--rank", "0"), "at least 1"),
+        (("--kind", "full", "--precision", "nf4"), "4-bit base cannot be trained"),
     ],
 )
 def test_a_wrong_option_says_what_it_takes(tuner, words, reason):

@@ -116,6 +116,18 @@ async def test_a_plan_that_cannot_work_is_refused_in_place(
     assert runs.listed(labelled) == []
 
 
+async def test_full_fine_tuning_over_four_bits_is_refused_in_place(home: Home, labelled: Store) -> None:
+    async with opened(home, (100, 50)) as person:
+        await person.press("ctrl+t")
+        await person.sees("3 demonstrations")
+        person.app.screen.query_one("#adapter-kind", Select).value = "full"
+        person.app.screen.query_one("#precision", Select).value = "nf4"
+        await person.sees("4-bit weights")
+        await person.press("ctrl+s")
+        await person.sees("✗", "4-bit base cannot be trained")
+    assert runs.listed(labelled) == []
+
+
 METHODS = {
     "sft": "demonstrations",
     "reward": "pairs",
@@ -151,7 +163,8 @@ def adapter(home: Home, store: Store, method: str, name: str, base: str = "built
     """An adapter as a run of `method` leaves it."""
     on = bases.register(store, base)
     snapshot = snapshots.take(store, "pair")
-    run = runs.create(store, name=name, spec={"method": method}, base_id=on.id, snapshot_hash=snapshot.hash)
+    spec = Spec(method, base).to_json()
+    run = runs.create(store, name=name, spec=spec, base_id=on.id, snapshot_hash=snapshot.hash)
     home.adapter(name).mkdir(parents=True)
     folder = f"runs/{name}/adapter"
     models.add_adapter(store, name=name, base_id=on.id, run_id=run.id, folder=folder, hash=name)

@@ -40,6 +40,7 @@ def test_a_run_is_written_down_whole(place: Place) -> None:
         ({"adapter": Adapter(rank=0)}, "at least 1"),
         ({"adapter": Adapter(dropout=1.0)}, "dropout"),
         ({"adapter": Adapter(kind="houlsby")}, "is one of lora, .*full, not “houlsby”"),
+        ({"adapter": Adapter(kind="full"), "precision": "nf4"}, "4-bit base cannot be trained"),
         ({"parent": "nobody"}, "no adapter “nobody”.*"),
         ({"name": "base"}, "what chat calls the base"),
         ({"name": "../x"}, "cannot be a run's name"),
@@ -124,15 +125,43 @@ def test_a_model_without_a_template_gets_one_that_a_person_can_change(place: Pla
     assert Spec.from_json(launch.prepare(place.store, place.home, plan).spec).template == "{{ messages }}"
 
 
-def adapter(place: Place, method: str, name: str, base: str = "") -> None:
+def adapter(
+    place: Place, method: str, name: str, base: str = "", kind: str = "lora", parent: str = ""
+) -> None:
     """An adapter as a run of `method` leaves it."""
     on = bases.register(place.store, base or str(place.model))
     snapshot = snapshots.take(place.store, "pair")
-    spec = {"method": method}
+    spec = Spec(method, on.source, adapter=Adapter(kind)).to_json()
     run = runs.create(place.store, name=name, spec=spec, base_id=on.id, snapshot_hash=snapshot.hash)
     place.home.adapter(name).mkdir(parents=True)
-    folder = f"runs/{name}/adapter"
-    models.add_adapter(place.store, name=name, base_id=on.id, run_id=run.id, folder=folder, hash=name)
+    before = models.adapter(place.store, parent)
+    models.add_adapter(
+        place.store,
+        name=name,
+        base_id=on.id,
+        run_id=run.id,
+        parent_id=before.id if before else None,
+        folder=f"runs/{name}/adapter",
+        hash=name,
+    )
+
+
+def test_a_full_fine_tuning_is_not_gone_on_from_over_four_bits(place: Place) -> None:
+    adapter(place, "sft", "whole", kind="full")
+    adapter(place, "sft", "more", parent="whole")  # what goes on from a full one is a full one
+    adapter(place, "sft", "small")
+    with pytest.raises(UserError, match="4-bit base"):
+        launch.prepare(place.store, place.home, place.plan(parent="more", precision="nf4"))
+    launch.prepare(place.store, place.home, place.plan(parent="more"))
+    full = Adapter(kind="full")  # counts for nothing: the run keeps the parent's kind
+    launch.prepare(place.store, place.home, place.plan(parent="small", adapter=full, precision="nf4"))
+
+
+def test_a_full_reward_model_does_not_lead_over_four_bits(place: Place, needy: str) -> None:
+    adapter(place, "reward", "judge", kind="full")
+    with pytest.raises(UserError, match="4-bit base"):
+        launch.prepare(place.store, place.home, place.plan(needy, precision="nf4"))
+    launch.prepare(place.store, place.home, place.plan(needy))
 
 
 @pytest.fixture
