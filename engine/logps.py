@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from engine.batches import Batch
 from engine.errors import UserError
+from engine.products import linear
 
 # Of (tokens, vocabulary) at a time: what a CPU's cache holds, what keeps a GPU busy; and never fewer tokens
 # than make reading the whole head worth while.
@@ -148,14 +149,14 @@ def _chunk(hidden: Tensor, head: Head, targets: Tensor, wants_gradient: bool) ->
     values, by_product = _by_product(hidden, head, targets, wants_gradient)
     if not wants_gradient:
         return values, values
-    return values, (by_product.to(head.weight.dtype) @ head.weight).to(hidden.dtype)
+    return values, linear(by_product.to(head.weight.dtype), head.weight.T).to(hidden.dtype)
 
 
 def _by_product(
     hidden: Tensor, head: Head, targets: Tensor, wants_gradient: bool = True
 ) -> tuple[Tensor, Tensor]:
     """Log-probs (n,) of a chunk's targets and, if wanted, their gradients by W h + b (n, V)."""
-    logits = nn.functional.linear(hidden.to(head.weight.dtype), head.weight, head.bias).float()
+    logits = linear(hidden.to(head.weight.dtype), head.weight, head.bias).float()
     if head.scale != 1.0:
         logits *= head.scale
     slope = head.scale

@@ -12,12 +12,16 @@ import torch
 from peft.tuners.lora import Linear
 from torch import Tensor, nn
 
+from engine.products import linear
+
 
 class LoraLinear(Linear):  # type: ignore[misc]
     """peft's LoRA layer around a frozen `nn.Linear`; all but the plain case is peft's own."""
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """x (…, in) → (…, out), in the dtype of the base's product."""
+        if self.disable_adapters and not (self.merged or args or kwargs or torch.is_grad_enabled()):
+            return linear(x, self.base_layer.weight, self.base_layer.bias)
         name = self._plain(args, kwargs)
         if name is None:
             return super().forward(x, *args, **kwargs)  # type: ignore[no-any-return]
@@ -54,8 +58,8 @@ class LoraProduct(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float
     ) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
-        h = rows @ a.to(rows.dtype).T
-        y = nn.functional.linear(rows, weight, bias).addmm_(h, b.to(rows.dtype).T, alpha=scale)
+        h = linear(rows, a.to(rows.dtype))
+        y = linear(rows, weight, bias).addmm_(h, b.to(rows.dtype).T, alpha=scale)
         ctx.save_for_backward(rows, weight, a, b, h)
         ctx.scale, ctx.shape = scale, x.shape
         return y.reshape(*x.shape[:-1], -1)
@@ -64,10 +68,10 @@ class LoraProduct(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         rows, weight, a, b, h = ctx.saved_tensors
         g = upstream.reshape(-1, upstream.shape[-1])
-        narrow = (g @ b.to(g.dtype)).mul_(ctx.scale)  # s Bᵀ g, r numbers a row
+        narrow = linear(g, b.to(g.dtype).T).mul_(ctx.scale)  # s Bᵀ g, r numbers a row
         by_x = None
         if ctx.needs_input_grad[0]:
-            by_x = (g @ weight).addmm_(narrow, a.to(g.dtype)).reshape(ctx.shape)
+            by_x = linear(g, weight.T).addmm_(narrow, a.to(g.dtype)).reshape(ctx.shape)
         by_a = (narrow.T @ rows).to(a.dtype) if ctx.needs_input_grad[3] else None
         # (h.T g).T, not g.T h: with r rows instead of r columns the product is up to twice as fast
         by_b = (h.T @ g).T.mul(ctx.scale).to(b.dtype) if ctx.needs_input_grad[4] else None
