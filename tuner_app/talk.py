@@ -66,7 +66,8 @@ def chat(
     """Answer `prompt`, or chat until the end of input; the conversation is kept in the store."""
     saved = settings.load(home)
     adapter = "" if model == "base" else model or ("" if base else saved.adapter)
-    base = base or _base_of(store, adapter)
+    trained_on = _base_of(store, adapter)
+    base = base or trained_on
     talk = _Talk(store, connect(home, base), base or saved.base, adapter, system, seed, decoding)
     if prompt is None and not sys.stdin.isatty():
         prompt = sys.stdin.read().strip()

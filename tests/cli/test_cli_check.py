@@ -96,6 +96,26 @@ def test_check_takes_the_options_of_train(tuner):
         assert options <= set(check.split())
 
 
+@pytest.mark.slow
+def test_ppo_is_checked_once_there_is_a_reward_model(tuner, imported, model, tmp_path):
+    """Prompts alone are its rows, and its real step draws replies and has them judged."""
+    check = ("check", "ppo", "--base", model, "--max-new-tokens", "8", "--trust-reward", "yes")
+    said = tuner(*check)
+    assert said.status == 1
+    assert "PPO needs a reward model" in said.err
+    assert tuner("train", "reward", "--base", model, "--name", "judge", "--epochs", "1").status == 0
+    before = traces(tmp_path / "home")
+    said = tuner(*check, "--rollout-batch", "4", "--batch-size", "2", "--epochs", "1")
+    assert said.status == 0, said.err
+    assert "6 of 7 rows" in said.out  # six questions, and one too long
+    assert "One step on the longest 4 rows" in said.out
+    assert "row 1, prompt:" in said.out
+    assert traces(tmp_path / "home") == before
+    found = Findings.from_json(json.loads(tuner(*check, "--json").out))
+    assert found.method == "ppo"
+    assert found.step.seconds > 0
+
+
 def test_trained_tokens_are_told_apart_without_colour():
     part = Part("reply", [("a\n", False), (" b", True), ("c", True), ("\x1b[31m⟧", False)])
     assert report.marked(part) == [

@@ -1,6 +1,7 @@
 import pytest
 
 from tuner_app import doctor, store
+from tuner_app.workers import supervisor
 
 
 def test_an_unknown_method_lists_those_that_there_are(tuner):
@@ -33,6 +34,25 @@ def test_too_little_data_says_how_much_there_is_and_where_it_comes_from(tuner):
     assert said.status == 1
     assert "at least 2, and there are 0" in said.err
     assert "tuner import" in said.err
+
+
+@pytest.mark.parametrize("base", [(), ("--base", "builtin")])
+def test_a_reward_model_is_not_chatted_with(tuner, tmp_path, monkeypatch, base):
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}')
+    assert tuner("import", file).status == 0
+    opened = store.Store.open(tmp_path / "home" / "tuner.sqlite")
+    on = store.models.add_base(opened, "builtin", "builtin")
+    snapshot = store.snapshots.take(opened, "pair")
+    made_by = {"spec": {"method": "reward"}, "base_id": on.id, "snapshot_hash": snapshot.hash}
+    run = store.runs.create(opened, name="judge", **made_by)
+    store.models.add_adapter(opened, name="judge", base_id=on.id, run_id=run.id, folder="judge", hash="h")
+    opened.close()
+    monkeypatch.setattr(supervisor, "ensure_chat", lambda *_: pytest.fail("a model was loaded"))
+    said = tuner("chat", "Hello!", "--model", "judge", *base)
+    assert said.status == 1
+    assert "judge is a reward model: it scores answers and gives none" in said.err
+    assert "tuner train ppo --reward judge" in said.err
 
 
 def test_an_action_needs_a_run_that_exists(tuner):
