@@ -83,7 +83,8 @@ def main() -> None:
             f"{median('ours', 'peak_rss_gb') / median(name, 'peak_rss_gb'):.2f} of its memory, "
             f"losses apart by at most {apart:.1e} (relative)"
         )
-    print(f"fraction of this machine's peak: {median('ours', 'fraction_of_peak'):.2f}")
+    print(f"fraction of this machine's peak: {median('ours', 'fraction_of_peak'):.2f}", end=", ")
+    print(f"of torch's own product's: {median('ours', 'fraction_of_torch_peak'):.2f}")
 
 
 if __name__ == "__main__":

@@ -34,16 +34,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("method", ["sft", "dpo", "reward"])
-def test_the_fields_are_the_peer_s_and_one_more(method: str, model: Path, data: Path) -> None:
+def test_the_fields_are_the_peer_s_and_two_more(method: str, model: Path, data: Path) -> None:
     figures = bench(method, model, data, 20)
     assert list(figures) == [
-        *("method", "pairs", "bf16", "seconds", "peak_rss_gb", "fraction_of_peak", "losses")
+        *("method", "pairs", "bf16", "seconds", "peak_rss_gb", "fraction_of_peak"),
+        *("fraction_of_torch_peak", "losses"),
     ]
     assert figures["pairs"] == 20
     assert len(figures["losses"]) == 3
     assert figures["seconds"] > 0
     assert 0.1 < figures["peak_rss_gb"] < 50
     assert 0 < figures["fraction_of_peak"] < 1
+    assert figures["fraction_of_torch_peak"] >= figures["fraction_of_peak"]
 
 
 def test_pairs_with_unequal_prompts_are_left_out(data: Path) -> None:
@@ -63,7 +65,7 @@ def test_a_file_of_something_else_is_told(tmp_path: Path) -> None:
 def test_the_peak_is_plausible() -> None:
     import torch
 
-    assert 1e8 < peak_products(torch.device("cpu"), torch.float32) < 1e15
+    assert 1e8 < peak_products(torch.device("cpu"), torch.float32, torch.matmul) < 1e15
 
 
 TRL = """
