@@ -9,6 +9,7 @@ the end token: LoRA of rank 16, AdamW at 1e-4 falling to 0, batches of 8, seed 0
 
 import argparse
 import json
+import random
 import resource
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from engine import job, models
 from engine.errors import UserError
-from engine.examples import Demonstration, Example, Message, Pair
+from engine.examples import Demonstration, Example, Message, Pair, Rated
 from engine.products import linear
 from engine.spec import Event, Spec, method_named
 
@@ -41,8 +42,8 @@ def bench(method: str, model: str | Path, data: Path, pairs: int = 128, bf16: bo
     what this machine could have done in that time by its fastest matrix product, and fraction_of_torch_peak,
     by torch's own (`engine.products` has the difference). Raises UserError for a file that cannot be used.
     """
-    kind = method_named(method).learns_from
-    rows = [_example(kind, row) for row in read_pairs(data, pairs)]
+    read = read_pairs(data, pairs)
+    rows = _examples(method_named(method).learns_from, read)
     base = models.load(str(model), "bf16" if bf16 else "fp32")
     seen: list[tuple[float, Event]] = []
     options = {"learning_rate": 1e-4, "save_every": 10**6}
@@ -67,10 +68,10 @@ def bench(method: str, model: str | Path, data: Path, pairs: int = 128, bf16: bo
     # a reward model's head is a vector, not a product with the vocabulary
     trained = 0 if method == "reward" else _trained([event for _, event in seen])
     own, fastest = (peak_products(base.device, base.dtype, by) for by in (torch.matmul, linear))
-    work = _products(base, sum(step["tokens"] for step in steps), trained, reference=method == "dpo")
+    work = _products(base, sum(step["tokens"] for step in steps), trained, reference=method in ("dpo", "kto"))
     return {
         "method": method,
-        "pairs": len(rows),
+        "pairs": len(read),
         "bf16": bf16,
         "seconds": round(seconds, 2),
         "peak_rss_gb": round(peak_memory(), 2),
@@ -105,14 +106,22 @@ def read_pairs(file: Path, limit: int) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _example(kind: type[Any], row: tuple[str, str, str]) -> Example:
-    prompt, chosen, rejected = row
-    asked = (Message("user", prompt),)
+def _examples(kind: type[Any], rows: Sequence[tuple[str, str, str]]) -> list[Example]:
+    """What a method that learns from `kind` makes of the pairs; rated replies are shuffled."""
+    asked = [((Message("user", prompt),), chosen, rejected) for prompt, chosen, rejected in rows]
     if kind is Pair:
-        return Pair(asked, chosen, rejected)
+        return [Pair(*row) for row in asked]
     if kind is Demonstration:
-        return Demonstration((*asked, Message("assistant", chosen)))
-    raise UserError("There is no benchmark for this method yet.", do="Choose sft or dpo.")
+        return [Demonstration((*prompt, Message("assistant", chosen))) for prompt, chosen, _ in asked]
+    if kind is Rated:
+        rated = [
+            Rated(prompt, reply, good)
+            for prompt, chosen, rejected in asked
+            for reply, good in ((chosen, True), (rejected, False))
+        ]
+        random.Random(0).shuffle(rated)
+        return list(rated)
+    raise UserError("There is no benchmark for this method.", do="Choose sft, reward, dpo or kto.")
 
 
 def _trained(seen: Sequence[Event]) -> int:
@@ -123,7 +132,8 @@ def _products(base: models.Base, tokens: int, trained: int, *, reference: bool) 
     """Floating-point operations of the epoch's products, the adapter's and attention's left out.
 
     Forward takes 2 per weight and token, backward as many (the base's weights get no gradient), a
-    reference pass is one more forward; the vocabulary head is met by trained tokens alone.
+    reference pass is one more forward; the vocabulary head is met by trained tokens alone. KTO's mismatched
+    replies are left out.
     """
     head = base.model.get_output_embeddings().weight
     # A tied head counts once among the parameters and is a product too; the embedding look-up is none.
