@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine import census, layouts
-from engine.batches import Tree
+from engine.batches import Branch, Tree
 from engine.errors import UserError
-from engine.examples import Example
+from engine.examples import Example, Pair
 from engine.kernels import attention_kernel
 from engine.spec import Event
 
@@ -41,3 +41,10 @@ def encode(job: "Job", to_tree: Callable[[Example], Tree]) -> "tuple[Job, list[T
         kernel = attention_kernel(job.base.model, job.collate([max(used, key=lambda tree: tree.length)]))
     job.emit(Event("attention", {"layout": job.layout, "kernel": kernel}))
     return job.narrow(job, used) if job.narrow else (job, used)
+
+
+def pair_tree(job: "Job", row: Pair) -> Tree:
+    """A prompt with two branches: the chosen reply, then the rejected."""
+    prompt, chosen = job.template.reply(row.prompt, row.chosen)
+    _, rejected = job.template.reply(row.prompt, row.rejected)
+    return Tree(prompt, [Branch.reply(chosen), Branch.reply(rejected)])

@@ -1,4 +1,4 @@
-"""When PPO does what: its phases and minibatches, and what it adapts from one to the next."""
+"""When PPO does what: its phases and minibatches, and what is measured and adapted for them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -47,12 +47,16 @@ def schedule(options: "Options", prompts: int, seed: int) -> Iterator[Step]:
 
 
 class Control:
-    """What PPO adapts as it goes: the price of KL, and the learning rate. Kept in checkpoints."""
+    """What PPO measures first, how scores are normalised, and what it adapts as it goes: the price of KL and
+    the learning rate. Kept in checkpoints.
+    """
 
     def __init__(self, options: "Options", kept: Mapping[str, Tensor]) -> None:
         self.options = options
         self.kl_coefficient = float(kept.get("kl_coefficient", options.kl_coefficient))
         self.factor = float(kept.get("rate_factor", 1.0))
+        self.reward_mean = float(kept.get("reward_mean", 0.0))
+        self.reward_std = float(kept.get("reward_std", 1.0))
 
     def meet(self, kl: float, *, replies: int) -> None:
         """Raise or lower the price after a phase whose replies were `kl` from the reference.
@@ -81,5 +85,10 @@ class Control:
 
     def tensors(self) -> dict[str, Tensor]:
         """For a checkpoint."""
-        state = {"kl_coefficient": self.kl_coefficient, "rate_factor": self.factor}
+        state = {
+            "kl_coefficient": self.kl_coefficient,
+            "rate_factor": self.factor,
+            "reward_mean": self.reward_mean,
+            "reward_std": self.reward_std,
+        }
         return {name: torch.tensor(value, dtype=torch.float64) for name, value in state.items()}

@@ -83,7 +83,7 @@ def train(job: "Job") -> "Outcome":
     import torch
 
     from engine import losses
-    from engine.encode import encode
+    from engine.encode import encode, pair_tree
     from engine.logps import branch_log_probs
     from engine.loop import fit
     from engine.reference import reference_log_probs
@@ -217,15 +217,6 @@ def _grouped(job: "Job", trees: "Sequence[Tree]") -> "list[Tree]":
     if rejected_replies == len(grouped):
         job.warn("No two pairs share prompt and chosen reply: S-DPO is DPO on this data.")
     return grouped
-
-
-def pair_tree(job: "Job", row: Pair) -> "Tree":
-    """A prompt with two branches: the chosen reply, then the rejected."""
-    from engine.batches import Branch, Tree
-
-    prompt, chosen = job.template.reply(row.prompt, row.chosen)
-    _, rejected = job.template.reply(row.prompt, row.rejected)
-    return Tree(prompt, [Branch.reply(chosen), Branch.reply(rejected)])
 
 
 METHOD = Method(

@@ -15,7 +15,6 @@ alone. A reply that is cut off gets a fixed reward in place of its score. Advant
 phase, not the minibatch; rewards are not.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,14 +25,17 @@ from engine.options import Optimisation, option
 from engine.spec import Method
 
 if TYPE_CHECKING:
+    from engine.actors import Actors
     from engine.batches import Tree
-    from engine.experience import Actors, Experience
+    from engine.experience import Experience
     from engine.job import Job, Outcome
     from engine.loop import Sums
-    from engine.phases import Step
+    from engine.phases import Control, Step
     from engine.rollouts import Reply
 
-CHANCE = 0.5  # how often a reward model that knows nothing tells the better of two replies
+REFERENCE_REPLIES = 256  # the mean of as many scores is off by a sixteenth of their deviation
+FEWEST_REPLIES = 16  # with an end: of fewer, mean and deviation say little
+REFERENCE = -1  # names their random numbers, as a phase's number names those of its replies
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,9 @@ class Options(Optimisation):
     kl_coefficient: float = option(0.05, "price of a nat of KL from the start; the first, if adaptive", 0.0)
     target_kl: float = option(6.0, "KL in nats per reply that the price adapts to; 0: a fixed price", 0.0)
     kl_horizon: int = option(2000, "replies over which the price makes up for a KL off its target", 1)
-    missing_end_penalty: float = option(1.0, "minus this is the score of a reply without an end", 0.0)
+    missing_end_penalty: float = option(
+        1.0, "minus this is the score of a reply without an end; the starting model's average is 0", 0.0
+    )
     desired_kl: float = option(
         0.0, "KL of a phase's updates that the learning rate adapts to; 0: falls linearly", 0.0
     )
@@ -65,8 +69,9 @@ def train(job: "Job") -> "Outcome":
     """Train the job's adapter on replies that it draws itself to the job's prompts."""
     from functools import partial
 
+    from engine.actors import Actors
     from engine.encode import encode
-    from engine.experience import Actors, Experience
+    from engine.experience import Experience
     from engine.job import Outcome
     from engine.loop import Trainer, learning_rate
     from engine.phases import Control, schedule
@@ -82,14 +87,19 @@ def train(job: "Job") -> "Outcome":
     control = Control(options, kept)
     asked = {step.phase: step.prompts for step in steps}
     experience = Experience.restored(kept, lambda phase: [prompts[i] for i in asked[phase]], device)
+    if not kept:
+        control.reward_mean, control.reward_std = reference_scores(job, actors, prompts)  # 4
 
     for step in steps[trainer.step :]:
         keep = control.tensors() | (experience.tensors() if experience else {})
         if stopped := trainer.pause(keep):
             return Outcome(trainer.step, stopped)
         if experience is None or experience.phase != step.phase:
-            rollouts = draw(job, actors, step, [prompts[i].prompt for i in step.prompts])  # 1, 2
-            experience = judge(job, actors, step, prompts, rollouts, control.kl_coefficient)  # 3 to 8
+            # 1. Prompts are padded on the left; positions count real tokens.
+            # 2. Replies are drawn from the policy at the temperature that all log-probs are taken at, and
+            #    end with their end token: nothing behind it is scored or trained on.
+            rollouts = actors.draw([prompts[i].prompt for i in step.prompts], stream=step.phase)
+            experience = judge(job, actors, step, prompts, rollouts, control)  # 3 to 8
             # 11. The price of KL that the next phase will have follows this one's.
             control.meet(float(experience.shown["kl"]), replies=len(step.prompts) * options.samples)
         # 9. Several epochs of clipped updates: policy and value function, each through its own adapter.
@@ -107,34 +117,38 @@ def train(job: "Job") -> "Outcome":
     return Outcome(trainer.step, "")
 
 
-def draw(
-    job: "Job", actors: "Actors", step: "Step", prompts: "Sequence[Sequence[int]]"
-) -> "list[list[Reply]]":
-    """Replies to a phase's prompts, by all processes together."""
-    from accelerate import PartialState
-    from accelerate.utils import gather_object
+def reference_scores(job: "Job", actors: "Actors", prompts: "Sequence[Tree]") -> tuple[float, float]:
+    """Mean and standard deviation of the scores of the starting model's own replies to the run's prompts.
 
-    from engine.generate import stream_seed
-    from engine.rollouts import sample
+    By them rewards are normalised throughout, arXiv:1909.08593, section 2. Replies without an end do not
+    count; where too few are left, it is the reward model's own normalisation.
+    """
+    from itertools import cycle, islice
 
-    options, process = job.options, PartialState()
-    mine = slice(process.process_index, None, process.num_processes)
-    seed = stream_seed(job.spec.seed, step.phase)
-    # 1. Prompts are padded on the left; positions count real tokens.
-    # 2. Replies are drawn from the policy at the temperature that all log-probs are taken at, and end with
-    #    their end token: nothing behind it is scored or trained on.
-    drawn = sample(
-        actors.sampler(),
-        prompts[mine],
-        seeds=[stream_seed(seed, number) for number in range(len(prompts))[mine]],
-        samples=options.samples,
-        limit=options.max_new_tokens,
-        temperature=options.temperature,
-        ends=job.base.end_tokens,
-        context=job.base.context,
-    )
-    shares = gather_object([drawn])
-    return [shares[i % len(shares)][i // len(shares)] for i in range(len(prompts))]
+    from engine.batches import shuffled
+    from engine.experience import answered
+
+    options, head = job.options, actors.reward_head
+    order = next(shuffled(len(prompts), 1, job.spec.seed))
+    count = -(-REFERENCE_REPLIES // options.samples)
+    asked = [prompts[i] for i in islice(cycle(order), count)]
+    rollouts = actors.draw([tree.prompt for tree in asked], stream=REFERENCE)
+    ended = [reply.ended for replies in rollouts for reply in replies]
+    scores = actors.scores([answered(*pair) for pair in zip(asked, rollouts, strict=True)])[ended]
+    if 2 * sum(ended) < len(ended):
+        job.warn(
+            f"Only {sum(ended)} of {len(ended)} replies of the starting model end within "
+            f"{options.max_new_tokens} tokens. Each of the others scores −{options.missing_end_penalty:g}, "
+            "whatever it says: most of what is learnt will be to end. Raise max_new_tokens, or train on "
+            "demonstrations first."
+        )
+    if sum(ended) < FEWEST_REPLIES or scores.std() < 1e-3 * head.std:
+        job.warn(
+            f"The starting model's {sum(ended)} replies with an end are too few or too much alike to measure "
+            "scores by: they are measured by those of the reward model's training replies."
+        )
+        return head.mean, head.std
+    return float(scores.mean()), float(scores.std())
 
 
 def judge(
@@ -143,31 +157,30 @@ def judge(
     step: "Step",
     prompts: "Sequence[Tree]",
     rollouts: "Sequence[Sequence[Reply]]",
-    kl_coefficient: float,
+    control: "Control",
 ) -> "Experience":
     """What each token of a phase's replies was worth."""
     import torch
 
     from engine.advantages import gae, k3, sum_by_reply, token_rewards, whiten
-    from engine.experience import Experience, answered
+    from engine.experience import Experience, answered, golds
 
     options, device = job.options, job.base.device
     replies = [reply for drawn in rollouts for reply in drawn]
-    trees = [
-        answered(prompts[i], [reply.ids for reply in drawn])
-        for i, drawn in zip(step.prompts, rollouts, strict=True)
-    ]
+    trees = [answered(prompts[i], drawn) for i, drawn in zip(step.prompts, rollouts, strict=True)]
     lengths = torch.tensor([len(reply.ids) for reply in replies], device=device)
     ended = torch.tensor([reply.ended for reply in replies], device=device)
     # 3. The score is read at the end token; a reply without one gets a fixed, low score.
-    # 4. Scores are normalised: the reward model's own zero and unit mean nothing.
-    scores = torch.where(ended, actors.scores(trees), -options.missing_end_penalty)
+    # 4. Scores are normalised: those of the starting model's own replies have mean 0 and deviation 1.
+    scores = (actors.scores(trees) - control.reward_mean) / control.reward_std
+    scores = torch.where(ended, scores, -options.missing_end_penalty)
     # 5. Log-probs of policy and reference, and values, without dropout, all by the model that is trained.
     old = actors.by_token(trees, actors.log_probs)
     reference = actors.by_token(trees, actors.reference_log_probs)
     values = actors.by_token(trees, actors.values)
     # 6. Each token pays for its KL from the reference.
-    rewards = token_rewards(scores, old - reference, lengths, kl_coefficient=kl_coefficient)
+    price = control.kl_coefficient
+    rewards = token_rewards(scores, old - reference, lengths, kl_coefficient=price)
     # 7. Generalised advantage estimation.
     advantages = gae(rewards, values, lengths, gamma=options.gamma, gae_lambda=options.gae_lambda)
     shown = {
@@ -177,10 +190,10 @@ def judge(
         "entropy": -old.mean(),  # the mean of −log π over tokens drawn from π
         "length": lengths.float().mean(),
         "ended": ended.float().mean(),
-        "kl_coefficient": torch.tensor(kl_coefficient, device=device),
+        "kl_coefficient": torch.tensor(price, device=device),
     }
     if job.gold:  # the last of SHOWN
-        shown["gold"] = torch.tensor(golds(job, step, rollouts), device=device)
+        shown["gold"] = torch.tensor(golds(job, step.prompts, rollouts), device=device)
     # 8. Advantages are whitened over the phase's tokens.
     return Experience(
         phase=step.phase,
@@ -238,18 +251,6 @@ def objective(
     return loss, {"value_loss": zero, "clip_fraction": outside.sum(), "kl_step": k3(-moved).sum()}
 
 
-def golds(job: "Job", step: "Step", rollouts: "Sequence[Sequence[Reply]]") -> float:
-    """The mean of the gold reward over a phase's replies, as chat would show them."""
-    assert job.gold
-    found = []
-    for number, drawn in zip(step.prompts, rollouts, strict=True):
-        row = job.examples[number]
-        assert isinstance(row, Prompt)
-        texts = [job.base.tokenizer.decode(reply.ids, skip_special_tokens=True) for reply in drawn]
-        found += [job.gold(row.prompt, text) for text in texts]
-    return sum(found) / len(found)
-
-
 def prompt_tree(job: "Job", row: Example) -> "Tree":
     """A prompt, with a reply as long as any can be: whether it fits is known before one is drawn."""
     from engine.batches import Branch, Tree
@@ -261,11 +262,7 @@ def prompt_tree(job: "Job", row: Example) -> "Tree":
 
 def refuse(job: "Job") -> None:
     """Raise UserError for what cannot work."""
-    from pathlib import Path
-
-    from engine import adapters, heads, models
-
-    options, folder = job.options, Path(job.spec.reward or "")
+    options = job.options
     if options.batch_size > options.rollout_batch:
         raise UserError(
             f"Optimiser steps on {options.batch_size} prompts cannot be taken from phases of "
@@ -282,36 +279,6 @@ def refuse(job: "Job") -> None:
             f"Replies of {options.max_new_tokens} tokens leave no room for a prompt in {job.max_length}.",
             do="Lower max_new_tokens, or raise max_length.",
         )
-    head = heads.load(folder, job.base)
-    if not math.isfinite(head.mean) or not (math.isfinite(head.std) and head.std > 0):
-        raise UserError(
-            f"The reward model in {folder} gives every reply the same score.", do="Train another."
-        )
-    card = adapters.card(folder)
-    if card.get("tokenizer") not in (None, models.tokenizer_hash(job.base.tokenizer)):
-        raise UserError(
-            f"The reward model in {folder} was trained with another tokenizer than {job.base.name} has now.",
-            do="Put that tokenizer back, or train the reward model again.",
-        )
-    if card.get("template") not in (None, job.template.text):
-        raise UserError(
-            f"The reward model in {folder} was trained with another chat template: it would read other "
-            "tokens than the policy writes.",
-            do="Train both with one template.",
-        )
-    measured = head.held_out
-    if options.trust_reward or (measured and measured["low"] > CHANCE):
-        return
-    raise UserError(
-        f"The reward model in {folder} is not known to be better than chance: "
-        + (
-            f"right on {measured['accuracy']:.0%} of {measured['pairs']:.0f} held-out pairs "
-            f"({measured['low']:.0%} to {measured['high']:.0%})."
-            if measured
-            else "no pairs were held out to measure it on."
-        ),
-        do="Train it on more labels; or set trust_reward to go on all the same.",
-    )
 
 
 METHOD = Method(

@@ -8,8 +8,8 @@ the reply's last token (`engine.heads`).
 m is the pair's margin if `use_margin` (arXiv:2307.09288, equation 2), else 0; η is `centring`
 (arXiv:2312.09244). Departures: an adapter and the head w are trained, not the whole model; a pair is one row,
 prompt | chosen | rejected. A part of the prompts is held out, and never trained on, to measure how often the
-chosen reply scores higher; the mean and standard deviation of the scores are measured for PPO. The result
-scores replies and cannot chat.
+chosen reply scores higher; the mean and standard deviation of the scores are measured, to read them by.
+The result scores replies and cannot chat.
 """
 
 import random
@@ -49,9 +49,8 @@ def train(job: "Job") -> "Outcome":
     import torch
 
     from engine import heads, losses
-    from engine.encode import encode
+    from engine.encode import encode, pair_tree
     from engine.loop import fit
-    from engine.methods.dpo import pair_tree
 
     def as_tree(row: Pair) -> "Tree":
         return pair_tree(job, row)

@@ -9,7 +9,7 @@ import torch
 from engine.batches import Branch, Tree
 from engine.examples import Message, Prompt
 from engine.methods.ppo import Options
-from engine.phases import Step
+from engine.phases import Control, Step
 from engine.rollouts import Reply
 
 # Two replies to each of two prompts; the second has no end.
@@ -19,7 +19,7 @@ REPLIES = [
 ]
 OLD = torch.tensor([-1.0, -2.0, -1.0, -1.0, -0.5, -1.0, -3.0])
 REFERENCE = torch.tensor([-2.0, -2.0, -1.5, -1.0, -0.5, -1.0, -1.0])
-SCORES = torch.tensor([1.0, 9.0, -1.0, 2.0])
+SCORES = torch.tensor([7.0, 9.0, 3.0, 9.0])  # (score − 5) / 2 is 1, 2, −1, 2
 VALUES = torch.tensor([0.5, 0.0, 0.0, 0.0, 0.5, 0.0, 1.0])
 
 
@@ -54,7 +54,9 @@ def judged(ppo: Any, **changes: Any) -> tuple[Any, Actors]:
     actors = Actors()
     prompts = [Tree([1, 3], [Branch([], [])]), Tree([1, 4], [Branch([], [])])]
     step = Step(phase=3, prompts=[0, 1], rows=[0], last=False)
-    return ppo.judge(job, actors, step, prompts, REPLIES, 0.5), actors
+    control = Control(options, {})
+    control.kl_coefficient, control.reward_mean, control.reward_std = 0.5, 5.0, 2.0
+    return ppo.judge(job, actors, step, prompts, REPLIES, control), actors
 
 
 def judge(ppo: Any) -> None:
@@ -86,6 +88,43 @@ def judge(ppo: Any) -> None:
         },
         abs=1e-4,
     )
+
+
+class Starting:
+    """Stands in for a starting model: each of its replies is one token, n; one without an end scores 100."""
+
+    def __init__(self, tokens: list[int], ended: list[bool]) -> None:
+        self.tokens, self.ended = tokens, ended
+        self.reward_head = SimpleNamespace(mean=0.25, std=0.5)
+        self.asked: list[list[int]] = []
+
+    def draw(self, prompts: list[list[int]], *, stream: int) -> list[list[Reply]]:
+        assert stream < 0  # no phase's
+        self.asked = prompts
+        replies = [Reply([token], [0.0], end) for token, end in zip(self.tokens, self.ended, strict=True)]
+        return [[replies[(2 * i + j) % len(replies)] for j in range(2)] for i in range(len(prompts))]
+
+    def scores(self, trees: list[Tree]) -> torch.Tensor:
+        tokens = [branch.ids[0] for tree in trees for branch in tree.branches]
+        return torch.tensor([float(token) for token in tokens])
+
+
+def measured(ppo: Any, tokens: list[int], ended: list[bool]) -> tuple[float, float, list[str]]:
+    """`ppo.reference_scores` of such replies to two prompts, and its warnings."""
+    said: list[str] = []
+    job = SimpleNamespace(options=Options(samples=2), spec=SimpleNamespace(seed=0), warn=said.append)
+    actors = Starting(tokens, ended)
+    prompts = [Tree([1, 3], [Branch([], [])]), Tree([1, 4], [Branch([], [])])]
+    mean, std = ppo.reference_scores(job, actors, prompts)
+    assert sorted(actors.asked) == [[1, 3]] * 64 + [[1, 4]] * 64
+    return mean, std, said
+
+
+def reference_scores(ppo: Any) -> None:
+    """Of the scores 2, 4, 6 and one that does not count, read at no end: mean 4, variance 192 · 8/3 / 191."""
+    mean, std, said = measured(ppo, [2, 4, 6, 100], [True, True, True, False])
+    assert (mean, std) == pytest.approx((4.0, (192 * 8 / 3 / 191) ** 0.5))
+    assert not said
 
 
 def meet(phases: Any) -> None:

@@ -13,10 +13,10 @@ import ppo_checks
 import pytest
 import tiny
 import torch
-from small_run import Reports, reward_model, rows_for, run
+from small_run import METHOD_OPTIONS, OPTIONS, Reports, reward_model, rows_for, run
 from test_mutations import mutated
 
-from engine import adapters, advantages, experience, job, models, phases, rollouts
+from engine import actors, adapters, advantages, experience, job, loop, models, phases, rollouts
 from engine.batches import Tree
 from engine.errors import UserError
 from engine.methods import ppo
@@ -27,6 +27,11 @@ MUTATIONS: list[tuple[ModuleType, str, str, str, Callable[[Any], None]]] = [
     (rollouts, "_pick", "logits / temperature", "logits", ppo_checks.pick),  # step 2
     (ppo, "judge", "torch.where(ended, ", "torch.where(~ended, ", ppo_checks.judge),  # 3
     (ppo, "judge", "-options.missing_end_penalty", "options.missing_end_penalty", ppo_checks.judge),
+    (ppo, "judge", " - control.reward_mean", "", ppo_checks.judge),  # 4
+    (ppo, "judge", " / control.reward_std", "", ppo_checks.judge),
+    (ppo, "reference_scores", "[ended]", "", ppo_checks.reference_scores),
+    (ppo, "reference_scores", "float(scores.mean())", "head.mean", ppo_checks.reference_scores),
+    (ppo, "reference_scores", "float(scores.std())", "head.std", ppo_checks.reference_scores),
     (ppo, "judge", "actors.log_probs)", "actors.reference_log_probs)", ppo_checks.judge),  # 5
     (
         ppo,
@@ -65,6 +70,64 @@ def test_a_mistake_in_a_step_is_caught(
     check(module)
     with pytest.raises((AssertionError, IndexError)):
         check(mutated(module, name, right, wrong))
+
+
+def test_adam_s_epsilon_is_1e_5(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Step 10, and a mistake in it."""
+    trainers: list[Any] = []
+    reward_model(model)
+
+    class Trainer(loop.Trainer):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            trainers.append(self)
+
+    monkeypatch.setattr(loop, "Trainer", Trainer)
+    run(tmp_path / "right", model, "ppo", should_stop=lambda: "stop")
+    wrong = replace(ppo.METHOD, train=mutated(ppo, "train", "epsilon=1e-5", "epsilon=1e-8").train)
+    monkeypatch.setattr(job, "method_named", lambda name: wrong)
+    run(tmp_path / "wrong", model, "ppo", should_stop=lambda: "stop")
+    assert [trainer.optimizer.param_groups[0]["eps"] for trainer in trainers] == [1e-5, 1e-8]
+
+
+def test_scores_are_measured_by_the_starting_model_s_own(model: Path, tmp_path: Path) -> None:
+    """The first phase's replies come from that model too: their mean is 0 but for chance."""
+    first = []
+    for moved in (0.0, 100.0):  # whatever the reward model's own normalisation is
+        reports = Reports()
+        reward = copied(model, tmp_path / str(moved), {"mean": moved, "std": 1 + moved / 100})
+        options = OPTIONS | METHOD_OPTIONS["ppo"] | {"samples": 16, "missing_end_penalty": 0.0}
+        base = replace(models.load(str(model)), end_tokens=tuple(range(2, 80)))  # so that most replies end
+        spec = Spec(method="ppo", base=str(model), reward=str(reward), options=options)
+        stops = iter(["", "stop"])
+        folder = tmp_path / f"run {moved}"
+        job.train(base, spec, rows_for("ppo"), folder, emit=reports, should_stop=lambda: next(stops))  # noqa: B023
+        shown = reports.of("step")[0]["metrics"]
+        assert shown["ended"] > 0.5
+        assert not [data for data in reports.of("warning") if "too few" in data["message"]]
+        first.append(shown["reward"])
+    assert first[0] == first[1]
+    assert abs(first[0]) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("tokens", "ended", "says"),
+    [
+        ([2, 4, 6, 8], [True, False, False, False], ["Only 64 of 256", "64 replies with an end"]),  # all 2
+        ([2, 4, 6, 8], [True, True, False, False], []),
+        ([2, 4, 6, 8], [False] * 4, ["Only 0 of 256 replies", "0 replies with an end"]),
+        ([2, 2, 2, 2], [True] * 4, ["256 replies with an end"]),
+        ([2, 4] + [6] * 254, [True] * 15 + [False] * 241, ["Only 15 of 256", "15 replies with an end"]),
+        ([2, 4] + [6] * 254, [True] * 16 + [False] * 240, ["Only 16 of 256"]),
+    ],
+)
+def test_a_starting_model_that_measures_little_is_told(
+    tokens: list[int], ended: list[bool], says: list[str]
+) -> None:
+    mean, std, said = ppo_checks.measured(ppo, tokens, ended)
+    assert [part in message for part, message in zip(says, said, strict=True)] == [True] * len(says)
+    fallen_back = any("too few or too much alike" in message for message in said)
+    assert ((mean, std) == (0.25, 0.5)) == fallen_back
 
 
 def test_lambda_and_gamma_reach_the_advantages() -> None:
@@ -181,16 +244,25 @@ def bandit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("beta", [0.5, 2.0])
+@pytest.mark.parametrize("beta", [1.0, 4.0])
 def test_a_two_armed_bandit_reaches_its_optimum(
     beta: float, bandit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Replies of one token, of which the first earns 1 and the second 0: then π* ∝ π_ref exp(r/β)."""
+    deviation = []
 
-    def scores(self: experience.Actors, trees: Sequence[Tree]) -> torch.Tensor:
+    def reference_scores(*arguments: Any) -> tuple[float, float]:
+        mean, std = measured(*arguments)
+        deviation.append(std)
+        return mean, std
+
+    measured = ppo.reference_scores
+    monkeypatch.setattr(ppo, "reference_scores", reference_scores)
+
+    def scores(self: actors.Actors, trees: Sequence[Tree]) -> torch.Tensor:
         return torch.tensor([float(branch.ids[0] == ARMS[0]) for tree in trees for branch in tree.branches])
 
-    monkeypatch.setattr(experience.Actors, "scores", scores)
+    monkeypatch.setattr(actors.Actors, "scores", scores)
     base = replace(models.load(str(bandit)), end_tokens=tuple(ARMS))
     prompt = rows_for("ppo")[0]
     options = {
@@ -198,9 +270,9 @@ def test_a_two_armed_bandit_reaches_its_optimum(
         "samples": 32,
         "rollout_batch": 2,
         "batch_size": 2,
-        "ppo_epochs": 2,
-        "epochs": 40,
-        "learning_rate": 3e-3,
+        "ppo_epochs": 1,
+        "epochs": 60,
+        "learning_rate": 2e-3,
         "kl_coefficient": beta,
         "target_kl": 0.0,
         "trust_reward": True,
@@ -209,9 +281,8 @@ def test_a_two_armed_bandit_reaches_its_optimum(
     before = first_arm(base)
     job.train(base, spec, [prompt, prompt], tmp_path, emit=Reports(), should_stop=lambda: "")
     adapters.train(base)
-    odds = before / (1 - before) * math.exp(1 / beta)
-    # The policy is as far off as its last draws were: a hundredth is a tenth of their deviation.
-    assert first_arm(base) == pytest.approx(odds / (1 + odds), abs=0.01)
+    odds = before / (1 - before) * math.exp(1 / deviation[0] / beta)  # rewards are normalised
+    assert first_arm(base) == pytest.approx(odds / (1 + odds), abs=1e-3)
     assert abs(first_arm(base) - before) > 0.05
 
 
