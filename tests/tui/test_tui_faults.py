@@ -51,7 +51,7 @@ async def test_any_other_fault_ends_the_app_without_a_traceback(
     said = capsys.readouterr().err
     assert "An unexpected fault: ZeroDivisionError: our [bold]mistake" in said
     assert "Traceback" not in said
-    assert "fault.log" in said
+    assert str(home.folder / "fault.log") in said.replace("\n", "")  # the path is wrapped
 
 
 async def test_closing_carries_out_what_is_being_written_and_cancels_what_comes_after(

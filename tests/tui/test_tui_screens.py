@@ -6,6 +6,7 @@ import sys
 import pytest
 from person import opened
 from scripted_server import ScriptedServer
+from textual.screen import Screen
 
 from engine.errors import UserError
 from tuner_app import settings
@@ -14,6 +15,7 @@ from tuner_app.paths import Home
 from tuner_app.store import Store, chats
 from tuner_app.tui.run_facts import RunFacts
 from tuner_app.tui.times import ago, lasting
+from tuner_app.tui.widgets.top_bar import TopBar
 
 HOSTILE = "[bold red]x[/] [/nope] \x1b[2J\x1b]0;title\x07 \u202egnirts\u202c \x9b31m {0} $x a\x00b"
 SIZES = [(80, 24), (120, 40), (200, 60)]
@@ -160,9 +162,18 @@ async def test_no_colour_is_needed(home: Home, monkeypatch: pytest.MonkeyPatch) 
         await person.sees("▼ bad", "● ready", "✓ Saved")
 
 
+async def test_the_bar_can_be_told_a_place_before_it_is_on_the_screen(home: Home) -> None:
+    async with opened(home) as person:
+        await person.app.push_screen(Screen())
+        bar = TopBar("here")
+        bar.place("there")
+        await person.app.screen.mount(bar)
+        await person.sees("tuner  there")
+
+
 async def test_a_settings_file_that_is_wrong_is_named(home: Home) -> None:
     home.settings.write_text("{nonsense")
-    async with opened(home, ready="○ not loaded") as person:
+    async with opened(home, (160, 24), ready="○ not loaded") as person:  # wide enough for the path
         await person.sees("settings.json", "cannot be read", "delete it to go back to the defaults")
         await person.press("ctrl+o")
         await person.sees("builtin")

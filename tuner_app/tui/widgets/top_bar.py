@@ -38,10 +38,11 @@ class TopBar(Horizontal):
         self._show_who()
 
     def place(self, text: str) -> None:
-        """Change the text at the left."""
+        """Change the text at the left, or what it will be once the bar is on the screen."""
         self._place = text
         content = Content.assemble(("tuner", "bold $text-primary"), "  ", one_line(text, 200))
-        self.query_one("#place", Static).update(content)
+        for shown in self.query("#place").results(Static):
+            shown.update(content)
 
     def _show_who(self) -> None:
         app = cast("TunerApp", self.app)
