@@ -13,4 +13,8 @@ os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # torch's profiler would say on 
 # Spinning for long makes training 20 times slower as soon as anything else, a chat worker say, wants a core;
 # sleeping at once makes it a third slower when nothing does. An OMP_WAIT_POLICY of one's own still counts.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+# oneDNN makes a kernel for each shape (about half a megabyte), and torch keeps what it was made from: of a
+# thousand each, unless told otherwise. Training meets new shapes all the time, but few at a time.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of a kernel that we do not want

@@ -1,5 +1,8 @@
 """The product by oneDNN is the product."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -54,3 +57,31 @@ def test_onednn_is_called_for_many_rows_of_float32_alone(faster: bool) -> None:
 def test_under_autocast_it_is_torch_s_own(faster: bool) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert linear(drawn(32, 24), drawn(40, 24)).dtype == torch.bfloat16
+
+
+MANY_SHAPES = """
+import ctypes, engine, torch
+from pathlib import Path
+from engine.products import linear
+
+def held():
+    ctypes.CDLL(None).malloc_trim(0)
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+weight = torch.randn(1024, 384)
+linear(torch.randn(700, 384), weight)
+before = held()
+for rows in range(100, 500):
+    linear(torch.randn(rows, 384), weight)
+print(held() - before)
+"""
+
+
+@pytest.mark.skipif(not products._FASTER, reason="this processor has no AVX-512")
+def test_kernels_of_past_shapes_are_let_go() -> None:
+    if sys.platform != "linux":
+        pytest.skip("memory is read from /proc")
+    done = subprocess.run(
+        [sys.executable, "-c", MANY_SHAPES], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert float(done.stdout) < 60  # MB; 190 where all 400 are kept
