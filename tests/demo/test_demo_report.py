@@ -1,12 +1,15 @@
+import io
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from assets import world
 from tuner_app.demo import annotator
-from tuner_app.demo.report import Report, Score, score, win_rate
+from tuner_app.demo.report import MANNERS, Report, Score, score, show, win_rate
 from tuner_app.store import Store, labels
 from tuner_app.store.rows import Reply
 
@@ -41,18 +44,54 @@ def test_win_rate_counts_ties_half_and_is_the_mean_over_questions():
     assert mean - low == pytest.approx(high - mean)
 
 
-def made(right: float, warm: float, name: str) -> Score:
-    return Score(name, 1, right, 1.0, warm, {}, 5.0, 0.5)
+def made(name: str, *, gold: float, warm: float = 0.5) -> Score:
+    return Score(name, 1, 0.5, 1.0, warm, dict.fromkeys(MANNERS, 0.25), 5.0, gold)
 
 
-@pytest.mark.parametrize(
-    ("right", "warm", "low", "better"),
-    [(0.8, 0.5, 0.6, True), (0.7, 0.5, 0.6, False), (0.8, 0.2, 0.6, False), (0.8, 0.5, 0.5, False)],
-)
-def test_better_asks_for_more_right_more_warm_and_a_sure_win(right, warm, low, better):
-    report = Report(seed=0, home="", scores=[made(0.7, 0.2, "base"), made(right, warm, "DPO")])
-    report.win_rates["DPO"] = (low + 0.1, low, low + 0.2)
-    assert report.better() is better
+def found(**changed: Score) -> Report:
+    """A report in which all got better, but for what is changed."""
+    scores = {
+        "base": made("base", gold=0.5, warm=0.1),
+        "SFT": made("SFT", gold=0.6),
+        "DPO": made("DPO", gold=0.7),
+        "PPO": made("PPO", gold=0.61),
+    }
+    report = Report(seed=0, home="", scores=list((scores | changed).values()), reward=(0.8, 0.7, 0.9))
+    report.win_rates = dict.fromkeys(("SFT", "DPO", "PPO"), (0.7, 0.6, 0.8))
+    return report
+
+
+def test_a_report_says_what_did_not_get_better():
+    assert found().shortfalls() == []
+    assert found(PPO=made("PPO", gold=0.6)).shortfalls() == ["PPO's gold score is not above SFT's."]
+    assert found(DPO=made("DPO", gold=0.7, warm=0.1)).shortfalls() == [
+        "DPO is not warm and brief more often than the base."
+    ]
+    assert found(SFT=made("SFT", gold=0.5)).shortfalls() == ["SFT's gold score is not above the base's."]
+    unsure = found()
+    unsure.win_rates["SFT"] = (0.55, 0.5, 0.6)
+    unsure.reward = (0.6, 0.5, 0.7)
+    assert unsure.shortfalls() == [
+        "SFT does not surely win against the base.",
+        "The reward model is not surely better than chance.",
+    ]
+    assert unsure.to_json()["better"] is False
+    assert found().to_json()["better"] is True
+
+
+def test_all_five_methods_are_shown():
+    report = found()
+    report.scores[-1] = replace(report.scores[-1], kl=3.21, perplexity=1.5)
+    console = Console(width=80, record=True, file=io.StringIO())
+    show(report, console)
+    text = console.export_text()
+    assert "The reward model is right on 80% (70% to 90%)" in text
+    rows = {line.split("  ")[0]: line.split()[-1] for line in text.splitlines() if line}
+    assert rows["gold score"] == "0.610"
+    assert rows["KL from SFT, nats a reply"] == "3.2"
+    assert rows["perplexity, held-out text"] == "1.50"
+    assert rows["wins against the base"] == "70%"
+    assert "60%-80%" in text
 
 
 @pytest.fixture
@@ -66,21 +105,19 @@ def head_of(store: Store, question: world.Question, *replies: Reply) -> dict[str
     return dict(head.value)
 
 
-def test_the_annotator_chooses_corrects_ties_and_finds_bad(store):
+def test_the_annotator_chooses_corrects_and_ties(store):
     question, rng = QUESTIONS[0], random.Random(0)
     rude, plain = (Reply(world.tell(question, manner, rng)) for manner in ("rude", "plain"))
     warm = Reply(world.ideal(question))
     wrong, worse = Reply("Never."), Reply("never never")
 
-    def label(*replies: Reply, corrects: bool = True) -> str:
-        return annotator.label(store, question, list(replies), rng, corrects=corrects)
+    def label(*replies: Reply) -> str:
+        return annotator.label(store, question, list(replies), rng)
 
     assert label(rude, warm) == "choose"
     replies = labels.item_for_pair(store, question.prompt, rude, warm).replies
     assert replies[head_of(store, question, rude, warm)["reply"]].content == warm.content
     assert label(rude, plain) == "correct"
     assert head_of(store, question, rude, plain)["text"] == world.ideal(question)
-    assert label(rude, plain, corrects=False) == "both_bad"
-    assert label(rude, warm, corrects=False) == "choose"
     assert label(wrong, worse) == "correct"
-    assert label(warm, Reply(warm.content), corrects=False) == "tie"
+    assert label(warm, Reply(warm.content)) == "tie"

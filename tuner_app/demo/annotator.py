@@ -12,14 +12,11 @@ from tuner_app.store import Store, labels
 from tuner_app.store.rows import Reply, Verb
 
 
-def label(
-    store: Store, question: Question, replies: list[Reply], rng: random.Random, *, corrects: bool
-) -> Verb:
+def label(store: Store, question: Question, replies: list[Reply], rng: random.Random) -> Verb:
     """Judge two replies to a question and record the label; returns the verb.
 
-    Where neither reply is right, warm and brief, an annotator who `corrects` rewrites the better one, and one
-    who does not finds both bad. Else the reply of higher gold score is chosen, and equal ones are a tie.
-    Which one is shown first is drawn from `rng`.
+    Where neither reply is right, warm and brief, the better one is corrected. Else the reply of higher gold
+    score is chosen, and equal ones are a tie. Which one is shown first is drawn from `rng`.
     """
     item = labels.item_for_pair(store, question.prompt, *replies)
     verdicts = [world.judge(question.prompt, reply.content) for reply in item.replies]
@@ -28,8 +25,7 @@ def label(
     verb: Verb
     value: dict[str, Any]
     if not any(verdict.right and warm_and_brief(verdict) for verdict in verdicts):
-        corrected = {"reply": best, "text": world.ideal(question)}
-        verb, value = ("correct", corrected) if corrects else ("both_bad", {})
+        verb, value = "correct", {"reply": best, "text": world.ideal(question)}
     elif scores[0] == scores[1]:
         verb, value = "tie", {}
     else:
@@ -42,10 +38,5 @@ def label(
 
 def summary(verbs: Counter[Verb]) -> str:
     """“62 chosen, 31 corrected, 7 ties”."""
-    words: dict[Verb, str] = {
-        "choose": "chosen",
-        "correct": "corrected",
-        "tie": "ties",
-        "both_bad": "both bad",
-    }
+    words: dict[Verb, str] = {"choose": "chosen", "correct": "corrected", "tie": "ties"}
     return ", ".join(f"{verbs[verb]} {word}" for verb, word in words.items() if verbs[verb])

@@ -1,4 +1,4 @@
-"""What the demo measured: one row per model, the win rate against the base, and how it is printed."""
+"""What the demo measured: one row per model, the reward model's accuracy, and how it is printed."""
 
 import math
 from collections import Counter
@@ -31,32 +31,50 @@ class Score:
     words: float
     gold: float
     perplexity: float = math.nan
+    kl: float | None = None
 
 
 @dataclass
 class Report:
-    """Everything that the demo found."""
+    """Everything that the demo found.
+
+    `scores` are the base's, the SFT model's, and those of the models trained from that one. A win rate, and
+    `reward`, the accuracy of the reward model on held-out pairs, come with their 95 % interval. Of each
+    score, `perplexity` is of held-out text and `kl` from the SFT model that it started from, in nats a reply.
+    """
 
     seed: int
     home: str
     scores: list[Score] = field(default_factory=list)
     win_rates: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    reward: tuple[float, float, float] = (math.nan, math.nan, math.nan)
     labels: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def better(self) -> bool:
-        """Whether the last model beats the base: right more often, warm and brief more often, and
-        preferred with a confidence interval above one half."""
-        base, trained = self.scores[0], self.scores[-1]
-        return (
-            trained.right > base.right
-            and trained.warm_and_brief > base.warm_and_brief
-            and self.win_rates[trained.name][1] > 0.5
-        )
+    def shortfalls(self) -> list[str]:
+        """What did not get better, a sentence each.
+
+        A trained model is to have a higher gold score than the base, to be warm and brief more often, and to
+        win against it with an interval above one half; those trained from SFT are to have a higher gold score
+        than SFT; and the reward model's interval is to lie above one half.
+        """
+        base, sft, *others = self.scores
+        found = []
+        for trained in (sft, *others):
+            if trained.gold <= base.gold:
+                found.append(f"{trained.name}'s gold score is not above the base's.")
+            if trained.warm_and_brief <= base.warm_and_brief:
+                found.append(f"{trained.name} is not warm and brief more often than the base.")
+            if not self.win_rates[trained.name][1] > 0.5:
+                found.append(f"{trained.name} does not surely win against the base.")
+        found += [f"{row.name}'s gold score is not above SFT's." for row in others if row.gold <= sft.gold]
+        if not self.reward[1] > 0.5:
+            found.append("The reward model is not surely better than chance.")
+        return found
 
     def to_json(self) -> dict[str, Any]:
-        """The report with `better` spelled out."""
-        return {**asdict(self), "better": self.better()}
+        """The report, with whether all got better."""
+        return {**asdict(self), "better": not self.shortfalls()}
 
 
 def score(name: str, questions: Sequence[Question], answers: Answers) -> Score:
@@ -111,12 +129,17 @@ def show(report: Report, console: Console) -> None:
     for label, values in _rows(report):
         table.add_row(label, *values)
     console.print(table)
+    right, low, high = report.reward
+    console.print(
+        f"\nThe reward model is right on {right:.0%} ({low:.0%} to {high:.0%}) of the pairs held out from it."
+    )
     parts = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in report.seconds.items())
     console.print(f"\nSeconds: {parts}; {sum(report.seconds.values()):.0f} s in all.")
 
 
 def _rows(report: Report) -> list[tuple[str, list[str]]]:
     scores = report.scores
+    rates = [report.win_rates[s.name] for s in scores[1:]]
     rows = [
         ("right", [f"{s.right:.1%}" for s in scores]),
         ("well formed", [f"{s.well_formed:.1%}" for s in scores]),
@@ -125,11 +148,10 @@ def _rows(report: Report) -> list[tuple[str, list[str]]]:
     rows += [(f"  {manner}", [f"{s.manners[manner]:.1%}" for s in scores]) for manner in MANNERS]
     rows += [
         ("words per reply", [f"{s.words:.1f}" for s in scores]),
-        ("perplexity of held-out text", [f"{s.perplexity:.2f}" for s in scores]),
-        ("wins against the base", ["", *(_interval(report.win_rates[s.name]) for s in scores[1:])]),
+        ("gold score", [f"{s.gold:.3f}" for s in scores]),
+        ("perplexity, held-out text", [f"{s.perplexity:.2f}" for s in scores]),
+        ("KL from SFT, nats a reply", ["" if s.kl is None else f"{s.kl:.1f}" for s in scores]),
+        ("wins against the base", ["", *(f"{rate[0]:.0%}" for rate in rates)]),
+        ("  95 % interval", ["", *(f"{rate[1]:.0%}-{rate[2]:.0%}" for rate in rates)]),
     ]
     return rows
-
-
-def _interval(rate: tuple[float, float, float]) -> str:
-    return f"{rate[0]:.0%} ({rate[1]:.0%} to {rate[2]:.0%})"
