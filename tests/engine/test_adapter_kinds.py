@@ -10,7 +10,7 @@ import small_run
 import tiny
 import torch
 from safetensors.torch import load_file
-from small_run import OPTIONS, Reports, rows_for
+from small_run import METHOD_OPTIONS, OPTIONS, Reports, rows_for
 
 from engine import adapters, job, models
 from engine.errors import UserError
@@ -85,6 +85,30 @@ def test_it_learns_and_is_the_same_on_a_fresh_base(
     plain = log_probs(fresh.model)
     adapters.attach(fresh, "a run", folder)
     torch.testing.assert_close(log_probs(fresh.model), plain, rtol=0, atol=0)
+    adapters.activate(fresh, "a run")
+    torch.testing.assert_close(log_probs(fresh.model), at_the_end, rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(at_the_end, plain, atol=1e-2)
+    assert adapters.card(folder)["kind"] == kind
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ADAPTER_KINDS if kind != "lora"])
+@pytest.mark.parametrize("method", ["reward", "kto", "ppo"])
+def test_the_other_methods_train_it_too(method: str, kind: str, model: Path, tmp_path: Path) -> None:
+    spec: dict[str, Any] = {"options": {"epochs": 6}}
+    if method == "ppo":
+        spec = {"options": METHOD_OPTIONS["ppo"], "reward": str(small_run.reward_model(model))}
+    base, folder, reports = trained(tmp_path, model, kind, method, **spec)
+    if method == "ppo":
+        kls = [step["metrics"]["kl3"] for step in reports.of("step")]
+        assert kls[0] == pytest.approx(0, abs=1e-4)  # it starts at its reference
+        assert kls[-1] > 1e-4
+    else:
+        assert sum(reports.losses[-3:]) < 0.9 * sum(reports.losses[:3])
+    adapters.activate(base, adapters.TRAINED)  # PPO's value function may have been at work last
+    at_the_end = log_probs(base.model)
+    fresh = models.load(str(model))
+    plain = log_probs(fresh.model)
+    adapters.attach(fresh, "a run", folder)
     adapters.activate(fresh, "a run")
     torch.testing.assert_close(log_probs(fresh.model), at_the_end, rtol=1e-5, atol=1e-5)
     assert not torch.allclose(at_the_end, plain, atol=1e-2)

@@ -7,16 +7,21 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import killing
 import pytest
+import small_run
 import tiny
 from killing import Kill
+from safetensors.torch import load_file
 from small_run import Reports, run
+from test_memory import full_above
 
-from engine import adapters, processes
+from engine import adapters, checkpoints, losses, processes
 from engine.errors import UserError
 from engine.processes import Place
 from engine.spec import Adapter, methods
@@ -64,14 +69,27 @@ def one_of_two(
     meeting.with_name(f"{meeting.name}-{number}.json").write_text(json.dumps([reports.losses, result.hash]))
 
 
+def short_of_memory(which: int, number: int, *arguments: Any) -> None:
+    """A child as `one_of_two`, in which memory runs out if its number is `which`."""
+    if number == which:
+        losses.sft = full_above(10, MemoryError(), losses.sft, "log_probs")
+    one_of_two(number, *arguments)
+
+
 def together(
-    folders: tuple[Path, Path], model: Path, method: str, *, kill: Kill | None = None, **spec: Any
+    folders: tuple[Path, Path],
+    model: Path,
+    method: str,
+    *,
+    kill: Kill | None = None,
+    child: Callable[..., None] = one_of_two,
+    **spec: Any,
 ) -> Any:
     """Run two processes, one per folder; their exit codes and the names of what they wrote."""
     meeting = folders[0].with_name(f"meeting-{os.urandom(4).hex()}")
     context = multiprocessing.get_context("forkserver")
     both = [
-        context.Process(target=one_of_two, args=(number, meeting, folder, model, method, spec, kill))
+        context.Process(target=child, args=(number, meeting, folder, model, method, spec, kill))
         for number, folder in enumerate(folders)
     ]
     for process in both:
@@ -96,8 +114,8 @@ def test_two_processes_make_what_one_makes(method: str, model: Path, tmp_path: P
     run(tmp_path / "one", model, method, reports=one, options=CUT)
     codes, (first, second) = together((two, two), model, method, options=CUT)
     assert codes == [0, 0]
-    losses, hash = json.loads(first)
-    assert losses == pytest.approx(one.losses, rel=1e-5, abs=1e-5)
+    found, hash = json.loads(first)
+    assert found == pytest.approx(one.losses, rel=1e-5, abs=1e-5)
     assert json.loads(second) == [[], hash]  # the second reports nothing
     assert sorted(path.name for path in two.iterdir()) == ["adapter", "checkpoints"]
 
@@ -111,6 +129,21 @@ def test_two_killed_processes_resume_bit_equal(method: str, model: Path, tmp_pat
     assert codes == [-signal.SIGKILL, 4]
     assert together((broken, broken), model, method, **spec)[0] == [0, 0]
     assert weights(broken) == weights(straight)
+
+
+@pytest.mark.parametrize("which", range(PROCESSES))
+def test_where_one_runs_out_of_memory_both_compute_less_at_a_time(
+    which: int, model: Path, tmp_path: Path
+) -> None:
+    one, two = Reports(), tmp_path / "two"
+    run(tmp_path / "one", model, "sft", reports=one)
+    codes, (first, second) = together((two, two), model, "sft", child=partial(short_of_memory, which))
+    assert codes == [0, 0]
+    found, hash = json.loads(first)
+    assert found == pytest.approx(one.losses, rel=1e-5, abs=1e-5)
+    assert json.loads(second) == [[], hash]
+    [*_, last] = sorted((two / "checkpoints").iterdir())
+    assert load_file(last / checkpoints.TENSORS)["room/micro_tokens"] < small_run.OPTIONS["micro_tokens"]
 
 
 def test_another_number_of_processes_goes_on_aloud(model: Path, tmp_path: Path) -> None:
@@ -174,6 +207,6 @@ def test_the_loop_runs_under_accelerate_launch(mixed: str, model: Path, tmp_path
     environment = os.environ | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(launch, env=environment, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
-    losses, hash = json.loads((two / "0.json").read_text())
-    assert losses == pytest.approx(one.losses, rel=1e-5, abs=1e-5)
+    found, hash = json.loads((two / "0.json").read_text())
+    assert found == pytest.approx(one.losses, rel=1e-5, abs=1e-5)
     assert json.loads((two / "1.json").read_text()) == [[], hash]

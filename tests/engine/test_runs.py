@@ -1,6 +1,5 @@
 """Whole runs on a tiny model: learning, stopping, resuming, counting, refusing."""
 
-import json
 import math
 import os
 import signal
@@ -131,34 +130,6 @@ def test_a_killed_run_ends_bit_equal(
     run(broken, model, method, reports=reports)
     assert [data["step"] for data in reports.of("step")] == left
     assert weights(broken) == weights(tmp_path / "straight")
-
-
-SHARED = """
-    import json, os, sys
-    from pathlib import Path
-    import small_run
-    folder, model, method = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-    reports = small_run.Reports()
-    result = small_run.run(folder, model, method, reports=reports, options={"micro_tokens": 40})
-    rank = os.environ["RANK"]
-    (folder / f"{rank}.json").write_text(json.dumps([reports.losses, result.hash]))
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("method", METHODS)
-def test_two_processes_make_what_one_makes(method: str, model: Path, tmp_path: Path) -> None:
-    one, two = Reports(), tmp_path / "two"
-    run(tmp_path / "one", model, method, reports=one)
-    script = tmp_path / "script.py"
-    script.write_text(textwrap.dedent(SHARED))
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    launch += [str(script), str(two), str(model), method]
-    done = subprocess.run(launch, env=environment(), capture_output=True, text=True, timeout=280, check=False)
-    assert done.returncode == 0, done.stderr
-    losses, hash = json.loads((two / "0.json").read_text())
-    assert losses == pytest.approx(one.losses, rel=1e-4)
-    assert json.loads((two / "1.json").read_text()) == [[], hash]
 
 
 def test_stop_keeps_what_was_learnt(model: Path, tmp_path: Path) -> None:
