@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FEWEST_PROMPTS = 10  # with fewer, a held-out part says nothing
 NORMALISED_ON = 128  # pairs at most: the mean of 256 scores is off by a sixteenth of their deviation
+AT_A_TIME = 8  # pairs that are measured between two questions whether the run is to end
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,6 @@ class Options(Optimisation):
 
 def train(job: "Job") -> "Outcome":
     """Train the job's adapter and a head on its pairs, then measure what they learnt."""
-    from dataclasses import replace
-
     import torch
 
     from engine import heads, losses
@@ -73,16 +72,51 @@ def train(job: "Job") -> "Outcome":
     outcome = fit(job, rows, objective, weights=[1] * len(rows), extra={"head": head})
     if outcome.stopped == "pause":
         return outcome
-    weight = head.detach()
-    sample = random.Random(job.spec.seed).sample(rows, min(len(rows), NORMALISED_ON))
-    reference = heads.tree_scores(base, sample, weight, layout=job.layout)
+    return _measured(job, outcome, head.detach(), rows, [trees[i] for i in held_out])
+
+
+def _measured(
+    job: "Job", outcome: "Outcome", weight: "Tensor", rows: "Sequence[Tree]", held_out: "Sequence[Tree]"
+) -> "Outcome":
+    """The outcome with its head, and what was measured of it; of a run that is to end, on the first few rows.
+
+    These are drawn, so that a part of them says the same as all, less surely. A pause leaves no head.
+    """
+    from dataclasses import replace
+
+    from engine import heads, processes
+
+    dice = random.Random(job.spec.seed)
+    sample = dice.sample(rows, min(len(rows), NORMALISED_ON))
+    held_out = dice.sample(held_out, len(held_out))
+    reference, scored = _scores(job, sample, weight), _scores(job, held_out, weight)
+    if len(reference) < len(sample) or len(scored) < len(held_out):
+        outcome = replace(outcome, stopped=processes.from_main(job.should_stop()))
+        if outcome.stopped == "pause":
+            return outcome
+        job.warn(f"The run was to end: measured on {len(scored)} of {len(held_out)} held-out pairs.")
     accuracy = None
     if held_out:
-        scored = heads.tree_scores(base, [trees[i] for i in held_out], weight, layout=job.layout)
-        accuracy = _accuracy(scored) | {"prompts": len({tuple(trees[i].prompt) for i in held_out})}
+        prompts = {tuple(tree.prompt) for tree in held_out[: len(scored)]}
+        accuracy = _accuracy(scored) | {"prompts": len(prompts)}
         job.emit(Event("evaluation", {"what": "held-out pairs", **accuracy}))
     found = heads.RewardHead(weight, float(reference.mean()), float(reference.std()), accuracy)
     return replace(outcome, head=found)
+
+
+def _scores(job: "Job", trees: "Sequence[Tree]", weight: "Tensor") -> "Tensor":
+    """The scores of each tree's two replies, or of the first few trees', once the run is to end: (n, 2)."""
+    import torch
+
+    from engine import heads, processes
+
+    found = [torch.empty(0, 2)]
+    for start in range(0, len(trees), AT_A_TIME):
+        if start and processes.from_main(job.should_stop()):
+            break
+        some = trees[start : start + AT_A_TIME]
+        found.append(heads.tree_scores(job.base, some, weight, layout=job.layout))
+    return torch.cat(found)
 
 
 def _head(job: "Job") -> "Tensor":

@@ -82,7 +82,7 @@ def kill_moments(seed: str) -> Iterator[Kill]:
 def test_leaving_out_any_piece_of_a_checkpoint_ends_elsewhere(
     method: str, model: Path, tmp_path: Path
 ) -> None:
-    def go(folder: Path, pause_at: int = STEPS) -> bytes:
+    def go(folder: Path, pause_at: int = STEPS + 1) -> bytes:
         reports = Reports()
 
         def should_stop() -> Any:
@@ -121,7 +121,7 @@ def test_every_random_generator_is_a_piece(
 
     monkeypatch.setattr(loop, "learning_rate", drawn)
 
-    def go(folder: Path, pause_at: int = STEPS) -> None:
+    def go(folder: Path, pause_at: int = STEPS + 1) -> None:
         random.seed(0)
         numpy.random.seed(0)
         reports = Reports()

@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny
@@ -167,6 +168,36 @@ def test_a_paused_reward_model_ends_bit_equal(model: Path, tmp_path: Path) -> No
         assert (second.folder / name).read_bytes() == (straight.folder / name).read_bytes()
     assert adapters.card(second.folder)["reward"] == adapters.card(straight.folder)["reward"]
     assert second.hash == straight.hash
+
+
+def asked_while_measuring(reports: Reports, wish: str) -> Any:
+    """A `should_stop` that has a wish as soon as the last step is done."""
+    return lambda: wish if len(reports.of("step")) == reports.of("plan")[0]["steps"] else ""
+
+
+def test_a_stop_while_measuring_ends_it_with_what_was_measured(model: Path, tmp_path: Path) -> None:
+    options, rows = {"epochs": 1, "held_out": 0.4}, polite(40)
+    whole, cut = Reports(), Reports()
+    run(tmp_path / "whole", model, "reward", rows=rows, options=options, reports=whole)
+    stop = asked_while_measuring(cut, "stop")
+    found = run(tmp_path / "cut", model, "reward", rows=rows, options=options, reports=cut, should_stop=stop)
+    assert found.stopped == "stop"
+    assert whole.of("evaluation")[0]["pairs"] == 16
+    assert cut.of("evaluation")[0]["pairs"] == reward.AT_A_TIME
+    assert any("measured on 8 of 16 held-out pairs" in data["message"] for data in cut.of("warning"))
+    facts = adapters.card(found.folder)["reward"]
+    assert facts["held_out"]["pairs"] == reward.AT_A_TIME
+    assert facts["std"] > 0
+
+
+def test_a_pause_while_measuring_ends_bit_equal(model: Path, tmp_path: Path) -> None:
+    options, rows, reports = {"epochs": 1, "held_out": 0.4}, polite(40), Reports()
+    spec: dict[str, Any] = {"rows": rows, "options": options}
+    straight = run(tmp_path / "straight", model, "reward", **spec)
+    pause = asked_while_measuring(reports, "pause")
+    first = run(tmp_path / "broken", model, "reward", reports=reports, should_stop=pause, **spec)
+    assert (first.stopped, first.hash) == ("pause", "")
+    assert run(tmp_path / "broken", model, "reward", **spec).hash == straight.hash
 
 
 def test_the_hash_is_of_the_head_too(model: Path, tmp_path: Path) -> None:
