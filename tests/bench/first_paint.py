@@ -19,6 +19,9 @@ import termios
 import time
 from pathlib import Path
 
+from tuner_app.paths import Home
+from tuner_app.workers import supervisor
+
 PAINTED = b"help"  # the last word of the footer, hence of the first whole frame
 QUIT = b"\x11"  # Ctrl+Q
 
@@ -40,6 +43,7 @@ def start(home: str) -> tuple[float, float]:
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     _quit(pid, terminal)
+    supervisor.stop_chat(Home(Path(home)))  # or the next start would share the processors with its loading
     return wall * 1e3, used * 1e3
 
 
