@@ -10,6 +10,17 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.integrations import dequantize_module_weight
 from torch import Tensor, nn
 
+from engine import ragged
+from engine.products import linear
+
+
+class Linear(nn.Linear):
+    """torch's layer, by the fastest product there is for a weight that is never trained."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (…, in) → (…, out)."""
+        return linear(x, self.weight, self.bias)
+
 
 def weight_of(layer: Any) -> Tensor:
     """The base's weight below a peft layer: float32, dequantized if 4-bit, in the layer's own layout."""
@@ -46,8 +57,12 @@ def twin(causal_lm: Any, dtype: torch.dtype) -> Any:
     for path, layer in [*model.named_modules()]:
         if isinstance(layer, BaseTunerLayer):
             model.set_submodule(path, _plain(layer, dtype))
+    for layer in model.modules():
+        if type(layer) is nn.Linear:
+            layer.__class__ = Linear
     if hasattr(model, "peft_config"):
         del model.peft_config
+    ragged.use(model)
     return model
 
 
