@@ -63,16 +63,18 @@ def found(**changed: Score) -> Report:
 
 def test_a_report_says_what_did_not_get_better():
     assert found().shortfalls() == []
-    assert found(PPO=made("PPO", gold=0.6)).shortfalls() == ["PPO's gold score is not above SFT's."]
-    assert found(DPO=made("DPO", gold=0.7, warm=0.1)).shortfalls() == [
-        "DPO is not warm and brief more often than the base."
+    assert found(PPO=made("PPO", gold=0.6)).shortfalls() == ["PPO's gold score is not above that of SFT."]
+    assert found(SFT=made("SFT", gold=0.4), DPO=made("DPO", gold=0.5)).shortfalls() == [
+        "DPO's gold score is not above that of base."
     ]
-    assert found(SFT=made("SFT", gold=0.5)).shortfalls() == ["SFT's gold score is not above the base's."]
+    assert found(SFT=made("SFT", gold=0.6, warm=0.1)).shortfalls() == [
+        "SFT is not warm and brief more often than the base."
+    ]
     unsure = found()
-    unsure.win_rates["SFT"] = (0.55, 0.5, 0.6)
+    unsure.win_rates["DPO"] = (0.55, 0.5, 0.6)
     unsure.reward = (0.6, 0.5, 0.7)
     assert unsure.shortfalls() == [
-        "SFT does not surely win against the base.",
+        "DPO does not surely win against the base.",
         "The reward model is not surely better than chance.",
     ]
     assert unsure.to_json()["better"] is False

@@ -272,7 +272,7 @@ OPTIONS: dict[str, dict[str, float]] = {
     "sft": {"epochs": 2, "learning_rate": 3e-3, "batch_size": 8, "last_turn_only": True},
     "reward": {"epochs": 2, "learning_rate": 7e-4, "batch_size": 16, "held_out": 0.15},
     "dpo": {"epochs": 1, "learning_rate": 1e-3, "batch_size": 16, "beta": 0.1, "rpo_alpha": 10.0},
-    "kto": {"epochs": 1, "learning_rate": 1e-3, "batch_size": 16, "good_weight": 10.0, "bad_weight": 1.0},
+    "kto": {"epochs": 1, "learning_rate": 5e-4, "batch_size": 16, "good_weight": 10.0, "bad_weight": 1.0},
     "ppo": {
         "epochs": 1,
         "learning_rate": 1e-3,

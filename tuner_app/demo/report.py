@@ -54,20 +54,20 @@ class Report:
     def shortfalls(self) -> list[str]:
         """What did not get better, a sentence each.
 
-        A trained model is to have a higher gold score than the base, to be warm and brief more often, and to
-        win against it with an interval above one half; those trained from SFT are to have a higher gold score
-        than SFT; and the reward model's interval is to lie above one half.
+        SFT is to make replies warm and brief more often than the base's. Each model trained from SFT is to
+        have a higher gold score than SFT and than the base, and to win against the base with an interval
+        above one half. The reward model's interval is to lie above one half.
         """
         base, sft, *others = self.scores
         found = []
-        for trained in (sft, *others):
-            if trained.gold <= base.gold:
-                found.append(f"{trained.name}'s gold score is not above the base's.")
-            if trained.warm_and_brief <= base.warm_and_brief:
-                found.append(f"{trained.name} is not warm and brief more often than the base.")
+        if sft.warm_and_brief <= base.warm_and_brief:
+            found.append("SFT is not warm and brief more often than the base.")
+        for trained in others:
+            for before in (base, sft):
+                if trained.gold <= before.gold:
+                    found.append(f"{trained.name}'s gold score is not above that of {before.name}.")
             if not self.win_rates[trained.name][1] > 0.5:
                 found.append(f"{trained.name} does not surely win against the base.")
-        found += [f"{row.name}'s gold score is not above SFT's." for row in others if row.gold <= sft.gold]
         if not self.reward[1] > 0.5:
             found.append("The reward model is not surely better than chance.")
         return found
