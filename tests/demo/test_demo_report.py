@@ -63,7 +63,9 @@ def found(**changed: Score) -> Report:
 
 def test_a_report_says_what_did_not_get_better():
     assert found().shortfalls() == []
-    assert found(PPO=made("PPO", gold=0.6)).shortfalls() == ["PPO's gold score is not above that of SFT."]
+    assert found(DPO=made("DPO", gold=0.6)).shortfalls() == ["DPO's gold score is not above that of SFT."]
+    assert found(PPO=made("PPO", gold=0.6)).shortfalls() == []
+    assert found(PPO=made("PPO", gold=0.5)).shortfalls() == ["PPO's gold score is not above that of base."]
     assert found(SFT=made("SFT", gold=0.4), DPO=made("DPO", gold=0.5)).shortfalls() == [
         "DPO's gold score is not above that of base."
     ]

@@ -55,15 +55,16 @@ class Report:
         """What did not get better, a sentence each.
 
         SFT is to make replies warm and brief more often than the base's. Each model trained from SFT is to
-        have a higher gold score than SFT and than the base, and to win against the base with an interval
-        above one half. The reward model's interval is to lie above one half.
+        have a higher gold score than the base and to win against it with an interval above one half; DPO and
+        KTO than SFT too: what leads PPO is a reward model, which it may exploit. That one's interval is
+        to lie above one half.
         """
         base, sft, *others = self.scores
         found = []
         if sft.warm_and_brief <= base.warm_and_brief:
             found.append("SFT is not warm and brief more often than the base.")
         for trained in others:
-            for before in (base, sft):
+            for before in (base,) if trained.name == "PPO" else (base, sft):
                 if trained.gold <= before.gold:
                     found.append(f"{trained.name}'s gold score is not above that of {before.name}.")
             if not self.win_rates[trained.name][1] > 0.5:
