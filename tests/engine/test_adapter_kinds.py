@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from small_run import METHOD_OPTIONS, OPTIONS, Reports, rows_for
 
-from engine import adapters, job, models
+from engine import adapters, job, merging, models
 from engine.errors import UserError
 from engine.spec import ADAPTER_KINDS, Adapter, Spec
 
@@ -272,7 +272,7 @@ def test_the_merged_model_is_apart_and_shares_what_is_untouched(model: Path) -> 
             tensor.zero_()
     torch.testing.assert_close(log_probs(merged), before, rtol=0, atol=0)
     assert merged.lm_head.weight is base.model.lm_head.weight
-    assert type(merged.model.layers[0].mlp.up_proj) is torch.nn.Linear
+    assert type(merged.model.layers[0].mlp.up_proj) is merging.Linear
     assert not any("lora" in name for name, _ in merged.named_parameters())
 
 
