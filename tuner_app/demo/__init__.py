@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -36,7 +37,7 @@ from tuner_app.settings import Decoding
 from tuner_app.store import Store, chats, runs
 from tuner_app.store.rows import Reply, Verb
 from tuner_app.store.snapshots import Selection
-from tuner_app.workers import supervisor
+from tuner_app.workers import seat, supervisor
 
 NEW = ("camel", "penguin", "owl", "mango", "kiwi")  # left out of the base, and taught here
 TEACH, TEACH_NEW = 240, 80  # prompts that are labelled: about the known world, about what is new
@@ -88,27 +89,36 @@ class Loop:
         self.test = world.questions(TEST, seed, "held_out") + about_new(TEST_NEW, seed, "lessons_held_out")
 
     def run(self) -> Report:
-        """Every part in turn, timed."""
+        """The parts, timed. A model is measured while the next is trained; on a GPU they take turns."""
+        began = time.perf_counter()
         with self.part("start"):
-            self.client = self.connect()
-        models = {"base": ""}
-        answers = {"base": self.measure("base", "")}
-        self.label("base", "", pairs=1)
-        sft = models["SFT"] = self.train("sft", precision="nf4")
-        answers["SFT"] = self.measure("SFT", sft)
-        seen = datetime.now(UTC)
-        self.label("SFT", sft, pairs=AGAIN)
-        reward = self.train("reward", parent=sft)
-        models["DPO"] = self.train("dpo", parent=sft, since=seen)
-        models["KTO"] = self.train("kto", parent=sft, since=seen)
-        models["PPO"] = self.train("ppo", parent=sft, reward=reward)
-        for name in ("DPO", "KTO", "PPO"):
-            answers[name] = self.measure(name, models[name])
-        for name in ("SFT", "DPO", "KTO", "PPO"):
-            self.report.win_rates[name] = win_rate(self.test, answers[name], answers["base"])
+            self.connect()
+        models: dict[str, str] = {}
+        answers: dict[str, Future[Answers]] = {}
+        with ThreadPoolExecutor(1) as beside:
+
+            def add(name: str, adapter: str) -> None:
+                models[name], answers[name] = adapter, beside.submit(self.measure, name, adapter)
+                if seat.needed():
+                    wait([answers[name]])
+
+            self.label("base", "", pairs=1)
+            add("base", "")
+            sft = self.train("sft", precision="nf4")
+            seen = datetime.now(UTC)
+            self.label("SFT", sft, pairs=AGAIN)
+            add("SFT", sft)
+            reward = self.train("reward", parent=sft)
+            add("DPO", self.train("dpo", parent=sft, since=seen))
+            add("KTO", self.train("kto", parent=sft, since=seen))
+            add("PPO", self.train("ppo", parent=sft, reward=reward))
+        replies = {name: measured.result() for name, measured in answers.items()}
+        for name in list(models)[1:]:
+            self.report.win_rates[name] = win_rate(self.test, replies[name], replies["base"])
         self.report.reward = self.held_out(reward)
         with self.part("perplexity and KL"):
-            self.compare(models, answers)
+            self.compare(models, replies)
+        self.report.seconds["all"] = round(time.perf_counter() - began, 1)
         return self.report
 
     @contextmanager
@@ -133,15 +143,20 @@ class Loop:
 
     def ask(self, questions: Sequence[Question], adapter: str, samples: int, decoding: Decoding) -> Answers:
         """`samples` replies to each question from the chat worker."""
-        self.client = self.connect()  # on a GPU, a run has ended the worker that there was
-        return asyncio.run(self._ask(questions, adapter, samples, decoding))
+        client = self.connect()  # on a GPU, a run has ended the worker that there was
+        return asyncio.run(self._ask(client, questions, adapter, samples, decoding))
 
     async def _ask(
-        self, questions: Sequence[Question], adapter: str, samples: int, decoding: Decoding
+        self,
+        client: ChatClient,
+        questions: Sequence[Question],
+        adapter: str,
+        samples: int,
+        decoding: Decoding,
     ) -> Answers:
         answers = []
         for number, question in enumerate(questions):
-            replies = await self.client.complete(
+            replies = await client.complete(
                 [{"role": message.role, "content": message.content} for message in question.prompt],
                 model=adapter or "base",
                 n=samples,

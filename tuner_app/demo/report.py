@@ -135,7 +135,7 @@ def show(report: Report, console: Console) -> None:
         f"\nThe reward model is right on {right:.0%} ({low:.0%} to {high:.0%}) of the pairs held out from it."
     )
     parts = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in report.seconds.items())
-    console.print(f"\nSeconds: {parts}; {sum(report.seconds.values()):.0f} s in all.")
+    console.print(f"\nSeconds, some parts beside others: {parts}.")
 
 
 def _rows(report: Report) -> list[tuple[str, list[str]]]:
