@@ -63,12 +63,11 @@ def found(**changed: Score) -> Report:
 
 def test_a_report_says_what_did_not_get_better():
     assert found().shortfalls() == []
-    assert found(DPO=made("DPO", gold=0.6)).shortfalls() == ["DPO's gold score is not above that of SFT."]
-    assert found(PPO=made("PPO", gold=0.6)).shortfalls() == []
-    assert found(PPO=made("PPO", gold=0.5)).shortfalls() == ["PPO's gold score is not above that of base."]
-    assert found(SFT=made("SFT", gold=0.4), DPO=made("DPO", gold=0.5)).shortfalls() == [
-        "DPO's gold score is not above that of base."
-    ]
+    for name in ("SFT", "DPO", "PPO"):
+        assert found(**{name: made(name, gold=0.51)}).shortfalls() == []
+        assert found(**{name: made(name, gold=0.5)}).shortfalls() == [
+            f"{name}'s gold score is not above the base's."
+        ]
     assert found(SFT=made("SFT", gold=0.6, warm=0.1)).shortfalls() == [
         "SFT is not warm and brief more often than the base."
     ]

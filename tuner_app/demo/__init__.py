@@ -280,17 +280,17 @@ def about_new(n: int, seed: int, split: world.Split) -> list[Question]:
     return list(islice(found, n))
 
 
-# The earlier turns of a conversation were nobody's correction: SFT learns from the last reply alone. It stops
-# early, so that preferences have something left to change. A model as small as this one soon writes broken
-# sentences when replies are made unlikely: DPO holds the chosen one up, and for KTO a good one counts more.
+# The earlier turns of a conversation were nobody's correction: SFT learns from the last reply alone. A model
+# as small as this one soon writes broken sentences when replies are made unlikely: DPO holds the chosen one
+# up, and for KTO a good one counts more.
 OPTIONS: dict[str, dict[str, float]] = {
-    "sft": {"epochs": 2, "learning_rate": 3e-3, "batch_size": 8, "last_turn_only": True},
+    "sft": {"epochs": 4, "learning_rate": 3e-3, "batch_size": 8, "last_turn_only": True},
     "reward": {"epochs": 2, "learning_rate": 7e-4, "batch_size": 16, "held_out": 0.15},
     "dpo": {"epochs": 1, "learning_rate": 1e-3, "batch_size": 16, "beta": 0.1, "rpo_alpha": 10.0},
     "kto": {"epochs": 1, "learning_rate": 5e-4, "batch_size": 16, "good_weight": 10.0, "bad_weight": 1.0},
     "ppo": {
         "epochs": 1,
-        "learning_rate": 1e-3,
+        "learning_rate": 5e-4,
         "rollout_batch": 64,
         "batch_size": 16,
         "samples": 4,

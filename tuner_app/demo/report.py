@@ -54,21 +54,20 @@ class Report:
     def shortfalls(self) -> list[str]:
         """What did not get better, a sentence each.
 
-        SFT is to make replies warm and brief more often than the base's. Each model trained from SFT is to
-        have a higher gold score than the base and to win against it with an interval above one half; DPO and
-        KTO than SFT too: what leads PPO is a reward model, which it may exploit. That one's interval is
-        to lie above one half.
+        Every trained model is to win against the base with an interval above one half and to have a higher
+        gold score, SFT to make its replies warm and brief more often. The reward model's interval is to lie
+        above one half too. Models trained from SFT are close to it, so what they gain over it is shown, not
+        asked: one run's figures are too few for that.
         """
-        base, sft, *others = self.scores
+        base, *trained = self.scores
         found = []
-        if sft.warm_and_brief <= base.warm_and_brief:
+        if trained[0].warm_and_brief <= base.warm_and_brief:
             found.append("SFT is not warm and brief more often than the base.")
-        for trained in others:
-            for before in (base,) if trained.name == "PPO" else (base, sft):
-                if trained.gold <= before.gold:
-                    found.append(f"{trained.name}'s gold score is not above that of {before.name}.")
-            if not self.win_rates[trained.name][1] > 0.5:
-                found.append(f"{trained.name} does not surely win against the base.")
+        for model in trained:
+            if model.gold <= base.gold:
+                found.append(f"{model.name}'s gold score is not above the base's.")
+            if not self.win_rates[model.name][1] > 0.5:
+                found.append(f"{model.name} does not surely win against the base.")
         if not self.reward[1] > 0.5:
             found.append("The reward model is not surely better than chance.")
         return found
