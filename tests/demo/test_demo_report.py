@@ -44,14 +44,14 @@ def test_win_rate_counts_ties_half_and_is_the_mean_over_questions():
     assert mean - low == pytest.approx(high - mean)
 
 
-def made(name: str, *, gold: float, warm: float = 0.5) -> Score:
-    return Score(name, 1, 0.5, 1.0, warm, dict.fromkeys(MANNERS, 0.25), 5.0, gold)
+def made(name: str, *, gold: float, warm: float = 0.5, right: float = 0.5) -> Score:
+    return Score(name, 1, right, 1.0, warm, dict.fromkeys(MANNERS, 0.25), 5.0, gold)
 
 
 def found(**changed: Score) -> Report:
     """A report in which all got better, but for what is changed."""
     scores = {
-        "base": made("base", gold=0.5, warm=0.1),
+        "base": made("base", gold=0.5, warm=0.1, right=0.4),
         "SFT": made("SFT", gold=0.6),
         "DPO": made("DPO", gold=0.7),
         "PPO": made("PPO", gold=0.61),
@@ -68,9 +68,12 @@ def test_a_report_says_what_did_not_get_better():
         assert found(**{name: made(name, gold=0.5)}).shortfalls() == [
             f"{name}'s gold score is not above the base's."
         ]
-    assert found(SFT=made("SFT", gold=0.6, warm=0.1)).shortfalls() == [
-        "SFT is not warm and brief more often than the base."
-    ]
+        assert found(**{name: made(name, gold=0.6, warm=0.1)}).shortfalls() == [
+            f"{name} is not warm and brief more often than the base."
+        ]
+        assert found(**{name: made(name, gold=0.6, right=0.4)}).shortfalls() == [
+            f"{name} is not right more often than the base."
+        ]
     unsure = found()
     unsure.win_rates["DPO"] = (0.55, 0.5, 0.6)
     unsure.reward = (0.6, 0.5, 0.7)

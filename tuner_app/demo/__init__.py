@@ -98,6 +98,9 @@ class Loop:
         with ThreadPoolExecutor(1) as beside:
 
             def add(name: str, adapter: str) -> None:
+                for measured in answers.values():
+                    if measured.done():
+                        measured.result()  # a fault is told now, not when all is trained
                 models[name], answers[name] = adapter, beside.submit(self.measure, name, adapter)
                 if seat.needed():
                     wait([answers[name]])

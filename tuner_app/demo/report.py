@@ -54,16 +54,18 @@ class Report:
     def shortfalls(self) -> list[str]:
         """What did not get better, a sentence each.
 
-        Every trained model is to win against the base with an interval above one half and to have a higher
-        gold score, SFT to make its replies warm and brief more often. The reward model's interval is to lie
-        above one half too. Models trained from SFT are close to it, so what they gain over it is shown, not
-        asked: one run's figures are too few for that.
+        Every trained model is to be right more often than the base, and warm and brief more often, to have a
+        higher gold score, and to win against it with an interval above one half. The reward model's interval
+        is to lie above one half too. Models trained from SFT are close to it, so what they gain over it is
+        shown, not asked: one run's figures are too few for that.
         """
         base, *trained = self.scores
         found = []
-        if trained[0].warm_and_brief <= base.warm_and_brief:
-            found.append("SFT is not warm and brief more often than the base.")
         for model in trained:
+            if model.right <= base.right:
+                found.append(f"{model.name} is not right more often than the base.")
+            if model.warm_and_brief <= base.warm_and_brief:
+                found.append(f"{model.name} is not warm and brief more often than the base.")
             if model.gold <= base.gold:
                 found.append(f"{model.name}'s gold score is not above the base's.")
             if not self.win_rates[model.name][1] > 0.5:
