@@ -1,7 +1,7 @@
 """A frozen weight's product with rows, x Wᵀ + b, by the fastest kernel that torch carries.
 
-For float32 on a CPU torch calls MKL, which keeps to AVX2 on processors that are not Intel's. oneDNN, which is
-in torch as well, uses AVX-512 wherever it is there: twice as fast on such a processor, the same on others
+For float32 on a CPU torch calls MKL, which is slow on processors that are not Intel's. oneDNN, which is in
+torch as well, uses AVX-512 wherever it is there: twice as fast on the one that was measured
 (tests/bench/README.md).
 """
 

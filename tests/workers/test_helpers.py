@@ -66,14 +66,20 @@ def test_two_processes_train_pause_and_go_on(place: Place) -> None:
     assert not (place.home.run("two") / "meeting").exists()
 
 
+def training(place: Place, name: str) -> tuple[Run, int, int]:
+    """A long run on two processes that has begun to train, with the numbers of both."""
+    run = start(place, name, options=LONG)
+    wait_for(lambda: losses(place, run), LOADED)
+    pid = place.run(name).pid
+    assert pid
+    [helper] = helpers_of(pid)
+    return run, pid, helper
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_helper_that_dies_fails_the_run_with_the_reason(place: Place) -> None:
-    run = start(place, "hurt", options=LONG)
-    wait_for(lambda: losses(place, run), LOADED)
-    pid = place.run("hurt").pid
-    assert pid
-    [helper] = helpers_of(pid)
+    run, _, helper = training(place, "hurt")
     os.kill(helper, signal.SIGKILL)
     failed = ended(place, run)
     assert failed.status == "failed"
@@ -83,11 +89,7 @@ def test_a_helper_that_dies_fails_the_run_with_the_reason(place: Place) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_no_helper_outlives_the_main_process(place: Place) -> None:
-    run = start(place, "left", options=LONG)
-    wait_for(lambda: losses(place, run), LOADED)
-    pid = place.run("left").pid
-    assert pid
-    [helper] = helpers_of(pid)
+    _, pid, helper = training(place, "left")
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not alive(helper), 10)
     [dead] = supervisor.reap(place.home, place.store)
