@@ -17,9 +17,9 @@ from torch import Tensor
 from engine import adapters, heads, memory, models
 from engine.batches import Batch, Tree, micro_batches
 from engine.errors import UserError
-from engine.generate import stream_seed
 from engine.logps import token_log_probs
-from engine.rollouts import Reply, sample
+from engine.rollouts import ROWS, Reply, groups, sample
+from engine.sampling import stream_seed
 
 if TYPE_CHECKING:
     from engine.job import Job
@@ -81,26 +81,35 @@ class Actors:
 
         `stream` names the random numbers that pick them. They are drawn from a copy with the adapter merged
         in, which lives no longer: it takes the memory of the base's linear layers in the precision that
-        products are computed in (bf16 for a 4-bit base).
+        products are computed in (bf16 for a 4-bit base). Raises Interrupted between two groups of prompts.
         """
         options, process = self.job.options, PartialState()
-        mine = slice(process.process_index, None, process.num_processes)
-        seed = stream_seed(self.job.spec.seed, stream)
-        drawn = sample(
-            adapters.merged(self.base),
-            prompts[mine],
-            seeds=[stream_seed(seed, number) for number in range(len(prompts))[mine]],
-            samples=options.samples,
-            limit=options.max_new_tokens,
-            temperature=options.temperature,
-            ends=self.base.end_tokens,
-            context=self.base.context,
-        )
-        shares = gather_object([drawn])
-        return [shares[i % len(shares)][i // len(shares)] for i in range(len(prompts))]
+        seed, model = stream_seed(self.job.spec.seed, stream), adapters.merged(self.base)
+        rows = ROWS.get(self.base.device.type, ROWS["cpu"])
+        drawn: dict[int, list[Reply]] = {}
+        for group in groups(prompts, max(1, rows // options.samples) * process.num_processes):
+            self.job.heed()
+            mine = group[process.process_index :: process.num_processes]
+            replies = sample(
+                model,
+                [prompts[i] for i in mine],
+                seeds=[stream_seed(seed, i) for i in mine],
+                samples=options.samples,
+                limit=options.max_new_tokens,
+                temperature=options.temperature,
+                ends=self.base.end_tokens,
+                context=self.base.context,
+            )
+            drawn |= zip(mine, replies, strict=True)
+        shared = {i: replies for share in gather_object([drawn]) for i, replies in share.items()}
+        return [shared[i] for i in range(len(prompts))]
 
     def by_token(self, trees: Sequence[Tree], compute: Callable[[Batch], Tensor]) -> Tensor:
-        """What `compute` says of every token of `trees`, without gradients: (N,), in the trees' order."""
+        """What `compute` says of every token of `trees`, without gradients: (N,), in the trees' order.
+
+        Raises Interrupted before it, not between micro-batches: processes out of step could not agree on it.
+        """
+        self.job.heed()
         lengths = [self.job.row_tokens(tree) for tree in trees]
         cut = partial(micro_batches, range(len(trees)), lengths)
         return memory.fitting(self.job, cut, partial(self._by_token, trees, compute))

@@ -42,6 +42,14 @@ class Outcome:
     head: "RewardHead | None" = None
 
 
+class Interrupted(Exception):  # noqa: N818  it is no error
+    """The run was asked to end (`why`) in the middle of something that is done anew when it goes on."""
+
+    def __init__(self, why: Stopped) -> None:
+        super().__init__(why)
+        self.why = why
+
+
 @dataclass(frozen=True)
 class Result:
     """What a run left: the adapter's folder and hash. A paused run has written none yet: its hash is ""."""
@@ -96,6 +104,11 @@ class Job:
     def collate(self, trees: Sequence[Tree]) -> Batch:
         """Tensors for `trees`, in the run's layout."""
         return collate(trees, layout=self.layout, device=self.base.device, dtype=self.base.dtype)
+
+    def heed(self) -> None:
+        """Raise Interrupted if the run is to end; to be called on every process."""
+        if why := processes.from_main(self.should_stop()):
+            raise Interrupted(why)
 
     def note(self, message: str) -> None:
         """Tell a person something worth knowing that is no cause for alarm."""

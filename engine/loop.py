@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import broadcast_object_list, gather_object, reduce
+from accelerate.utils import gather_object, reduce
 from torch import Tensor
 
-from engine import adapters, checkpoints, memory
+from engine import adapters, checkpoints, memory, processes
 from engine.batches import Batch, Tree, micro_batches, shuffled
 from engine.errors import UserError
 from engine.job import Outcome, Stopped
@@ -127,12 +127,31 @@ class Trainer:
 
         `keep` is what the caller wants back on resuming, as `job.checkpoint.part("keep")`.
         """
-        asked = self._asked_to_stop()
+        asked: Stopped = processes.from_main(self.job.should_stop())
         due = self.step > 0 and self.step % self.options.save_every == 0
-        if (asked or due) and self.step != self._saved:
-            self._save(keep)
+        if asked or due:
+            self.save(keep)
         self._began = time.perf_counter()
         return asked
+
+    def save(self, keep: Mapping[str, Tensor]) -> None:
+        """Write a checkpoint of this step, with `keep` as for `pause`, unless there is one."""
+        if self.step == self._saved:
+            return
+        self._saved = self.step
+        generators = gather_object([checkpoints.generators()])
+        if not self.process.is_main_process:
+            return
+        names = list(self.tensors)
+        moments = {
+            f"{names[number]}/{key}": value
+            for number, state in self.optimizer.state_dict()["state"].items()
+            for key, value in state.items()
+        }
+        parts = {"trained": self.tensors, "optimizer": moments, "keep": keep, "room": self.job.room.tensors()}
+        job, tensors = self.job, _joined(parts.items())
+        folder = checkpoints.save(job.checkpoints, self.step, tensors, generators, job.identity)
+        self._emit("checkpoint", step=self.step, folder=str(folder))
 
     def gradients(
         self, cut: Callable[[int], Sequence[T]], sums: Callable[[T], Sums], *, total: float
@@ -204,29 +223,6 @@ class Trainer:
             metrics=metrics,
         )
         return metrics
-
-    def _asked_to_stop(self) -> Stopped:
-        """What the main process is asked; the others do as it does."""
-        asked: list[Stopped] = [self.job.should_stop() if self.process.is_main_process else ""]
-        if self.process.num_processes > 1:
-            broadcast_object_list(asked)
-        return asked[0]
-
-    def _save(self, keep: Mapping[str, Tensor]) -> None:
-        self._saved = self.step
-        generators = gather_object([checkpoints.generators()])
-        if not self.process.is_main_process:
-            return
-        names = list(self.tensors)
-        moments = {
-            f"{names[number]}/{key}": value
-            for number, state in self.optimizer.state_dict()["state"].items()
-            for key, value in state.items()
-        }
-        parts = {"trained": self.tensors, "optimizer": moments, "keep": keep, "room": self.job.room.tensors()}
-        job, tensors = self.job, _joined(parts.items())
-        folder = checkpoints.save(job.checkpoints, self.step, tensors, generators, job.identity)
-        self._emit("checkpoint", step=self.step, folder=str(folder))
 
     def _restore(self) -> int:
         """Go back to the job's checkpoint, if it has one; the steps that were done."""

@@ -15,7 +15,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from engine.batches import micro_batches
-from engine.generate import stream_seed
+from engine.sampling import stream_seed
 
 ROWS = {"cpu": 64, "cuda": 256}  # replies at a time
 PREFILL = {"cpu": 512, "cuda": 16384}  # tokens of prompts at a time
@@ -55,15 +55,19 @@ def sample(
     drawn in, up to the rounding of products of another shape. `rows` replies are drawn at a time.
     """
     rows = rows or ROWS.get(model.device.type, ROWS["cpu"])
-    order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
-    size = max(1, rows // samples)
     replies: dict[int, list[Reply]] = {}
-    for group in (order[start : start + size] for start in range(0, len(order), size)):
+    for group in groups(prompts, max(1, rows // samples)):
         uniform = torch.stack([_uniform(seeds[i], j, limit) for i in group for j in range(samples)])
         limits = [min(limit, context - len(prompts[i])) for i in group for _ in range(samples)]
         drawn = _Group(model, [prompts[i] for i in group], samples, limits).draw(uniform, temperature, ends)
         replies |= {i: drawn[k * samples : (k + 1) * samples] for k, i in enumerate(group)}
     return [replies[i] for i in range(len(prompts))]
+
+
+def groups(prompts: Sequence[Sequence[int]], size: int) -> list[list[int]]:
+    """The prompts (numbers), longest first, `size` at a time: those of like length together."""
+    order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
+    return [order[start : start + size] for start in range(0, len(order), size)]
 
 
 def _uniform(seed: int, index: int, count: int) -> Tensor:

@@ -72,7 +72,7 @@ def train(job: "Job") -> "Outcome":
     from engine.actors import Actors
     from engine.encode import encode
     from engine.experience import Experience
-    from engine.job import Outcome
+    from engine.job import Interrupted, Outcome
     from engine.loop import Trainer, learning_rate
     from engine.phases import Control, schedule
 
@@ -88,7 +88,10 @@ def train(job: "Job") -> "Outcome":
     asked = {step.phase: step.prompts for step in steps}
     experience = Experience.restored(kept, lambda phase: [prompts[i] for i in asked[phase]], device)
     if not kept:
-        control.reward_mean, control.reward_std = reference_scores(job, actors, prompts)  # 4
+        try:
+            control.reward_mean, control.reward_std = reference_scores(job, actors, prompts)  # 4
+        except Interrupted as end:
+            return Outcome(trainer.step, end.why)
 
     for step in steps[trainer.step :]:
         keep = control.tensors() | (experience.tensors() if experience else {})
@@ -98,8 +101,12 @@ def train(job: "Job") -> "Outcome":
             # 1. Prompts are padded on the left; positions count real tokens.
             # 2. Replies are drawn from the policy at the temperature that all log-probs are taken at, and
             #    end with their end token: nothing behind it is scored or trained on.
-            rollouts = actors.draw([prompts[i].prompt for i in step.prompts], stream=step.phase)
-            experience = judge(job, actors, step, prompts, rollouts, control)  # 3 to 8
+            try:
+                rollouts = actors.draw([prompts[i].prompt for i in step.prompts], stream=step.phase)
+                experience = judge(job, actors, step, prompts, rollouts, control)  # 3 to 8
+            except Interrupted as end:  # the phase begins anew when the run goes on
+                trainer.save(keep)
+                return Outcome(trainer.step, end.why)
             # 11. The price of KL that the next phase will have follows this one's.
             control.meet(float(experience.shown["kl"]), replies=len(step.prompts) * options.samples)
         # 9. Several epochs of clipped updates: policy and value function, each through its own adapter.

@@ -19,6 +19,8 @@ from test_mutations import mutated
 from engine import actors, adapters, advantages, experience, job, loop, models, phases, rollouts
 from engine.batches import Tree
 from engine.errors import UserError
+from engine.examples import prompt_of
+from engine.job import Stopped
 from engine.methods import ppo
 from engine.spec import Adapter, Spec
 from engine.template import template_for
@@ -90,6 +92,11 @@ def test_adam_s_epsilon_is_1e_5(model: Path, tmp_path: Path, monkeypatch: pytest
     assert [trainer.optimizer.param_groups[0]["eps"] for trainer in trainers] == [1e-5, 1e-8]
 
 
+def after(steps: int, reports: Reports, how: Stopped) -> Callable[[], Stopped]:
+    """A `should_stop` that says so once so many steps are reported."""
+    return lambda: how if len(reports.of("step")) == steps else ""
+
+
 def test_scores_are_measured_by_the_starting_model_s_own(model: Path, tmp_path: Path) -> None:
     """The first phase's replies come from that model too: their mean is 0 but for chance."""
     first = []
@@ -99,9 +106,8 @@ def test_scores_are_measured_by_the_starting_model_s_own(model: Path, tmp_path: 
         options = OPTIONS | METHOD_OPTIONS["ppo"] | {"samples": 16, "missing_end_penalty": 0.0}
         base = replace(models.load(str(model)), end_tokens=tuple(range(2, 80)))  # so that most replies end
         spec = Spec(method="ppo", base=str(model), reward=str(reward), options=options)
-        stops = iter(["", "stop"])
         folder = tmp_path / f"run {moved}"
-        job.train(base, spec, rows_for("ppo"), folder, emit=reports, should_stop=lambda: next(stops))  # noqa: B023
+        job.train(base, spec, rows_for("ppo"), folder, emit=reports, should_stop=after(1, reports, "stop"))
         shown = reports.of("step")[0]["metrics"]
         assert shown["ended"] > 0.5
         assert not [data for data in reports.of("warning") if "too few" in data["message"]]
@@ -203,7 +209,7 @@ def test_metrics_of_a_step_and_gold(model: Path, tmp_path: Path) -> None:
     named = {"clip_fraction", "value_loss", "kl_step", *experience.SHOWN}
     assert [set(step["metrics"]) for step in steps] == [named] * 2
     assert len(asked) == 24
-    prompts = [row.prompt[-1].content for row in rows_for("ppo")]
+    prompts = [prompt_of(row).prompt[-1].content for row in rows_for("ppo")]
     assert sorted(prompt for prompt, _ in asked) == sorted(prompts * 2)
     first = sum(len(reply) / 100 for _, reply in asked[:12]) / 12
     assert steps[0]["metrics"]["gold"] == pytest.approx(first, abs=1e-6)
@@ -249,7 +255,7 @@ def test_a_two_armed_bandit_reaches_its_optimum(
     beta: float, bandit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Replies of one token, of which the first earns 1 and the second 0: then π* ∝ π_ref exp(r/β)."""
-    deviation = []
+    deviation: list[float] = []
 
     def reference_scores(*arguments: Any) -> tuple[float, float]:
         mean, std = measured(*arguments)
@@ -288,7 +294,8 @@ def test_a_two_armed_bandit_reaches_its_optimum(
 
 def first_arm(base: models.Base) -> float:
     """How likely the first arm is."""
-    prompt = template_for(base.tokenizer, end_tokens=base.end_tokens).prompt(rows_for("ppo")[0].prompt)  # type: ignore[union-attr]
+    template = template_for(base.tokenizer, end_tokens=base.end_tokens)
+    prompt = template.prompt(prompt_of(rows_for("ppo")[0]).prompt)
     with torch.no_grad():
         logits = base.model(torch.tensor([prompt])).logits[0, -1]
     return float(logits.softmax(-1)[ARMS[0]])
@@ -381,7 +388,8 @@ def test_a_reward_model_is_needed_by_ppo_and_no_other(model: Path, tmp_path: Pat
 def test_the_reward_model_s_place_is_not_its_identity(model: Path, tmp_path: Path) -> None:
     """A run goes on with the same reward model elsewhere, and not with another in its place."""
     reports = Reports()
-    run(tmp_path / "run", model, "ppo", should_stop=iter([""] * 4 + ["pause"]).__next__)
+    run(tmp_path / "run", model, "ppo", reports=reports, should_stop=after(4, reports, "pause"))
+    reports = Reports()
     moved = copied(model, tmp_path, {})
     run(tmp_path / "run", model, "ppo", reports=reports, reward=str(moved))
     assert reports.of("step")[0]["step"] == 5
