@@ -1,22 +1,29 @@
-"""Answers from a causal language model, token by token.
+"""Answers from a causal language model, token by token, those to several conversations in one batch.
 
-One pass over the prompt serves all `n` answers; each answer draws from a random stream of its own, so that
-the same seed gives the same answers, however many are drawn beside them.
+One pass over a prompt serves all its answers, and one pass of the model gives every running answer its next
+token. A conversation joins the batch between two tokens, and answers that have ended leave it ("continuous
+batching", Yu et al., Orca, OSDI 2022). Each answer draws from a random stream of its own: the same seed gives
+the same answer, whatever runs beside it, up to the rounding of products of another shape.
 """
 
-import hashlib
-import secrets
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, StoppingCriteria, StoppingCriteriaList
-from transformers.generation import logits_process as processors
+from torch.nn.functional import pad
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
+from engine import beams, sampling
 from engine.errors import UserError
+from engine.models import out_of_memory
+from engine.sampling import Sampling
 from engine.text_stream import TextStream
+
+MOST_ANSWERS = 64  # that run beside each other, unless one conversation wants more
+MOST_PADDING = 4096  # tokens of memory that may be lost on answers of unlike lengths
 
 
 class ContextFullError(UserError):
@@ -24,27 +31,6 @@ class ContextFullError(UserError):
 
 
 Finish = Literal["", "stop", "length", "cancelled"]
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How answers are drawn.
-
-    `temperature` 0 is greedy; `top_k` 0, `top_p` 1, `min_p` 0 and `repetition_penalty` 1 change nothing.
-    `beams` above 1 is beam search: deterministic, so temperature and the filters play no part in it.
-    `max_tokens` None is all that the context has room for. `seed` None draws a fresh one.
-    """
-
-    n: int = 1
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    repetition_penalty: float = 1.0
-    beams: int = 1
-    max_tokens: int | None = None
-    stop: tuple[str, ...] = ()
-    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,197 +47,284 @@ class Delta:
     finish: Finish = ""
 
 
+@dataclass(eq=False)
+class Request:
+    """The answers to one prompt, at most `limit` tokens each; `running` are those that have not ended."""
+
+    sampling: Sampling
+    limit: int
+    should_stop: Callable[[], bool]
+    running: list["Answer"] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Answer:
+    """One answer as it grows; `ids` are its tokens behind those of the prompt."""
+
+    request: Request
+    index: int
+    ids: list[int]
+    stream: TextStream
+    generator: torch.Generator
+    tokens: int = 0
+
+    @property
+    def sampling(self) -> Sampling:
+        """How it is drawn."""
+        return self.request.sampling
+
+    def add(self, token: int, *, ends: Collection[int], cancelled: bool) -> Delta:
+        """Take one more token; its text, and whether the answer ends with it."""
+        self.ids.append(token)
+        self.tokens += 1
+        if token in ends:
+            return self._delta(self.stream.end(), "stop")
+        text = self.stream.add(token)
+        if self.stream.stopped:
+            return self._delta(text, "stop")
+        if cancelled or self.tokens == self.request.limit:
+            return self._delta(text + self.stream.end(), "cancelled" if cancelled else "length")
+        return self._delta(text)
+
+    def _delta(self, text: str, finish: Finish = "") -> Delta:
+        return Delta(self.index, text, self.tokens, finish)
+
+
 def generate(
     model: Any,
     tokenizer: Any,
     prompt: Sequence[int],
-    sampling: Sampling,
+    wanted: Sampling,
     *,
     context: int,
     ends: Collection[int],
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Delta]:
-    """Answer `prompt` (token ids, generation prompt included), as deltas of `sampling.n` answers in turn.
+    """Answer one `prompt`, as deltas of its answers in turn: a `Batch` of its own."""
+    batch = Batch(model, tokenizer, context=context, ends=ends)
+    batch.join(prompt, wanted, should_stop)
+    while batch:
+        for _, delta in batch.step():
+            yield delta
+
+
+class Batch:
+    """Answers that run beside each other: false when there is none.
 
     `context` is the longest sequence, in tokens, that the model was made for; `ends` are the ids that end an
-    answer. Runs in the precision that the model was loaded in. Raises UserError when the prompt is empty or
-    leaves no room for an answer.
+    answer. Runs in the precision that the model was loaded in. Row i of the cache belongs to `_answers[i]`:
+    keys and values of all its tokens but the last, padded on the left to the longest.
     """
-    room = context - len(prompt)
-    if not prompt:
+
+    def __init__(self, model: Any, tokenizer: Any, *, context: int, ends: Collection[int]) -> None:
+        self.model, self.tokenizer, self.context, self.ends = model, tokenizer, context, ends
+        self._answers: list[Answer] = []
+        self._cache = DynamicCache(config=model.config)
+        self._most = MOST_ANSWERS
+        self._away: list[Request] = []  # those that memory had no room for: they go on when it has
+
+    def __bool__(self) -> bool:
+        return bool(self._answers)
+
+    def takes(self, length: int, wanted: Sampling) -> bool:
+        """Whether answers to a prompt of `length` tokens may join what runs; always when nothing does.
+
+        Beam search runs alone, and so does a model whose cache does not keep every token's keys (sliding
+        windows, state spaces).
+        """
+        if not self:
+            return True
+        alone = wanted.beams > 1 or self._answers[0].sampling.beams > 1 or not self._joinable(length)
+        return not (alone or self._away) and self._fits([length] * wanted.n)
+
+    def join(
+        self, prompt: Sequence[int], wanted: Sampling, should_stop: Callable[[], bool] = lambda: False
+    ) -> Request:
+        """Begin answers to `prompt` (token ids, generation prompt included).
+
+        Raises UserError when it is empty or leaves no room for an answer; nothing else is changed then.
+        """
+        limit = min(_room(len(prompt), self.context), wanted.max_tokens or self.context)
+        request = Request(wanted, limit, should_stop)
+        request.running = [
+            Answer(request, index, list(prompt), TextStream(self.tokenizer, wanted.stop), generator)
+            for index, generator in enumerate(sampling.generators(wanted))
+        ]
+        if wanted.beams > 1:
+            self._answers = list(request.running)
+        else:
+            self._begin(request)
+        return request
+
+    def step(self) -> list[tuple[Request, Delta]]:
+        """One more token of every answer: what each has more to show, or ends with."""
+        if self._answers[0].sampling.beams > 1:
+            return self._search()
+        try:
+            logits = self._forward()
+        except (RuntimeError, MemoryError) as error:
+            self._make_room(error)
+            return []
+        tokens = sampling.pick(logits, self._answers)
+        found = self._add(tokens)
+        self._keep([row for row, answer in enumerate(self._answers) if answer in answer.request.running])
+        while self._away and self._fits([len(answer.ids) for answer in self._away[0].running]):
+            self._begin(self._away.pop(0))
+        return found
+
+    def _add(self, tokens: list[int]) -> list[tuple[Request, Delta]]:
+        stops = {request: request.should_stop() for request in self._requests()}
+        found = []
+        for answer, token in zip(self._answers, tokens, strict=True):
+            request = answer.request
+            delta = answer.add(token, ends=self.ends, cancelled=stops[request])
+            if delta.finish:
+                request.running.remove(answer)
+            if delta.text or delta.finish:
+                found.append((request, delta))
+        return found
+
+    def _search(self) -> list[tuple[Request, Delta]]:
+        answers, self._answers = self._answers, []
+        request = answers[0].request
+        found, cancelled = beams.search(
+            self.model,
+            answers[0].ids,
+            request.sampling,
+            limit=request.limit,
+            ends=self.ends,
+            should_stop=request.should_stop,
+        )
+        return [
+            (request, self._whole(answer, ids, cancelled)) for answer, ids in zip(answers, found, strict=True)
+        ]
+
+    def _whole(self, answer: Answer, ids: list[int], cancelled: bool) -> Delta:
+        """The answer that `ids` are, in one delta."""
+        text = ""
+        for count, token in enumerate(ids, start=1):
+            delta = answer.add(token, ends=self.ends, cancelled=cancelled and count == len(ids))
+            text += delta.text
+            if delta.finish:
+                break
+        return Delta(answer.index, text, delta.tokens, delta.finish)
+
+    def _requests(self) -> list[Request]:
+        return list(dict.fromkeys(answer.request for answer in self._answers))
+
+    def _joinable(self, length: int) -> bool:
+        """Whether rows can be put beside those of the cache; a prompt of one token has none to put there."""
+        plain = all(type(layer) is DynamicLayer for layer in self._cache.layers)
+        return plain and length > 1 and self._cache.get_seq_length() > 0
+
+    def _fits(self, more: list[int]) -> bool:
+        lengths = [len(answer.ids) for answer in self._answers] + more
+        padding = max(lengths) * len(lengths) - sum(lengths)
+        return not self or (len(lengths) <= self._most and padding <= MOST_PADDING)
+
+    def _begin(self, request: Request) -> None:
+        """Let the answers of a request run beside the others, or wait where memory has no room for them."""
+        before = len(self._answers)
+        try:
+            # at the start they share the prompt's pass; after a wait they have tokens of their own
+            alike = request.running[0].ids == request.running[-1].ids
+            for answers in [request.running] if alike else [[answer] for answer in request.running]:
+                self._prefill(answers)
+        except (RuntimeError, MemoryError) as error:
+            if not before:
+                raise
+            del self._answers[before:]
+            self._away.append(request)
+            self._restart(error, self._requests())
+
+    def _prefill(self, answers: list[Answer]) -> None:
+        """Rows for answers of the same tokens so far: the model reads all but the last once."""
+        ids = answers[0].ids[:-1]
+        cache = DynamicCache(config=self.model.config)
+        if ids:
+            self._run(torch.tensor([ids], device=self.model.device), cache)
+            cache.reorder_cache(torch.zeros(len(answers), dtype=torch.long, device=self.model.device))
+        self._cache = _beside(self._cache, cache) if self._answers else cache
+        self._answers += answers
+
+    def _forward(self) -> Tensor:
+        """Logits (B, V) behind the last token of each answer."""
+        lengths = [len(answer.ids) for answer in self._answers]
+        device, longest = self.model.device, max(lengths)
+        ids = torch.tensor([answer.ids[-1:] for answer in self._answers], device=device)
+        if min(lengths) == longest:
+            return self._run(ids, self._cache)
+        real = torch.tensor(lengths, device=device)[:, None]
+        mask = (torch.arange(longest, device=device) >= longest - real).long()
+        return self._run(ids, self._cache, attention_mask=mask, position_ids=real - 1)
+
+    @torch.no_grad()
+    def _run(self, ids: Tensor, cache: DynamicCache, **padding: Tensor) -> Tensor:
+        """Logits of the last position, float32 (B, V), for the new `ids` (B, T) after those in `cache`."""
+        output = self.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1, **padding)
+        logits: Tensor = output.logits[:, -1].float()
+        return logits
+
+    def _keep(self, rows: list[int]) -> None:
+        """Go on with `rows` alone."""
+        if len(rows) == len(self._answers):
+            return
+        width = max(len(answer.ids) for answer in self._answers)
+        self._answers = [self._answers[row] for row in rows]
+        if not rows:
+            self._cache = DynamicCache(config=self.model.config)
+            return
+        # What beam search does between steps is the one selection of rows that every kind of cache can do.
+        self._cache.reorder_cache(torch.tensor(rows, device=self.model.device))
+        _crop(self._cache, width - max(len(answer.ids) for answer in self._answers))
+
+    def _make_room(self, error: Exception) -> None:
+        """Send half of the requests away, to go on later, when memory ran out for all together."""
+        requests = self._requests()
+        if len(requests) == 1:
+            raise error
+        half = len(requests) // 2
+        self._away += requests[half:]
+        self._restart(error, requests[:half])
+
+    def _restart(self, error: Exception, requests: list[Request]) -> None:
+        """Read `requests` anew, alone: an error in the middle of a pass leaves no cache that can be used."""
+        if not out_of_memory(error):
+            raise error
+        self._answers, self._cache = [], DynamicCache(config=self.model.config)
+        self._most = sum(len(request.running) for request in requests)
+        for request in requests:
+            self._begin(request)
+
+
+def _room(length: int, context: int) -> int:
+    if not length:
         raise UserError("The conversation is empty.", do="Send at least one message.")
-    if room < 1:
+    if length >= context:
         raise ContextFullError(
-            f"The conversation is {len(prompt)} tokens; the model takes {context}, its answer included.",
+            f"The conversation is {length} tokens; the model takes {context}, its answer included.",
             kept="Nothing was cut off.",
             do="Start a new conversation, or shorten this one.",
         )
-    limit = min(room, sampling.max_tokens or room)
-    ids = torch.tensor([list(prompt)], device=model.device)
-    streams = [TextStream(tokenizer, sampling.stop) for _ in range(sampling.n)]
-    search = _beams if sampling.beams > 1 else _sample
-    yield from search(model, ids, sampling, limit, ends, streams, should_stop)
+    return context - length
 
 
-def _sample(
-    model: Any,
-    ids: Tensor,
-    sampling: Sampling,
-    limit: int,
-    ends: Collection[int],
-    streams: list[TextStream],
-    should_stop: Callable[[], bool],
-) -> Iterator[Delta]:
-    """Draw token after token for every answer that is not finished; `ids` is the prompt, (1, T)."""
-    process = _processors(sampling)
-    draw = _argmax if sampling.temperature == 0 else _inverse_cdf(sampling, len(streams))
-    running = list(range(len(streams)))  # the answers behind the rows of ids, in order
-    cache = DynamicCache(config=model.config)
-    if should_stop():
-        yield from (Delta(index, "", 0, "cancelled") for index in running)
-        return
-    logits = _forward(model, ids, cache).expand(len(running), -1)
-    ids = _select(ids, cache, [0] * len(running))
-    for count in range(1, limit + 1):
-        tokens = draw(process(ids, logits), running)
-        left = []
-        cancelled = should_stop()
-        for row, (index, token) in enumerate(zip(running, tokens.tolist(), strict=True)):
-            delta = _delta(index, token, count, ends, streams[index])
-            if not delta.finish and (cancelled or count == limit):
-                finish: Finish = "cancelled" if cancelled else "length"
-                delta = Delta(index, delta.text + streams[index].end(), count, finish)
-            if not delta.finish:
-                left.append(row)
-            if delta.text or delta.finish:
-                yield delta
-        if not left:
-            return
-        if len(left) < len(running):
-            running = [running[row] for row in left]
-            tokens, ids = tokens[left], _select(ids, cache, left)
-        ids = torch.cat([ids, tokens[:, None]], dim=1)
-        logits = _forward(model, ids[:, -1:], cache)
+def _beside(one: DynamicCache, other: DynamicCache) -> DynamicCache:
+    """The rows of both caches, of plain layers, in `one`: padded on the left to the same width."""
+    width = max(one.get_seq_length(), other.get_seq_length())
+    for ours, theirs in zip(one.layers, other.layers, strict=True):
+        if ours.is_initialized:  # not so where a layer shares another's
+            ours.keys = torch.cat([_widened(part.keys, width) for part in (ours, theirs)])
+            ours.values = torch.cat([_widened(part.values, width) for part in (ours, theirs)])
+    return one
 
 
-def _delta(index: int, token: int, count: int, ends: Collection[int], stream: TextStream) -> Delta:
-    if token in ends:
-        return Delta(index, stream.end(), count, "stop")
-    text = stream.add(token)
-    return Delta(index, text, count, "stop" if stream.stopped else "")
+def _widened(part: Tensor, width: int) -> Tensor:
+    return pad(part, (0, 0, width - part.shape[2], 0))
 
 
-@torch.no_grad()
-def _forward(model: Any, ids: Tensor, cache: DynamicCache) -> Tensor:
-    """Logits of the last position, float32 (B, V), for the new `ids` (B, T) after those in `cache`."""
-    output = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    logits: Tensor = output.logits[:, -1].float()
-    return logits
-
-
-def _select(ids: Tensor, cache: DynamicCache, rows: list[int]) -> Tensor:
-    """Keep `rows` (repeats allowed) of ids and, in place, of the cache."""
-    # What beam search does between steps is the one selection of rows that every kind of cache can do.
-    picked = torch.tensor(rows, device=ids.device)
-    cache.reorder_cache(picked)
-    return ids[picked]
-
-
-def _processors(sampling: Sampling) -> processors.LogitsProcessorList:
-    chosen: list[Any] = []
-    if sampling.repetition_penalty != 1:
-        chosen.append(processors.RepetitionPenaltyLogitsProcessor(float(sampling.repetition_penalty)))
-    if sampling.temperature not in (0, 1):
-        chosen.append(processors.TemperatureLogitsWarper(float(sampling.temperature)))
-    if sampling.temperature and sampling.top_k > 0:
-        chosen.append(processors.TopKLogitsWarper(sampling.top_k))
-    if sampling.temperature and sampling.top_p < 1:
-        chosen.append(processors.TopPLogitsWarper(sampling.top_p))
-    if sampling.temperature and sampling.min_p > 0:
-        chosen.append(processors.MinPLogitsWarper(sampling.min_p))
-    return processors.LogitsProcessorList(chosen)
-
-
-Draw = Callable[[Tensor, list[int]], Tensor]
-
-
-def _argmax(scores: Tensor, running: list[int]) -> Tensor:
-    """The likeliest token of each row: (B, V) to (B,)."""
-    return scores.argmax(-1)
-
-
-def _inverse_cdf(sampling: Sampling, n: int) -> Draw:
-    """One uniform number per answer and token, from a generator of the answer's own on the CPU.
-
-    So an answer depends on its seed alone: not on the device, nor on which other answers still run beside it.
-    """
-    seed = secrets.randbits(32) if sampling.seed is None else sampling.seed
-    generators = [torch.Generator().manual_seed(stream_seed(seed, index)) for index in range(n)]
-
-    def draw(scores: Tensor, running: list[int]) -> Tensor:
-        uniform = torch.cat([torch.rand(1, generator=generators[index]) for index in running])
-        cdf = scores.double().softmax(-1).cumsum(-1)
-        threshold = uniform.to(cdf)[:, None] * cdf[:, -1:]
-        # right: the first token whose cdf is beyond the threshold, hence never one that was filtered out
-        return torch.searchsorted(cdf, threshold, right=True)[:, 0]
-
-    return draw
-
-
-def stream_seed(seed: int, index: int) -> int:
-    """A seed for answer `index`: hashed, so that neighbouring seeds share no answer."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{index}".encode()).digest()[:7])
-
-
-class _Cancelled(StoppingCriteria):  # type: ignore[misc]
-    """Ends transformers' beam search when `should_stop` says so, and remembers that it did."""
-
-    def __init__(self, should_stop: Callable[[], bool]) -> None:
-        self.should_stop = should_stop
-        self.met = False
-
-    def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs: Any) -> Tensor:
-        self.met = self.met or self.should_stop()
-        return torch.full((input_ids.shape[0],), self.met, device=input_ids.device)
-
-
-def _beams(
-    model: Any,
-    ids: Tensor,
-    sampling: Sampling,
-    limit: int,
-    ends: Collection[int],
-    streams: list[TextStream],
-    should_stop: Callable[[], bool],
-) -> Iterator[Delta]:
-    """The best answers of transformers' beam search, whole; stop strings cut them afterwards."""
-    cancelled = _Cancelled(should_stop)
-    with torch.no_grad():
-        sequences = model.generate(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            num_beams=max(sampling.beams, len(streams)),
-            num_return_sequences=len(streams),
-            do_sample=False,
-            temperature=None,
-            top_k=None,
-            top_p=None,
-            max_new_tokens=limit,
-            repetition_penalty=float(sampling.repetition_penalty),
-            eos_token_id=sorted(ends) or None,
-            pad_token_id=min(ends, default=0),
-            stopping_criteria=StoppingCriteriaList([cancelled]),
-        )
-    for index, row in enumerate(sequences[:, ids.shape[1] :].tolist()):
-        yield _whole(index, row, ends, streams[index], "cancelled" if cancelled.met else "")
-
-
-def _whole(index: int, tokens: list[int], ends: Collection[int], stream: TextStream, finish: Finish) -> Delta:
-    """The answer that `tokens` are, in one delta; an empty `finish` is "length" unless something ends it."""
-    text = ""
-    for count, token in enumerate(tokens, start=1):
-        delta = _delta(index, token, count, ends, stream)
-        text += delta.text
-        if delta.finish:
-            return Delta(index, text, count, finish or delta.finish)
-    return Delta(index, text + stream.end(), len(tokens), finish or "length")
+def _crop(cache: DynamicCache, columns: int) -> None:
+    """Drop `columns` on the left, which are padding in every row."""
+    for layer in cache.layers:
+        if columns and layer.is_initialized:
+            layer.keys, layer.values = layer.keys[:, :, columns:], layer.values[:, :, columns:]

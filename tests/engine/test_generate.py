@@ -11,7 +11,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from engine.errors import UserError
-from engine.generate import Delta, Sampling, _inverse_cdf, generate
+from engine.generate import Delta, generate
+from engine.sampling import Sampling, _inverse_cdf, generators
 from engine.text_stream import TextStream
 
 GREEDY = Sampling(temperature=0, max_tokens=20)
@@ -102,8 +103,7 @@ def test_an_answer_that_ends_leaves_the_others_as_they_are(tiny_model: tuple[Any
 
 def test_draws_follow_the_distribution_and_never_leave_it() -> None:
     logits = torch.tensor([2.0, -1.0, float("-inf"), 0.5, float("-inf")])
-    draw = _inverse_cdf(Sampling(seed=0), 4000)
-    tokens = draw(logits.expand(4000, -1), list(range(4000)))
+    tokens = _inverse_cdf(logits.expand(4000, -1), generators(Sampling(n=4000, seed=0)))
     shares = torch.bincount(tokens, minlength=5) / 4000
     assert torch.allclose(shares, logits.softmax(-1), atol=0.02)
     assert shares[[2, 4]].tolist() == [0, 0]
@@ -112,7 +112,7 @@ def test_draws_follow_the_distribution_and_never_leave_it() -> None:
 def test_the_smallest_draw_is_no_filtered_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "rand", lambda *_, **__: torch.zeros(1))
     scores = torch.tensor([[float("-inf"), float("-inf"), 1.0, 0.0]])
-    assert _inverse_cdf(Sampling(seed=0), 1)(scores, [0]).tolist() == [2]
+    assert _inverse_cdf(scores, generators(Sampling(seed=0))).tolist() == [2]
 
 
 @pytest.mark.parametrize("filters", [{"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}])

@@ -224,8 +224,48 @@ def test_a_client_that_leaves_stops_its_generation(endpoint: Endpoint, stream: b
     assert time.monotonic() - start < 2
 
 
-def test_requests_are_answered_in_turn(client: openai.OpenAI, endpoint: Endpoint) -> None:
-    alone = text_of(ask(client))
-    with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda _: text_of(ask(client)), range(4)))
-    assert together == [alone] * 4
+def test_requests_beside_each_other_are_answered_as_if_alone(client: openai.OpenAI) -> None:
+    wanted: list[dict[str, Any]] = [{}, {"max_tokens": 5}, {"n": 3, "temperature": 1, "seed": 3}]
+    wanted += [{"model": "yellow"}, {"extra_body": {"beams": 3}}, {"temperature": 1, "seed": 8}, {}]
+
+    def texts(more: dict[str, Any]) -> list[str]:
+        return [choice.message.content for choice in ask(client, **more).choices]
+
+    alone = [texts(more) for more in wanted]
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        assert list(pool.map(texts, wanted)) == alone
+
+
+def test_a_short_answer_does_not_wait_for_a_long_one(client: openai.OpenAI) -> None:
+    with ask(client, max_tokens=4000, n=8, temperature=1, seed=1, stream=True) as long:
+        next(iter(long))
+        with pytest.raises(openai.BadRequestError):
+            ask(client, messages=[{"role": "user", "content": PROMPT * 900}])
+        assert ask(client, max_tokens=3).usage.completion_tokens == 3
+        next(iter(long))  # it goes on
+        with ask(client, max_tokens=4000, stream=True) as other:
+            next(iter(other))
+        assert next(iter(long)).choices  # also when one beside it has left
+
+
+def test_another_adapter_waits_and_is_not_overtaken(client: openai.OpenAI, endpoint: Endpoint) -> None:
+    order: list[str] = []
+
+    def answered(name: str, **more: Any) -> None:
+        ask(client, **more)
+        order.append(name)
+
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(answered, "first", max_tokens=1500)
+        _until(endpoint, 1)
+        second = pool.submit(answered, "second", model="yellow")
+        _until(endpoint, 2)
+        third = pool.submit(answered, "third", max_tokens=400, n=8, temperature=1, seed=1)
+        for future in (first, second, third):
+            future.result()
+    assert order == ["first", "second", "third"]
+
+
+def _until(endpoint: Endpoint, requests: int) -> None:
+    while busy(endpoint) < requests:
+        time.sleep(0.01)

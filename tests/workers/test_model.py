@@ -1,5 +1,6 @@
 """The model behind the chat worker, in this process."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -8,12 +9,13 @@ import tiny
 from places import ANSWER, PROMPT, Place
 
 from engine.examples import Message
-from engine.generate import Sampling
+from engine.sampling import Sampling
 from engine.spec import Adapter
 from tuner_app import bases
 from tuner_app.paths import builtin_base
 from tuner_app.workers.model import ChatModel
 from tuner_app.workers.openai_api import ApiError, ChatRequest, Reply
+from tuner_app.workers.turns import Turns
 
 
 def loaded(place: Place, base: str) -> ChatModel:
@@ -30,7 +32,12 @@ def answer(model: ChatModel, name: str = "base") -> str:
         stream=False,
         usage=False,
     )
-    return "".join(delta.text for delta in model.answer(asked, Reply(name, 1), lambda: False))
+
+    async def collected() -> str:
+        stream = Turns(model).stream(asked, model.named(name), Reply(name, 1))
+        return "".join([delta.text async for deltas in stream for delta in deltas])
+
+    return asyncio.run(collected())
 
 
 def check_without_template(place: Place, folder: Path) -> None:

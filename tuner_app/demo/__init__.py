@@ -44,6 +44,7 @@ TEACH, TEACH_NEW = 240, 80  # prompts that are labelled: about the known world, 
 AGAIN = 2  # pairs of the SFT model's answers to each of these prompts that are labelled
 TEST, TEST_NEW = 120, 40  # held-out questions
 SAMPLES = 2  # replies to each held-out question
+TOGETHER = 8  # questions that the chat worker is asked at a time
 TEXTS = 150  # held-out dialogues for perplexity
 BASE = "builtin"
 LABEL = Decoding(temperature=1.0, max_tokens=80)  # two answers that differ, so that there is a choice
@@ -157,17 +158,20 @@ class Loop:
         samples: int,
         decoding: Decoding,
     ) -> Answers:
-        answers = []
-        for number, question in enumerate(questions):
-            replies = await client.complete(
-                [{"role": message.role, "content": message.content} for message in question.prompt],
-                model=adapter or "base",
-                n=samples,
-                seed=self.seed * 10_000 + number,
-                **decoding.to_json(),
-            )
-            answers.append([reply.text for reply in replies])
-        return answers
+        turns = asyncio.Semaphore(TOGETHER)
+
+        async def reply_to(number: int, question: Question) -> list[str]:
+            async with turns:
+                replies = await client.complete(
+                    [{"role": message.role, "content": message.content} for message in question.prompt],
+                    model=adapter or "base",
+                    n=samples,
+                    seed=self.seed * 10_000 + number,
+                    **decoding.to_json(),
+                )
+            return [reply.text for reply in replies]
+
+        return await asyncio.gather(*(reply_to(*numbered) for numbered in enumerate(questions)))
 
     def label(self, name: str, adapter: str, *, pairs: int) -> None:
         """Chat over the questions, keep the conversations, and have pairs of answers labelled."""

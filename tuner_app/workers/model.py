@@ -1,20 +1,21 @@
 """The model behind the chat worker: a base, its adapters by run name, and the template they speak in."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 
 import torch
 
 from engine import adapters
 from engine import models as engine_models
 from engine.errors import UserError
-from engine.generate import ContextFullError, Delta, generate
+from engine.examples import Message
+from engine.generate import Batch, ContextFullError
 from engine.template import Template, template_for
 from tuner_app import bases
 from tuner_app.paths import Home
 from tuner_app.store import Store, models
 from tuner_app.store.rows import AdapterRow, Base
-from tuner_app.workers.openai_api import ApiError, ChatRequest, Reply
+from tuner_app.workers.openai_api import ApiError
 
 BASE = "base"  # the name on the wire of the base alone
 FEW_PARAMETERS = 100_000_000
@@ -22,7 +23,7 @@ MOST_LOADED = 16  # adapters kept in memory; the one that was not used for longe
 
 
 class ChatModel:
-    """One base in memory; `answer` is called from one thread at a time, all else from any."""
+    """One base in memory; `prompt` and `batch` are called from one thread, all else from any."""
 
     def __init__(self, home: Home, store: Store, row: Base) -> None:
         self.home, self.store, self.row = home, store, row
@@ -49,40 +50,35 @@ class ChatModel:
         """What can answer on this base, runs that ended a moment ago included; reward models cannot."""
         return [row for row in models.adapters(self.store, self.row.id) if not row.is_reward]
 
-    def answer(self, asked: ChatRequest, reply: Reply, should_stop: Callable[[], bool]) -> Iterator[Delta]:
-        """The answers to a request; `reply` learns the length of the prompt."""
+    def batch(self) -> Batch:
+        """Room for answers of the model that `prompt` was last called for."""
         assert self.base is not None
-        try:
-            prompt = self._use(asked.model).prompt(asked.messages)
-            reply.prompt_tokens = len(prompt)
-            yield from generate(
-                self.base.model,
-                self.base.tokenizer,
-                prompt,
-                asked.sampling,
-                context=self.base.context,
-                ends=self.base.end_tokens,
-                should_stop=should_stop,
-            )
-        except ContextFullError as error:
-            raise ApiError(400, str(error), param="messages", code="context_length_exceeded") from error
-        except UserError as error:
-            raise ApiError(422, str(error), code="unusable") from error
-        except (RuntimeError, MemoryError) as error:
-            if not engine_models.out_of_memory(error):
-                raise
-            raise ApiError(
-                422, "Memory ran out.\nAsk for fewer or shorter answers at once.", code="out_of_memory"
-            ) from error
+        return Batch(
+            self.base.model, self.base.tokenizer, context=self.base.context, ends=self.base.end_tokens
+        )
 
-    def _use(self, name: str) -> Template:
-        """Let the model called `name` answer; returns the template that it was trained with."""
+    def prompt(self, adapter: AdapterRow | None, messages: Sequence[Message]) -> list[int]:
+        """Let an adapter answer, or with None the base; the conversation in its template, as token ids."""
+        return self._use(adapter).prompt(messages)
+
+    def explained(self, error: BaseException) -> BaseException:
+        """What a client is told of an error; one that nobody foresaw stays what it is."""
+        if isinstance(error, ContextFullError):
+            return ApiError(400, str(error), param="messages", code="context_length_exceeded")
+        if isinstance(error, UserError):
+            return ApiError(422, str(error), code="unusable")
+        if engine_models.out_of_memory(error):
+            what = "Memory ran out.\nAsk for fewer or shorter answers at once."
+            return ApiError(422, what, code="out_of_memory")
+        return error
+
+    def _use(self, row: AdapterRow | None) -> Template:
+        """Let an adapter answer, or the base; returns the template that it was trained with."""
         assert self.base is not None
         override = bases.template_override(self.home, self.row)
-        if name == BASE:
+        if row is None:
             adapters.activate(self.base, None)
             return self._template(override)
-        row = self.named(name)
         if row.hash not in self._loaded:
             folder = self.home.folder / row.folder
             self._make_room(adapters.card(folder).get("kind") == "full")
@@ -108,8 +104,10 @@ class ChatModel:
         assert self.base is not None
         return template_for(self.base.tokenizer, override, end_tokens=self.base.end_tokens)
 
-    def named(self, name: str) -> AdapterRow:
-        """The adapter called `name`; an ApiError of status 404 lists those that there are."""
+    def named(self, name: str) -> AdapterRow | None:
+        """The adapter called `name`, or None for the base; an ApiError of status 404 lists what there is."""
+        if name == BASE:
+            return None
         rows = {row.name: row for row in self.adapters()}
         if name not in rows:
             known = models.adapter(self.store, name)

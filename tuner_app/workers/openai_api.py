@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.examples import Message
-from engine.generate import Delta, Sampling
+from engine.generate import Delta
+from engine.sampling import Sampling
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 # What would change the answer if we heeded it, with the value that changes nothing.
@@ -197,11 +198,12 @@ class Reply:
         self.finishes = [""] * self.n
         self.tokens = [0] * self.n
 
-    def add(self, delta: Delta) -> None:
-        """Put a delta's text to its answer."""
-        self.texts[delta.index] += delta.text
-        self.finishes[delta.index] = delta.finish
-        self.tokens[delta.index] = delta.tokens
+    def add(self, deltas: Iterable[Delta]) -> None:
+        """Put each delta's text to its answer."""
+        for delta in deltas:
+            self.texts[delta.index] += delta.text
+            self.finishes[delta.index] = delta.finish
+            self.tokens[delta.index] = delta.tokens
 
     def whole(self) -> dict[str, Any]:
         """The response that is not streamed."""
@@ -221,10 +223,12 @@ class Reply:
         for index in range(self.n):
             yield self._chunk([self._choice(index, {"role": "assistant", "content": ""})])
 
-    def chunk(self, delta: Delta) -> bytes:
-        """One piece of one answer."""
-        content = {"content": delta.text} if delta.text else {}
-        return self._chunk([self._choice(delta.index, content, delta.finish or None)])
+    def chunks(self, deltas: Iterable[Delta]) -> bytes:
+        """Pieces of the answers."""
+        return b"".join(
+            self._chunk([self._choice(d.index, {"content": d.text} if d.text else {}, d.finish or None)])
+            for d in deltas
+        )
 
     def closing(self, usage: bool) -> Iterable[bytes]:
         """Token counts if they are wanted, and the end of the stream."""

@@ -1,12 +1,9 @@
-"""The chat worker's HTTP side: routes, the key, and one generation at a time."""
+"""The chat worker's HTTP side: its routes and the key."""
 
 import asyncio
 import contextlib
 import hmac
-import threading
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -20,51 +17,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from engine.generate import Delta
 from tuner_app.workers.model import BASE, ChatModel
 from tuner_app.workers.openai_api import ApiError, ChatRequest, Reply, event, parse
+from tuner_app.workers.turns import Turns
 
 LARGEST_BODY = 8 * 1024 * 1024
 HOSTS = ["127.0.0.1", "localhost"]  # any other Host is a web page that points its own name at this machine
-Work = Callable[[Callable[[], bool]], Iterator[Delta]]
-
-
-class Turns:
-    """One generation at a time, in a thread, first come first served."""
-
-    def __init__(self) -> None:
-        self.thread = ThreadPoolExecutor(1, thread_name_prefix="generate")
-        self.waiting = 0  # requests that are answered or wait for their turn
-        self.idle_since = time.monotonic()
-
-    async def stream(self, work: Work) -> AsyncGenerator[Delta]:
-        """What `work` yields, from the thread; closing this iterator stops it at the next token."""
-        loop, items = asyncio.get_running_loop(), asyncio.Queue[Delta | BaseException | None]()
-        left = threading.Event()
-
-        def produce() -> None:
-            end: BaseException | None = None
-            try:
-                for item in work(left.is_set):
-                    loop.call_soon_threadsafe(items.put_nowait, item)
-            except BaseException as error:  # raised again where the request waits
-                end = error
-            with contextlib.suppress(RuntimeError):  # the loop is gone when the worker ends
-                loop.call_soon_threadsafe(items.put_nowait, end)
-
-        self.waiting += 1
-        try:
-            self.thread.submit(produce)
-            while isinstance(item := await items.get(), Delta):
-                yield item
-            if item is not None:
-                raise item
-        finally:
-            left.set()
-            self.waiting -= 1
-            self.idle_since = time.monotonic()
-
-    @property
-    def idle(self) -> float:
-        """Seconds since the last request was answered; 0 while one is."""
-        return 0.0 if self.waiting else time.monotonic() - self.idle_since
 
 
 class Server:
@@ -73,7 +29,7 @@ class Server:
     def __init__(self, model: ChatModel, key: str) -> None:
         self.model, self.key = model, key
         self.state = "loading"
-        self.turns = Turns()
+        self.turns = Turns(model)
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -118,16 +74,12 @@ class Server:
         asked = parse(await _body(request))
         if self.state != "ready":
             raise ApiError(503, "The model is still loading. Try again in a moment.", code="loading")
-        if asked.model != BASE:
-            await asyncio.to_thread(self.model.named, asked.model)
+        adapter = await asyncio.to_thread(self.model.named, asked.model)
         reply = Reply(asked.model, asked.sampling.n)
-        deltas = _while_connected(
-            request, self.turns.stream(lambda stop: self.model.answer(asked, reply, stop))
-        )
+        deltas = _while_connected(request, self.turns.stream(asked, adapter, reply))
         try:
-            first = await anext(
-                deltas
-            )  # errors come with the answer's first token: they get a status of their own
+            # errors come with the answer's first token: they get a status of their own
+            first = await anext(deltas)
         except BaseException:
             await deltas.aclose()
             raise
@@ -138,22 +90,22 @@ class Server:
             )
         async with contextlib.aclosing(deltas):
             reply.add(first)
-            async for delta in deltas:
-                reply.add(delta)
+            async for more in deltas:
+                reply.add(more)
         return JSONResponse(reply.whole())
 
     async def _events(
-        self, asked: ChatRequest, reply: Reply, first: Delta, deltas: AsyncGenerator[Delta]
+        self, asked: ChatRequest, reply: Reply, first: list[Delta], deltas: AsyncGenerator[list[Delta]]
     ) -> AsyncIterator[bytes]:
         async with contextlib.aclosing(deltas):
             for chunk in reply.opening():
                 yield chunk
             try:
                 reply.add(first)
-                yield reply.chunk(first)
-                async for delta in deltas:
-                    reply.add(delta)
-                    yield reply.chunk(delta)
+                yield reply.chunks(first)
+                async for more in deltas:
+                    reply.add(more)
+                    yield reply.chunks(more)
             except ApiError as error:
                 yield event(error.body)
                 return
@@ -167,7 +119,9 @@ class _ClientGoneError(Exception):
     """The client closed its connection."""
 
 
-async def _while_connected(request: Request, deltas: AsyncGenerator[Delta]) -> AsyncGenerator[Delta]:
+async def _while_connected(
+    request: Request, deltas: AsyncGenerator[list[Delta]]
+) -> AsyncGenerator[list[Delta]]:
     """`deltas`, closed as soon as the client leaves, also while it waits for its turn."""
     gone = asyncio.create_task(_disconnection(request))
     async with contextlib.aclosing(deltas):
@@ -182,10 +136,10 @@ async def _while_connected(request: Request, deltas: AsyncGenerator[Delta]) -> A
                         await asyncio.wait({step})
                 if step.cancelled():
                     raise _ClientGoneError
-                delta = step.result()
-                if delta is None:
+                more = step.result()
+                if more is None:
                     return
-                yield delta
+                yield more
         finally:
             gone.cancel()
 
