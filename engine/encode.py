@@ -34,13 +34,20 @@ def encode(job: "Job", to_tree: Callable[[Example], Tree]) -> "tuple[Job, list[T
         raise UserError(
             f"Too few rows to train on: {len(trees)} given, {counts['too_long']} longer than "
             f"{job.max_length} tokens, {counts['no_label']} without a token to train on, {len(used)} left.",
-            do="Raise max_length, or label more." if counts["too_long"] else "Label or import more.",
+            do=_more_rows(job) if counts["too_long"] else "Label or import more.",
         )
     job = replace(job, layout=layouts.choose(job, used))
     with job.base.autocast():
         kernel = attention_kernel(job.base.model, job.collate([max(used, key=lambda tree: tree.length)]))
     job.emit(Event("attention", {"layout": job.layout, "kernel": kernel}))
     return job.narrow(job, used) if job.narrow else (job, used)
+
+
+def _more_rows(job: "Job") -> str:
+    """What helps when rows are too long."""
+    if job.max_length < job.base.context:
+        return "Raise max_length, or label more."
+    return f"Label or import shorter ones, or choose another base: {job.base.name} reads no more."
 
 
 def pair_tree(job: "Job", row: Pair) -> Tree:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.spec import methods
-from tuner_app import formats
+from tuner_app import formats, machines
 from tuner_app.cli import cli
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +23,10 @@ def test_every_command_has_a_line(name):
 def test_every_method_has_a_line(name):
     assert re.search(rf"^\| `{name}` ", README, re.MULTILINE)
     assert methods()[name].paper in README
+
+
+def test_the_file_of_machines_is_the_one_that_the_program_shows():
+    assert f"```toml\n{machines.FORMAT}\n```" in README
 
 
 @pytest.mark.parametrize("name", formats.FORMATS)

@@ -219,3 +219,13 @@ def test_a_run_that_could_not_start_is_refused_by_the_check(model: Path) -> None
     with pytest.raises(UserError, match="no model folder"):
         check.check(replace(Spec("sft", str(model / "nowhere"))), [], emit=Reports())
     assert models.load(str(model)).context == 128
+
+
+@pytest.mark.parametrize(("longest", "says"), [(3, "Raise max_length"), (0, "reads no more")])
+def test_what_would_help_against_rows_that_are_too_long(longest: int, says: str, model: Path) -> None:
+    rows: list[Example] = [
+        Demonstration((Message("user", "lemon " * 200), Message("assistant", "No."))) for _ in range(2)
+    ]
+    with pytest.raises(UserError, match="2 longer than") as caught:
+        checked(model, "sft", rows=rows, options={"max_length": longest})
+    assert says in caught.value.do
