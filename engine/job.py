@@ -65,8 +65,9 @@ class Job:
     """All that a method's `train` needs.
 
     `base.model` carries the adapter, ready to train. `parent` is the hash of the adapter it goes on from,
-    "" when it is fresh. `layout` says how trees are laid out (`engine.encode` settles it). `identity` names
-    the specification with its data; `checkpoint` is where to resume; `room`: how much is computed at once.
+    "" when it is fresh. `takes_trees`: whether the model can be given the tree layout; `layout` says how the
+    run's trees are laid out (`engine.encode` settles it). `identity` names the specification with its data;
+    `checkpoint` is where to resume; `room`: how much is computed at once.
     A rehearsal (`engine.check`) gets the trees of all rows through `narrow` and goes on with a few of them.
     """
 
@@ -77,6 +78,7 @@ class Job:
     base: models.Base
     template: Template
     parent: str
+    takes_trees: bool
     layout: Layout
     identity: str
     checkpoint: checkpoints.Checkpoint | None
@@ -261,6 +263,7 @@ def prepared(
         base=base,
         template=template,
         parent=parent,
+        takes_trees=as_trees,
         layout="tree" if as_trees else "padded",
         identity=identity,
         checkpoint=checkpoint,

@@ -54,17 +54,22 @@ def takes(causal_lm: Any, vocabulary: int, layout: Layout) -> bool:
 
 
 def choose(job: "Job", trees: Sequence[Tree]) -> Layout:
-    """The layout for a run on `trees`. `job.layout` is "tree" where the model takes trees."""
-    if job.layout == "tree" and any(len(tree.branches) > 1 for tree in trees):
-        reach = window(job.base.model)
-        if not reach or all(tree.longest <= reach for tree in trees):
+    """The layout for a run on `trees`."""
+    if job.takes_trees and any(len(tree.branches) > 1 for tree in trees):
+        if can_share(job, trees):
             return "tree"
         job.warn(
-            f"Some rows are longer than the {reach} tokens the model's attention reaches back: "
-            "each reply gets a row of its own (slower)."
+            f"Some rows are longer than the {window(job.base.model)} tokens the model's attention "
+            "reaches back: each reply gets a row of its own (slower)."
         )
     draws = method_named(job.spec.method).learns_from is Prompt  # from caches that flash-attn does not take
     return "packed" if not draws and _use_flash_attn(job.base) else "padded"
+
+
+def can_share(job: "Job", trees: Sequence[Tree]) -> bool:
+    """Whether the replies of each of `trees` can share its prompt, in the tree layout."""
+    reach = window(job.base.model)
+    return job.takes_trees and (not reach or all(tree.longest <= reach for tree in trees))
 
 
 def window(causal_lm: Any) -> int | None:

@@ -11,9 +11,11 @@ the fewest rows with a reply to their own prompt, or with one that says the same
 whole batch, however it is cut into micro-batches. Rows are shuffled anew in each epoch (TRL never shuffles).
 
 Departures: the reference is the weights that the run starts from, as for DPO; its log-probs are computed
-once, before the first step, a row's own and its first mismatched reply on one prompt. λ_D and λ_U are
-chosen, where they are not given, such that λ_D·n_D / λ_U·n_U lies in [1, 4/3]. z₀ is taken in a pass of its
-own before each step, without gradient, instead of holding all micro-batches' graphs until it is known.
+once, before the first step, and all that follows a prompt, its own replies and the mismatched ones of every
+epoch, shares the computation of that prompt. λ_D and λ_U are chosen, where they are not given, such that
+λ_D·n_D / λ_U·n_U lies in [1, 4/3]. z₀ is taken in a pass of its own before each step, without gradient:
+to share the policy's prompts too, all micro-batches' graphs would have to be held until z₀ is known
+(tests/bench/README.md has what that costs).
 """
 
 from collections.abc import Sequence
@@ -205,23 +207,19 @@ def _reference(
     job: "Job", trees: "Sequence[Tree]", order: Sequence[Sequence[int]], strangers: "Sequence[Tree]"
 ) -> "dict[str, Tensor]":
     """Log-probs under the starting weights: "reference" of each row, "mismatched" of each of `strangers`."""
-    import torch
-
     from engine.batches import Tree
     from engine.reference import reference_log_probs
 
     if job.checkpoint:
         return {name: value.to(job.base.device) for name, value in job.checkpoint.part("keep").items()}
     rows = [i for batch in order for i in batch]
-    first = [  # the first epoch: a row's own reply and the mismatched one after its prompt, once
+    both = [
         Tree(tree.prompt, [*trees[i].branches, *tree.branches])
-        for i, tree in zip(rows[: len(trees)], strangers, strict=False)
+        for i, tree in zip(rows, strangers, strict=True)
     ]
-    own, mismatched = reference_log_probs(job, first).unbind(1)
-    reference = torch.empty_like(own)
-    reference[rows[: len(trees)]] = own
-    if later := strangers[len(trees) :]:
-        mismatched = torch.cat([mismatched, reference_log_probs(job, later).squeeze(1)])
+    own, mismatched = reference_log_probs(job, both).unbind(1)
+    reference = own.new_empty(len(trees))
+    reference[rows] = own  # the same in every epoch
     return {"reference": reference, "mismatched": mismatched.contiguous()}
 
 
