@@ -75,19 +75,23 @@ def _drop(path: Path) -> None:
 
 def latest(folder: Path, identity: str, warn: Callable[[str], None]) -> Checkpoint | None:
     """The newest checkpoint that is whole and of this run; each one passed over is named to `warn`."""
-    for _, path in reversed(_numbered(folder)):
+    found = _numbered(folder)
+    for _, path in reversed(found):
         try:
             return _read(path, identity)
         except (OSError, ValueError, KeyError, TypeError) as error:
             warn(f"The checkpoint {path.name} is skipped: {error}.")
+    if found:
+        warn("No checkpoint is left to go on from: the run starts at its beginning.")
     return None
 
 
 def _read(path: Path, identity: str) -> Checkpoint:
-    sums = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    for name in (TENSORS, STATE):
+    for name in (MANIFEST, TENSORS, STATE):
         if not (path / name).is_file():
             raise ValueError(f"{name} is missing")
+    sums = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    for name in (TENSORS, STATE):
         if sha256_of(path / name) != sums[name]:
             raise ValueError(f"{name} does not match its SHA-256")
     state = json.loads((path / STATE).read_text(encoding="utf-8"))

@@ -17,10 +17,16 @@ from engine.spec import Adapter
 
 TRAINED = "trained"  # the name of the adapter that a run trains
 PRINCIPAL = "principal"  # the name of what PiSSA takes off the base's weights
+# Models whose fused kernels read the weights of these layers past the layers themselves: peft refuses them.
+STATE_SPACE = {"falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h"}
+OUT_OF_REACH = ["conv1d", "out_proj"]
 
 
 def inject_fresh(causal_lm: Any, adapter: Adapter, key: str) -> LoraConfig:
-    """Put a new adapter, called `key` there, on every linear layer but the head; returns peft's settings."""
+    """Put a new adapter, called `key` there, on every linear layer within reach but the head.
+
+    Returns peft's settings.
+    """
     config = LoraConfig(
         r=adapter.rank,
         lora_alpha=adapter.alpha,
@@ -28,6 +34,7 @@ def inject_fresh(causal_lm: Any, adapter: Adapter, key: str) -> LoraConfig:
         use_rslora=adapter.kind == "rslora",
         use_dora=adapter.kind == "dora",
         target_modules="all-linear",
+        exclude_modules=OUT_OF_REACH if causal_lm.config.model_type in STATE_SPACE else None,
         task_type="CAUSAL_LM",
     )
     inject(causal_lm, config, key)

@@ -84,7 +84,7 @@ def another_s(name: str):  # type: ignore[no-untyped-def]
         (cut(checkpoints.MANIFEST), "skipped"),
         (remove(checkpoints.TENSORS), "tensors.safetensors is missing"),
         (remove(checkpoints.STATE), "state.json is missing"),
-        (remove(checkpoints.MANIFEST), "manifest.json"),
+        (remove(checkpoints.MANIFEST), "manifest.json is missing"),
         (another_s(checkpoints.TENSORS), "tensors.safetensors does not match"),
         (another_s(checkpoints.STATE), "state.json does not match"),
         (another_s(checkpoints.MANIFEST), "tensors.safetensors does not match"),
@@ -108,6 +108,7 @@ def test_a_checkpoint_of_another_run_is_skipped_aloud(tmp_path: Path) -> None:
     warnings: list[str] = []
     assert checkpoints.latest(tmp_path, "you", warnings.append) is None
     assert "other settings or data" in warnings[0]
+    assert "starts at its beginning" in warnings[1]
 
 
 def test_none_at_all_is_no_fault(tmp_path: Path) -> None:
