@@ -193,6 +193,8 @@ def carried_out(job: Job) -> Outcome:
     try:
         with layouts.attention_restored(job.base):
             return method_named(job.spec.method).train(job)
+    except Interrupted as end:  # a method lets one out before its first step alone
+        return Outcome(0, end.why)
     except (RuntimeError, MemoryError) as error:
         if not models.out_of_memory(error):
             raise

@@ -54,6 +54,8 @@ def reference_log_probs(job: "Job", trees: Sequence[Tree]) -> Tensor:
     _report(job, cached, len(trees), cached)
     asked = _asked(trees, keys, known)
     for start in range(0, len(asked), CHUNK):
+        if not job.checkpoint:  # one that has made steps goes back to them first, and ends there
+            job.heed()
         mine = memory.fitting(job, partial(_cut, job, asked[start : start + CHUNK]), partial(_compute, job))
         fresh = {key: value for part in gather_object([mine]) for key, value in part.items()}
         if cache:

@@ -88,10 +88,7 @@ def train(job: "Job") -> "Outcome":
     asked = {step.phase: step.prompts for step in steps}
     experience = Experience.restored(kept, lambda phase: [prompts[i] for i in asked[phase]], device)
     if not kept:
-        try:
-            control.reward_mean, control.reward_std = reference_scores(job, actors, prompts)  # 4
-        except Interrupted as end:
-            return Outcome(trainer.step, end.why)
+        control.reward_mean, control.reward_std = reference_scores(job, actors, prompts)  # 4
 
     for step in steps[trainer.step :]:
         keep = control.tensors() | (experience.tensors() if experience else {})

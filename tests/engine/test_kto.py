@@ -12,6 +12,7 @@ from small_run import Cache, Reports, rows_for, run
 from engine import losses, models
 from engine.errors import UserError
 from engine.examples import Example, Message, Rated
+from engine.job import Stopped
 from engine.methods.kto import balanced, rotated
 
 
@@ -63,9 +64,14 @@ def test_the_second_step_by_hand(model: Path, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(losses, "kto", lambda **given: seen.append(given) or kto(**given))
     rows = rated(True, False, False, True)
     options = {"batch_size": 4, "epochs": 2, "micro_tokens": 10**6, "learning_rate": 0.01}
-    stops = iter(["", "stop"])
-    first = run(tmp_path / "1", model, "kto", rows=rows, options=options, should_stop=lambda: next(stops))
-    run(tmp_path / "2", model, "kto", rows=rows, options=options)
+    reports = Reports()
+
+    def after_one() -> Stopped:
+        return "stop" if reports.of("step") else ""
+
+    how: dict[str, Any] = {"rows": rows, "options": options}
+    first = run(tmp_path / "1", model, "kto", reports=reports, should_stop=after_one, **how)
+    run(tmp_path / "2", model, "kto", **how)
     base = models.load(str(model))
     start = [log_prob(base, row, row.reply) for row in rows]
     strangers_start = [[log_prob(base, row, other.reply) for other in rows] for row in rows]

@@ -18,6 +18,7 @@ from small_run import Cache, Reports, rows_for, run
 from engine import adapters, loop, models
 from engine.errors import UserError
 from engine.examples import Demonstration, Message, Pair
+from engine.job import Stopped
 from engine.spec import Adapter
 
 METHODS = ["sft", "dpo", "kto"]
@@ -91,8 +92,12 @@ def test_micro_batches_do_not_change_the_result(method: str, model: Path, tmp_pa
 def test_a_paused_run_ends_bit_equal(method: str, dropout: float, model: Path, tmp_path: Path) -> None:
     adapter = Adapter(dropout=dropout)
     straight = run(tmp_path / "straight", model, method, adapter=adapter)
-    steps = iter(["", "", "", "pause"])
-    first = run(tmp_path / "broken", model, method, should_stop=lambda: next(steps), adapter=adapter)
+    done = Reports()
+
+    def after_three() -> Stopped:
+        return "pause" if len(done.of("step")) == 3 else ""
+
+    first = run(tmp_path / "broken", model, method, should_stop=after_three, reports=done, adapter=adapter)
     assert (first.stopped, first.steps, first.hash) == ("pause", 3, "")
     assert not first.folder.exists()
     reports = Reports()

@@ -1,4 +1,4 @@
-"""PPO asked to end in the middle of a phase: it does so at once, and goes on to the same bits."""
+"""Asked to end in the middle of something, a run does so at once, and goes on to the same bits."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import tiny
-from small_run import Reports, reward_model, run
+from small_run import Cache, Reports, reward_model, run
 
-from engine import actors, adapters, rollouts
+from engine import actors, adapters, reference, rollouts
 from engine.job import Stopped
 from engine.methods import ppo
 
@@ -80,3 +80,22 @@ def test_no_group_is_drawn_after_it_was_asked_to_end(
     should_stop, _ = asked_at(4 + 1 + 2, "pause")
     run(tmp_path, model, "ppo", should_stop=should_stop, **SPEC)
     assert drawn == [2] * 4 + [2] * 2  # prompts, of two samples each
+
+
+@pytest.mark.parametrize("method", ["dpo", "kto"])
+def test_the_reference_pass_ends_between_two_chunks(
+    method: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reference, "CHUNK", 4)
+    run(tmp_path / "straight", model, method)
+    cache, reports = Cache(), Reports()
+    should_stop, asked = asked_at(1, "pause")
+    folder = tmp_path / "paused"
+    result = run(folder, model, method, should_stop=should_stop, reports=reports, cache=cache)
+    assert (result.steps, result.stopped, len(asked)) == (0, "pause", 2)
+    assert 0 < reports.of("reference")[-1]["done"] < reports.of("reference")[-1]["total"]
+    kept = len(cache.values)
+    assert kept
+    run(folder, model, method, reports=reports, cache=cache)
+    assert cache.puts > kept
+    assert weights(folder) == weights(tmp_path / "straight")
