@@ -74,7 +74,7 @@ def main() -> None:
     print("\n" + " ".join(f"{head:>12}" for head in ("", *fields)))
     for name in commands:
         print(f"{name:>12} " + " ".join(f"{median(name, field):12.2f}" for field in fields))
-    # KTO's baseline comes from other rows of the micro-batch, so only the first steps compare
+    # KTO's baseline is the whole batch's, the peer's its micro-batch's: only the first steps compare
     steps = 1 if args.method == "kto" else None
     losses = runs["ours"][0]["losses"][:steps]
     for name in list(commands)[1:]:

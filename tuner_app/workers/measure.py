@@ -1,4 +1,4 @@
-"""Measures a base with several adapters in this process: it imports torch, so interfaces leave it alone."""
+"""Measures a base with an adapter in this process: it imports torch, so interfaces leave it alone."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,21 +15,14 @@ from engine.template import template_for
 MICRO_TOKENS = 2048
 
 
-def perplexities(
-    base: str, folders: Sequence[Path | None], dialogues: Sequence[Sequence[Message]]
-) -> list[float]:
-    """Perplexity of the assistant's text in `dialogues` under each adapter; None is the base alone."""
+def perplexity(base: str, folder: Path | None, dialogues: Sequence[Sequence[Message]]) -> float:
+    """Perplexity of the assistant's text in `dialogues` under an adapter; with None under the base alone."""
     loaded = models.load(base, "fp32")
     template = template_for(loaded.tokenizer, None, end_tokens=loaded.end_tokens)
-    values = []
-    for number, folder in enumerate(folders):
-        if folder is None:
-            adapters.activate(loaded, None)
-        else:
-            adapters.attach(loaded, str(number), folder)
-            adapters.activate(loaded, str(number))
-        values.append(evaluate.perplexity(loaded, template, dialogues))
-    return values
+    if folder:
+        adapters.attach(loaded, "trained", folder)
+        adapters.activate(loaded, "trained")
+    return evaluate.perplexity(loaded, template, dialogues)
 
 
 def divergence(
