@@ -3,6 +3,7 @@
 import random
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import tiny
@@ -36,6 +37,11 @@ def test_fifty_more_labels_on_two_thousand_pairs_cost_fifty(
         """One run, in a process of its own as far as the file knows; stopped before its first step."""
         computed.clear()
         events: list[Event] = []
+
+        def once_computed() -> Literal["", "stop"]:
+            last = [event.data for event in events if event.kind == "reference"][-1:]
+            return "stop" if any(data["done"] == data["total"] for data in last) else ""
+
         spec = Spec("dpo", str(model), options={"micro_tokens": 4096, "epochs": epochs, "beta": beta})
         with closing(ReferenceFile(tmp_path / "reference.db")) as file:
             job.run(
@@ -43,7 +49,7 @@ def test_fifty_more_labels_on_two_thousand_pairs_cost_fifty(
                 rows,
                 tmp_path / name,
                 emit=events.append,
-                should_stop=lambda: "stop",
+                should_stop=once_computed,
                 reference_cache=file,
             )
         return [event.data for event in events if event.kind == "reference"]
