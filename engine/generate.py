@@ -7,7 +7,7 @@ the same answer, whatever runs beside it, up to the rounding of products of anot
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -202,12 +202,13 @@ class Batch:
     def _whole(self, answer: Answer, ids: list[int], cancelled: bool) -> Delta:
         """The answer that `ids` are, in one delta."""
         text = ""
-        for count, token in enumerate(ids, start=1):
-            delta = answer.add(token, ends=self.ends, cancelled=cancelled and count == len(ids))
+        for token in ids:
+            delta = answer.add(token, ends=self.ends, cancelled=False)
             text += delta.text
             if delta.finish:
-                break
-        return Delta(answer.index, text, delta.tokens, delta.finish)
+                return replace(delta, text=text)
+        finish: Finish = "cancelled" if cancelled else "length"
+        return Delta(answer.index, text + answer.stream.end(), answer.tokens, finish)
 
     def _requests(self) -> list[Request]:
         return list(dict.fromkeys(answer.request for answer in self._answers))
