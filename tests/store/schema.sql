@@ -1,6 +1,14 @@
 CREATE INDEX adapters_by_run ON adapters(run_id);
 
+CREATE INDEX batch_prompts_by_item ON batch_prompts(item_id);
+
 CREATE INDEX conversations_by_activity ON conversations(archived, updated);
+
+CREATE INDEX example_edits_by_example ON example_edits(example_id);
+
+CREATE INDEX example_edits_by_result ON example_edits(becomes_id);
+
+CREATE INDEX example_tags_by_tag ON example_tags(tag, example_id);
 
 CREATE INDEX examples_by_kind ON examples(kind);
 
@@ -26,6 +34,10 @@ CREATE INDEX label_events_by_person ON label_events(person_id, created, uid);
 CREATE INDEX label_events_undone ON label_events(undoes) WHERE undoes IS NOT NULL;
 
 CREATE INDEX label_examples_by_example ON label_examples(example_id);
+
+CREATE INDEX label_tags_by_event ON label_tags(event_id);
+
+CREATE INDEX label_tags_by_tag ON label_tags(tag);
 
 CREATE INDEX messages_by_conversation ON messages(conversation_id);
 
@@ -57,15 +69,35 @@ CREATE TABLE adapters (
   folder TEXT NOT NULL,
   hash TEXT NOT NULL,
   created TEXT NOT NULL
-) STRICT;
+, note TEXT NOT NULL DEFAULT '', removed TEXT) STRICT;
 
 CREATE TABLE bases (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
   source TEXT NOT NULL,
   fingerprint TEXT NOT NULL,
-  created TEXT NOT NULL,
+  created TEXT NOT NULL, note TEXT NOT NULL DEFAULT '', removed TEXT,
   UNIQUE (source, fingerprint)
+) STRICT;
+
+CREATE TABLE batch_prompts (
+  batch_id INTEGER NOT NULL REFERENCES batches(id),
+  position INTEGER NOT NULL,
+  prompt TEXT NOT NULL,
+  item_id INTEGER REFERENCES items(id),
+  failure TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (batch_id, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE batches (
+  id INTEGER PRIMARY KEY,
+  uid TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL UNIQUE,
+  kind TEXT NOT NULL CHECK (kind IN ('single', 'pair')),
+  makers TEXT NOT NULL,
+  decoding TEXT NOT NULL,
+  created TEXT NOT NULL,
+  archived INTEGER NOT NULL DEFAULT 0 CHECK (archived IN (0, 1))
 ) STRICT;
 
 CREATE TABLE conversations (
@@ -77,12 +109,27 @@ CREATE TABLE conversations (
   updated TEXT NOT NULL,
   tip_id INTEGER REFERENCES messages(id),
   archived INTEGER NOT NULL DEFAULT 0 CHECK (archived IN (0, 1))
+, decoding TEXT NOT NULL DEFAULT '{}', shots TEXT NOT NULL DEFAULT '[]') STRICT;
+
+CREATE TABLE example_edits (
+  id INTEGER PRIMARY KEY,
+  uid TEXT NOT NULL UNIQUE,
+  example_id INTEGER NOT NULL REFERENCES examples(id),
+  becomes_id INTEGER REFERENCES examples(id),
+  person_id INTEGER NOT NULL REFERENCES people(id),
+  created TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE example_prompts (
   example_id INTEGER PRIMARY KEY REFERENCES examples(id),
   prompt INTEGER NOT NULL
 ) STRICT;
+
+CREATE TABLE example_tags (
+  example_id INTEGER NOT NULL REFERENCES examples(id),
+  tag TEXT NOT NULL,
+  PRIMARY KEY (example_id, tag)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE examples (
   id INTEGER PRIMARY KEY,
@@ -145,6 +192,25 @@ CREATE TABLE label_examples (
   example_id INTEGER NOT NULL REFERENCES examples(id),
   PRIMARY KEY (event_id, kind, example_id)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE label_tags (
+  id INTEGER PRIMARY KEY,
+  uid TEXT NOT NULL UNIQUE,
+  event_id INTEGER NOT NULL REFERENCES label_events(id),
+  tag TEXT NOT NULL,
+  stands INTEGER NOT NULL CHECK (stands IN (0, 1)),
+  created TEXT NOT NULL
+) STRICT;
+
+CREATE VIRTUAL TABLE message_text USING fts5(content, content='messages', content_rowid='id', tokenize='trigram');
+
+CREATE TABLE 'message_text_config'(k PRIMARY KEY, v) WITHOUT ROWID;
+
+CREATE TABLE 'message_text_data'(id INTEGER PRIMARY KEY, block BLOB);
+
+CREATE TABLE 'message_text_docsize'(id INTEGER PRIMARY KEY, sz BLOB);
+
+CREATE TABLE 'message_text_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
 
 CREATE TABLE messages (
   id INTEGER PRIMARY KEY,
@@ -222,6 +288,17 @@ CREATE TABLE sources (
   created TEXT NOT NULL
 ) STRICT;
 
+CREATE TABLE withdrawn (
+  example_id INTEGER PRIMARY KEY REFERENCES examples(id),
+  edit_id INTEGER NOT NULL REFERENCES example_edits(id)
+) STRICT;
+
+CREATE TRIGGER example_edits_no_delete BEFORE DELETE ON example_edits
+BEGIN SELECT RAISE(ABORT, 'example_edits is append-only'); END;
+
+CREATE TRIGGER example_edits_no_update BEFORE UPDATE ON example_edits
+BEGIN SELECT RAISE(ABORT, 'example_edits is append-only'); END;
+
 CREATE TRIGGER example_prompts_no_delete BEFORE DELETE ON example_prompts
 BEGIN SELECT RAISE(ABORT, 'example_prompts is append-only'); END;
 
@@ -251,6 +328,15 @@ BEGIN SELECT RAISE(ABORT, 'label_examples is append-only'); END;
 
 CREATE TRIGGER label_examples_no_update BEFORE UPDATE ON label_examples
 BEGIN SELECT RAISE(ABORT, 'label_examples is append-only'); END;
+
+CREATE TRIGGER label_tags_no_delete BEFORE DELETE ON label_tags
+BEGIN SELECT RAISE(ABORT, 'label_tags is append-only'); END;
+
+CREATE TRIGGER label_tags_no_update BEFORE UPDATE ON label_tags
+BEGIN SELECT RAISE(ABORT, 'label_tags is append-only'); END;
+
+CREATE TRIGGER messages_are_found AFTER INSERT ON messages
+BEGIN INSERT INTO message_text (rowid, content) VALUES (new.id, new.content); END;
 
 CREATE TRIGGER messages_no_delete BEFORE DELETE ON messages
 BEGIN SELECT RAISE(ABORT, 'messages is append-only'); END;

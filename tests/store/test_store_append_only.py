@@ -17,6 +17,8 @@ TABLES = (
     "snapshot_examples",
     "snapshot_labels",
     "run_events",
+    "label_tags",
+    "example_edits",
 )
 
 
@@ -31,6 +33,11 @@ def full(store: Store, single) -> Store:  # type: ignore[no-untyped-def]
     base = models.add_base(store, "builtin", "folder")
     run = runs.create(store, spec={"method": "kto"}, base_id=base.id, snapshot_hash=snapshot.hash)
     runs.emit(store, run.id, "step", {"loss": 1.0})
+    with store.write():
+        store.execute(
+            "INSERT INTO label_tags (uid, event_id, tag, stands, created) VALUES ('', 1, 'warm', 1, '')"
+        )
+        store.execute("INSERT INTO example_edits (uid, example_id, person_id, created) VALUES ('', 1, 1, '')")
     return store
 
 

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import pysqlite3 as sqlite3
 import pytest
 
 from engine.examples import Demonstration, Example, Message, Pair, Prompt, Rated
-from tuner_app.store import Selection, Store, examples, labels, migrations, models, runs, snapshots
+from tuner_app.store import Selection, Store, chats, examples, labels, migrations, models, runs, snapshots
 from tuner_app.store.rows import Reply
 
 ASKED = (Message("user", "Why is the sky blue?"),)
@@ -62,3 +63,18 @@ def test_runs_of_before_had_no_reward_model(first_version: Path) -> None:
     assert run is not None
     assert run.reward_id is None
     assert models.adapters(store) == []
+
+
+def test_messages_of_before_and_after_are_found(first_version: Path) -> None:
+    old = sqlite3.connect(first_version)
+    old.execute("INSERT INTO conversations VALUES (1, 'u', '', '', '', '', NULL, 0)")
+    old.execute(
+        "INSERT INTO messages VALUES (1, 'm', 1, NULL, 'user', '蜂鸟为什么会飞', '', '', '{}', NULL, '', '')"
+    )
+    old.commit()
+    old.close()
+    store = Store.open(first_version, migrate=True)
+    chats.add(store, 1, role="user", content="hummingbirds")
+    for part, rows in (("为什么", [1]), ("INGBI", [2])):
+        found = store.query("SELECT rowid FROM message_text WHERE message_text MATCH ?", (f'"{part}"',))
+        assert [row["rowid"] for row in found] == rows

@@ -14,7 +14,7 @@ from engine.errors import UserError
 from engine.examples import from_json
 from tuner_app.store import sqlite, stamps
 from tuner_app.store.keys import prompt_key
-from tuner_app.store.schema import FIRST, SECOND
+from tuner_app.store.schema import FIRST, SECOND, THIRD
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -38,7 +38,13 @@ def second(db: "Database") -> None:
     db.conn.executemany("INSERT INTO example_prompts (example_id, prompt) VALUES (?, ?)", asked)
 
 
-STEPS = (first, second)
+def third(db: "Database") -> None:
+    """Ways of asking, a search of messages, tags, edits of examples, batches, notes on models."""
+    for statement in THIRD:
+        db.execute(statement)
+
+
+STEPS = (first, second, third)
 LATEST = len(STEPS)  # the database's user_version counts the steps that it has had
 
 
