@@ -22,6 +22,8 @@ BIG = {
     "run_events",
     "messages",
     "conversations",
+    "batch_prompts",
+    "b",
 }
 
 

@@ -12,6 +12,7 @@ Verb = Literal["choose", "tie", "both_bad", "good", "bad", "correct", "skip", "u
 RunStatus = Literal["queued", "running", "paused", "stopped", "done", "failed"]
 Request = Literal["", "stop", "pause"]
 PersonKind = Literal["human", "program", "model"]
+BatchKind = Literal["single", "pair"]
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,61 @@ class LabelEvent:
     shown: tuple[int, ...]
     undoes: str | None
     created: str
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Who answers a batch's prompts: a base, by where it comes from, with an adapter or "" for none."""
+
+    base: str
+    adapter: str = ""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A prompt for a batch; `replies` where it has been answered already."""
+
+    prompt: tuple[Turn, ...]
+    replies: tuple[Reply, ...] = ()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Prompts whose answers are to be judged; `makers` answer them, drawn as `decoding` says."""
+
+    id: int
+    uid: str
+    name: str
+    kind: BatchKind
+    makers: tuple[Maker, ...]
+    decoding: Mapping[str, Any]
+    created: str
+    archived: bool
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How many prompts a batch has: judged by a person, ready to be, and without answers for a reason."""
+
+    prompts: int
+    judged: int
+    ready: int
+    failed: int
+
+    @property
+    def left(self) -> int:
+        """How many are still to be judged, answered or not."""
+        return self.prompts - self.judged - self.failed
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An item of a batch that can be judged; `standing` is the uid of the label that it has all the same,
+    because a later one was taken back."""
+
+    position: int
+    item: Item
+    standing: str | None = None
 
 
 @dataclass(frozen=True)
