@@ -15,7 +15,8 @@ from transformers.generation import logits_process as processors
 class Sampling:
     """How answers are drawn.
 
-    `temperature` 0 is greedy; `top_k` 0, `top_p` 1, `min_p` 0 and `repetition_penalty` 1 change nothing.
+    `temperature` 0 is greedy; `top_k` 0, `top_p` 1, `min_p` 0 (arXiv:2407.01082) and `repetition_penalty` 1
+    (arXiv:1909.05858, section 4.1, over prompt and answer, as in transformers) change nothing.
     `beams` above 1 is beam search: deterministic, so temperature and the filters play no part in it.
     `max_tokens` None is all that the context has room for. `seed` None draws a fresh one.
     """

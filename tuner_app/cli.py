@@ -143,7 +143,6 @@ def given(cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:
 @click.option("--model", default="", help="base, or the run whose adapter answers [default: the settings']")
 @click.option("--base", default="", help="builtin, a folder or a hub name [default: the settings' base]")
 @click.option("--system", default="", help="system prompt")
-@click.option("--seed", type=int, help="the same seed gives the same answer")
 @partial(options_of, settings.Decoding)
 @json_option
 @pass_home
@@ -153,7 +152,7 @@ def chat(home: Home, /, prompt: str | None, **values: Any) -> None:
 
     saved = settings.load(home).decoding.to_json()
     decoding = build(settings.Decoding, saved | given(settings.Decoding, values), "decoding option")
-    who = {name: values[name] for name in ("model", "base", "system", "seed")}
+    who = {name: values[name] for name in ("model", "base", "system")}
     talk.chat(home, open_store(home), prompt, decoding=decoding, as_json=values["as_json"], **who)
 
 

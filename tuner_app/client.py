@@ -14,7 +14,7 @@ from engine.errors import UserError
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PATIENCE = httpx.Timeout(10, read=600)  # a long prompt on a slow machine, and its turn to wait for
 # Extensions that other servers may refuse, with the value that changes nothing and is therefore not sent.
-NEUTRAL: dict[str, Any] = {"top_k": 0, "min_p": 0, "beams": 1, "repetition_penalty": 1, "n": 1}
+NEUTRAL: dict[str, Any] = {"top_k": 0, "min_p": 0, "beams": 1, "repetition_penalty": 1, "n": 1, "seed": -1}
 
 
 @dataclass(frozen=True)

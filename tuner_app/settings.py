@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +12,8 @@ from engine.errors import UserError
 from engine.spec import build
 from tuner_app.paths import Home
 
+NEW_SEED = -1  # stands for a seed that is drawn anew each time
+
 
 @dataclass(frozen=True)
 class Decoding:
@@ -19,12 +22,29 @@ class Decoding:
     temperature: float = field(default=0.7, metadata={"help": "0 is greedy", "min": 0.0, "max": 5.0})
     top_p: float = field(default=1.0, metadata={"help": "nucleus: 1 keeps all", "min": 0.0, "max": 1.0})
     top_k: int = field(default=0, metadata={"help": "the k likeliest tokens: 0 keeps all", "min": 0})
-    max_tokens: int = field(default=256, metadata={"help": "longest answer, in tokens", "min": 1})
+    min_p: float = field(
+        default=0.0,
+        metadata={
+            "help": "least share of the likeliest token's probability: 0 keeps all",
+            "min": 0.0,
+            "max": 1.0,
+        },
+    )
+    repetition_penalty: float = field(
+        default=1.0,
+        metadata={"help": "above 1: less of what prompt and answer say already", "min": 0.01, "max": 100.0},
+    )
     beams: int = field(default=1, metadata={"help": "beam search above 1; not streamed", "min": 1, "max": 16})
+    max_tokens: int = field(default=256, metadata={"help": "longest answer, in tokens", "min": 1})
+    seed: int = field(default=NEW_SEED, metadata={"help": "-1 draws a new one each time", "min": NEW_SEED})
 
     def to_json(self) -> dict[str, Any]:
         """The settings as the chat worker's request and the store take them."""
         return asdict(self)
+
+    def draw(self) -> int:
+        """The seed of an answer: the one that is set, or a new one."""
+        return secrets.randbelow(2**31) if self.seed == NEW_SEED else self.seed
 
 
 @dataclass(frozen=True)

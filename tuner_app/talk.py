@@ -5,18 +5,16 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
-from typing import Any
 
 import click
 from rich.console import Console
 
 from engine.errors import UserError
 from tuner_app import settings
-from tuner_app.clean import visible
+from tuner_app.clean import one_line, visible
 from tuner_app.client import ChatClient
 from tuner_app.paths import Home
-from tuner_app.store import Store, chats, models
+from tuner_app.store import Store, asked, chats, models
 from tuner_app.workers import supervisor
 
 POLL_SECONDS = 0.25
@@ -59,7 +57,6 @@ def chat(
     model: str,
     base: str,
     system: str,
-    seed: int | None,
     decoding: settings.Decoding,
     as_json: bool,
 ) -> None:
@@ -68,7 +65,7 @@ def chat(
     adapter = "" if model == "base" else model or ("" if base else saved.adapter)
     trained_on = _base_of(store, adapter)
     base = base or trained_on
-    talk = _Talk(store, connect(home, base), base or saved.base, adapter, system, seed, decoding)
+    talk = _Talk(store, connect(home, base), base or saved.base, adapter, system, decoding)
     if prompt is None and not sys.stdin.isatty():
         prompt = sys.stdin.read().strip()
         if not prompt:
@@ -115,23 +112,22 @@ class _Talk:
         base: str,
         adapter: str,
         system: str,
-        seed: int | None,
         decoding: settings.Decoding,
     ) -> None:
         self.store, self.client, self.base, self.adapter = store, client, base, adapter
-        self.seed, self.decoding = seed, decoding
+        self.decoding = decoding
         self.conversation = chats.start(store, system=system)
 
     async def turn(self, prompt: str, *, as_json: bool) -> None:
         """Ask, show the answer as it comes, and keep both."""
-        asked = chats.add(self.store, self.conversation.id, role="user", content=prompt)
-        system = self.conversation.system
-        messages = [{"role": "system", "content": system}] if system else []
-        messages += [
-            {"role": m.role, "content": m.content} for m in chats.path(self.store, self.conversation.id)
-        ]
-        parts, finish = [], ""
-        async for delta in self._stream(messages):
+        here = chats.get(self.store, self.conversation.id)
+        if not here.title:
+            chats.rename(self.store, here.id, one_line(prompt))
+        question = chats.add(self.store, here.id, role="user", content=prompt, parent_id=here.tip_id)
+        sent = asked.prompt(self.store, question, asked.now(here))
+        decoding, model = self.decoding.to_json(), self.adapter or "base"
+        parts, finish, seed = list[str](), "", self.decoding.draw()
+        async for delta in self.client.stream(sent.wire, model=model, **decoding | {"seed": seed}):
             parts.append(delta.text)
             finish = delta.finish or finish
             if not as_json:
@@ -142,11 +138,11 @@ class _Talk:
             self.conversation.id,
             role="assistant",
             content=answer,
-            parent_id=asked.id,
+            parent_id=question.id,
             model=self.base,
             adapter=self.adapter,
-            decoding=self.decoding.to_json(),
-            seed=self.seed,
+            decoding=decoding | {asked.KEY: sent.asked.to_json()},
+            seed=seed,
             finish=finish,
         )
         if as_json:
@@ -154,7 +150,3 @@ class _Talk:
             click.echo(json.dumps(shown, ensure_ascii=False))
         else:
             click.echo("" if finish != "length" else " … (cut at --max-tokens)")
-
-    def _stream(self, messages: list[dict[str, str]]) -> AsyncIterator[Any]:
-        asked = self.decoding.to_json() | ({} if self.seed is None else {"seed": self.seed})
-        return self.client.stream(messages, model=self.adapter or "base", **asked)

@@ -31,7 +31,7 @@ async def test_an_answer_is_shown_and_kept_with_what_made_it(
     assert (question.role, question.content) == ("user", "What does a cow say?")
     assert (answer.content, answer.model, answer.adapter) == ("The cow says moo.", "builtin", "sft-7")
     assert answer.finish == "stop"
-    assert answer.decoding == settings.Decoding().to_json()
+    assert answer.decoding == settings.Decoding().to_json() | {"asked": {}}
     (request,) = server.requests
     assert request["model"] == "sft-7"
     assert request["seed"] == answer.seed

@@ -166,8 +166,7 @@ class Loop:
                     [{"role": message.role, "content": message.content} for message in question.prompt],
                     model=adapter or "base",
                     n=samples,
-                    seed=self.seed * 10_000 + number,
-                    **decoding.to_json(),
+                    **decoding.to_json() | {"seed": self.seed * 10_000 + number},
                 )
             return [reply.text for reply in replies]
 

@@ -1,7 +1,7 @@
 """Conversations: trees of messages, each with a branch that it is on."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from engine.errors import UserError
@@ -10,7 +10,7 @@ from tuner_app.store import stamps
 from tuner_app.store.database import Store
 from tuner_app.store.rows import Conversation, Message
 
-_CONVERSATION = "id, uid, title, system, created, updated, tip_id, archived"
+_CONVERSATION = "id, uid, title, system, created, updated, tip_id, archived, decoding, shots"
 _MESSAGE = (
     "id, uid, conversation_id, parent_id, role, content, model, adapter, decoding, seed, finish, created"
 )
@@ -52,6 +52,18 @@ def rename(store: Store, conversation_id: int, title: str) -> None:
     """Give a conversation another title."""
     with store.write():
         store.execute("UPDATE conversations SET title = ? WHERE id = ?", (title, conversation_id))
+
+
+def set_asking(
+    store: Store, conversation_id: int, *, system: str, decoding: Mapping[str, Any], shots: Iterable[str]
+) -> Conversation:
+    """Change how a conversation asks from now on: its system prompt, and as in `Conversation`."""
+    with store.write():
+        store.execute(
+            "UPDATE conversations SET system = ?, decoding = ?, shots = ? WHERE id = ?",
+            (system, canonical(dict(decoding)), canonical(list(shots)), conversation_id),
+        )
+        return get(store, conversation_id)
 
 
 def archive(store: Store, conversation_id: int, archived: bool = True) -> None:
@@ -144,7 +156,8 @@ def _require_in(store: Store, conversation_id: int, message_id: int) -> None:
 
 
 def _conversation(row: Any) -> Conversation:
-    return Conversation(**{**row, "archived": bool(row["archived"])})
+    decoding, shots = json.loads(row["decoding"]), tuple(json.loads(row["shots"]))
+    return Conversation(**{**row, "archived": bool(row["archived"]), "decoding": decoding, "shots": shots})
 
 
 def _message(row: Any) -> Message:

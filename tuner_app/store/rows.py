@@ -27,7 +27,10 @@ class Person:
 
 @dataclass(frozen=True)
 class Conversation:
-    """A tree of messages; `tip_id` is the end of the branch that it is on."""
+    """A tree of messages; `tip_id` is the end of the branch that it is on.
+
+    `decoding` has what departs from the settings; `shots` are hashes of examples shown before its prompts.
+    """
 
     id: int
     uid: str
@@ -37,6 +40,8 @@ class Conversation:
     updated: str
     tip_id: int | None
     archived: bool
+    decoding: Mapping[str, Any]
+    shots: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from uuid import uuid4
 
 from engine.examples import Message as Said
 from tuner_app.settings import Settings
-from tuner_app.store import Store, chats, labels
+from tuner_app.store import Store, asked, chats, labels
+from tuner_app.store.asked import Asked, Prompt
 from tuner_app.store.rows import Conversation, Item, LabelEvent, Message, Reply, Verb
 
 CORRECTED = "corrected"  # the `finish` of a message that a person wrote in place of an answer
@@ -91,18 +92,32 @@ def ask(store: Store, conversation_id: int | None, text: str, title: str, uid: s
         conversation = (
             chats.start(store, title=title) if conversation_id is None else chats.get(store, conversation_id)
         )
+        if (
+            not conversation.title and conversation.tip_id is None
+        ):  # how it asks was set before its first prompt
+            chats.rename(store, conversation.id, title)
         return chats.add(
             store, conversation.id, role="user", content=text, parent_id=conversation.tip_id, uid=uid
         )
 
 
-def messages_to(store: Store, message: Message) -> list[dict[str, str]]:
-    """The conversation up to `message`, as the chat worker takes it."""
-    return [{"role": said.role, "content": said.content} for said in _said(store, message)]
+def prompt_to(store: Store, question: Message, beside: Message | None) -> Prompt:
+    """What is sent to have `question` answered; the same as for `beside`, where it is to stand beside that."""
+    here = chats.get(store, question.conversation_id)
+    return asked.prompt(store, question, asked.of(store, beside) if beside else asked.now(here))
 
 
 def keep_answer(
-    store: Store, *, question: Message, text: str, finish: str, by: Settings, seed: int, tip: bool, uid: str
+    store: Store,
+    *,
+    question: Message,
+    sent: Asked,
+    text: str,
+    finish: str,
+    by: Settings,
+    seed: int,
+    tip: bool,
+    uid: str,
 ) -> Message:
     """Keep an answer with all that produced it."""
     return chats.add(
@@ -113,7 +128,7 @@ def keep_answer(
         parent_id=question.id,
         model=by.base,
         adapter=by.adapter,
-        decoding=by.decoding.to_json(),
+        decoding=by.decoding.to_json() | {asked.KEY: sent.to_json()},
         seed=seed,
         finish=finish,
         tip=tip,
@@ -244,7 +259,7 @@ def _standing(store: Store, message: Message) -> list[tuple[LabelEvent, Item]]:
 
 
 def _item(store: Store, replies: tuple[Message, ...]) -> Item:
-    prompt = _said(store, replies[0])[:-1]
+    prompt = _prompt(store, replies[0])
     if len(replies) == 1:
         return labels.item_for_single(store, prompt, _reply(replies[0]))
     return labels.item_for_pair(store, prompt, _reply(replies[0]), _reply(replies[1]))
@@ -258,9 +273,7 @@ def _siblings(store: Store, message: Message) -> list[Message]:
     return chats.answers(store, message.parent_id) if message.parent_id is not None else [message]
 
 
-def _said(store: Store, message: Message) -> list[Said]:
-    """The system prompt, where there is one, and the branch that ends with `message`."""
-    system = chats.get(store, message.conversation_id).system
-    path = chats.path(store, message.conversation_id, message.id)
-    start = [Said("system", system)] if system else []
-    return start + [Said(m.role, m.content) for m in path]
+def _prompt(store: Store, answer: Message) -> tuple[Said, ...]:
+    """What the model saw when it gave `answer`."""
+    question = None if answer.parent_id is None else chats.message(store, answer.parent_id)
+    return asked.prompt(store, question, asked.of(store, answer)).messages

@@ -1,7 +1,6 @@
 """The chat: ask, read, judge."""
 
 import asyncio
-import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import partial
@@ -14,7 +13,7 @@ from textual.binding import Binding, BindingType
 
 from engine.errors import UserError
 from tuner_app.clean import one_line
-from tuner_app.settings import Settings
+from tuner_app.settings import NEW_SEED, Settings
 from tuner_app.store import chats
 from tuner_app.store.rows import Message
 from tuner_app.tui import dialogue
@@ -171,14 +170,14 @@ class ChatScreen(JudgingScreen):
         first = beside.turn.message.content.strip() if beside else None
         if beside:  # sampled freely enough to differ, whatever the settings say
             warm = max(by.decoding.temperature, 1.0)
-            by = replace(by, decoding=replace(by.decoding, temperature=warm, beams=1))
+            by = replace(by, decoding=replace(by.decoding, temperature=warm, beams=1, seed=NEW_SEED))
         draft = Draft(by.adapter or by.base, count_only=beside is not None)
         await self.transcript.put(draft, after=beside)
         failure: UserError | None = None
         try:
             for _ in range(TRIES):
-                draft.restart(seed=secrets.randbelow(2**31))
-                await self._stream(question, by, draft)
+                draft.restart(seed=by.decoding.draw())
+                await self._stream(question, by, draft, beside)
                 if draft.text.strip() != first:
                     break
             else:
@@ -198,15 +197,17 @@ class ChatScreen(JudgingScreen):
             await draft.remove()
             return
         keep = partial(dialogue.keep_answer, question=question, text=draft.text, finish=draft.finish)
-        keep = partial(keep, by=by, seed=draft.seed, tip=beside is None, uid=uuid4().hex)
+        keep = partial(keep, sent=draft.sent, by=by, seed=draft.seed, tip=beside is None, uid=uuid4().hex)
         then = partial(self._written, draft, beside)
         await self.save_now(draft, Saving("The answer", partial(self.tuner.database, keep), then))
 
-    async def _stream(self, question: Message, by: Settings, draft: Draft) -> None:
-        messages = await self.tuner.database(dialogue.messages_to, question)
+    async def _stream(self, question: Message, by: Settings, draft: Draft, first: Answer | None) -> None:
+        beside = first.turn.message if first else None
+        prompt = await self.tuner.database(dialogue.prompt_to, question, beside)
         client = await self.tuner.model_link.client(by)
+        draft.sent = prompt.asked
         decoding = by.decoding.to_json() | {"seed": draft.seed}
-        async for delta in client.stream(messages, model=by.adapter or "base", **decoding):
+        async for delta in client.stream(prompt.wire, model=by.adapter or "base", **decoding):
             draft.append(delta.text, delta.finish)
 
     async def _written(self, draft: Draft, beside: Answer | None, answer: Message) -> None:

@@ -6,18 +6,23 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tuner_app.clean import one_line, visible
+from tuner_app.store.asked import Asked
 
 if TYPE_CHECKING:
     from tuner_app.tui.app import TunerApp
 
 
 class Draft(Static):
-    """Shows the text as it comes; `count_only` hides it, for a comparison that is to stay blind."""
+    """Shows the text as it comes; `count_only` hides it, for a comparison that is to stay blind.
+
+    `sent` says what stood before the prompt that it answers.
+    """
 
     def __init__(self, who: str, *, count_only: bool = False) -> None:
         super().__init__(markup=False, classes="answer")
         self._who = visible(who)
         self._count_only = count_only
+        self.sent = Asked()
         self.restart(seed=0)
 
     def on_mount(self) -> None:
