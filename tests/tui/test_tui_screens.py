@@ -12,7 +12,7 @@ from engine.errors import UserError
 from tuner_app import settings
 from tuner_app.clean import one_line, visible
 from tuner_app.paths import Home
-from tuner_app.store import Store, chats
+from tuner_app.store import Store, chats, labels
 from tuner_app.tui.run_facts import RunFacts
 from tuner_app.tui.times import ago, lasting
 from tuner_app.tui.widgets.top_bar import TopBar
@@ -106,21 +106,49 @@ async def test_two_answers_stand_side_by_side_where_there_is_room(
         assert (first.y == second.y) == (size[0] >= 100)
 
 
-async def test_help_is_there_on_every_screen(home: Home) -> None:
-    async with opened(home) as person:
-        for key in ("ctrl+n", "ctrl+l", "ctrl+o", "ctrl+t", "ctrl+r"):
+async def test_help_is_there_on_every_screen_and_says_what_its_keys_do(home: Home) -> None:
+    async with opened(home, (80, 60)) as person:
+        for key, here in (
+            ("ctrl+n", "send; in an empty box, ask again"),
+            ("ctrl+l", "put away"),
+            ("ctrl+o", "another base"),
+            ("ctrl+t", "check, then start"),
+            ("ctrl+r", "back"),
+        ):
             await person.press(key, "f1")
-            await person.sees("All keys", "Everywhere")
+            await person.sees("Everywhere", "^t", "train on labels and imports", here)
             await person.press("escape")
-            await person.until(lambda: "All keys" not in person.screen())
+            await person.until(lambda: "Everywhere" not in person.screen())
 
 
-async def test_the_command_palette_has_the_actions(home: Home) -> None:
+async def test_help_knows_the_keys_of_what_is_on_the_screen(home: Home, server: ScriptedServer) -> None:
+    server.answers = ["one", "two"]
+    async with opened(home, (80, 60)) as person:
+        await person.ask("hi", "one")
+        await person.press("tab", "question_mark")
+        await person.sees("On an answer", "correct it in its place", "← →")
+        assert "Between two answers" not in person.screen()
+        await person.press("escape")
+        await person.second()
+        await person.press("question_mark")
+        await person.sees("Between two answers", "1/f", "the first shown is better")
+
+
+async def test_the_command_palette_has_the_actions_of_here_and_everywhere(
+    home: Home, server: ScriptedServer, store: Store
+) -> None:
+    server.answers = ["one"]
     async with opened(home) as person:
-        await person.press("ctrl+p")
+        await person.ask("hi", "one")
+        await person.press("tab", "ctrl+p")
         await person.until(lambda: type(person.app.screen).__name__ == "CommandPalette")
+        await person.type("good")
+        await person.sees("Good")
+        await person.press("enter", "enter")
+        await person.until(lambda: labels.counts(store) == {"good": 1})
+        await person.press("ctrl+p")
         await person.type("train")
-        await person.sees("Train on what you have labelled")
+        await person.sees("train on labels and imports")
         await person.press("enter", "enter")
         await person.sees("check, then start")
 

@@ -54,16 +54,19 @@ class TunerApp(App[None]):
     """Chat, label, train, and chat with the result."""
 
     TITLE = "tuner"
+    KEYS_OF = "Everywhere"
     CSS_PATH = "app.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+n", "new_conversation", "new"),
-        Binding("ctrl+l", "go('conversations')", "chats", id="conversations"),
-        Binding("ctrl+o", "go('models')", "model", id="models"),
-        Binding("ctrl+t", "go('train')", "train", id="train"),
-        Binding("ctrl+r", "go('runs')", "runs", id="runs"),
-        Binding("question_mark,f1", "go('help')", "help", key_display="?", id="help"),
+        Binding("ctrl+n", "new_conversation", "new", tooltip="start a new conversation"),
+        Binding("ctrl+l", "go('conversations')", "chats", id="conversations", tooltip="all conversations"),
+        Binding("ctrl+o", "go('models')", "model", id="models", tooltip="which model answers"),
+        Binding("ctrl+t", "go('train')", "train", id="train", tooltip="train on labels and imports"),
+        Binding("ctrl+r", "go('runs')", "runs", id="runs", tooltip="training runs: look, stop, resume"),
+        Binding("question_mark,f1", "go('help')", "help", key_display="?", id="help", tooltip="these keys"),
+        Binding("ctrl+p", "command_palette", "", show=False, tooltip="every command; themes"),
+        Binding("ctrl+q", "quit", "", show=False, tooltip="quit; runs and the chat worker go on"),
     ]
 
     settings: reactive[Settings] = reactive(Settings)
@@ -159,15 +162,7 @@ class TunerApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         yield from super().get_system_commands(screen)
-        yield SystemCommand("New conversation", "Start from an empty page", self.action_new_conversation)
-        for name, title, text in (
-            ("conversations", "Conversations", "Go back to an earlier one"),
-            ("models", "Models", "Choose which model answers"),
-            ("train", "Train", "Train on what you have labelled and imported"),
-            ("runs", "Runs", "Look at training runs, stop and resume them"),
-            ("help", "Keys", "All keys of every screen"),
-        ):
-            yield SystemCommand(title, text, lambda name=name: self.action_go(name))
+        yield from import_module("tuner_app.tui.keys").commands(screen)
 
     def on_watch_failed(self, event: WatchFailed) -> None:
         self.notify(event.reason, severity="error", markup=False)

@@ -34,18 +34,27 @@ _ENDINGS = {
 class Answer(Vertical, can_focus=True):
     """The labelling keys live here, so they are dead wherever a text field has the focus."""
 
+    KEYS_OF = "On an answer"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "act('good')", "good", id="good"),
         Binding("x", "act('bad')", "bad", id="bad"),
-        Binding("e", "act('correct')", "correct", id="correct"),
-        Binding("s", "act('second')", "second", id="second"),
-        Binding("r", "act('again')", "again", id="again"),
-        Binding("u", "act('undo')", "undo", id="undo"),
-        Binding("left", "act('older')", "", show=False),
+        Binding("e", "act('correct')", "correct", id="correct", tooltip="correct it in its place"),
+        Binding("s", "act('second')", "second", id="second", tooltip="write a second answer and choose"),
+        Binding("r", "act('again')", "again", id="again", tooltip="answer again; the old answer is kept"),
+        Binding("u", "act('undo')", "undo", id="undo", tooltip="take back your last label on it"),
+        Binding(
+            "left", "act('older')", "", show=False, key_display="← →", tooltip="other answers to its question"
+        ),
         Binding("right", "act('newer')", "", show=False),
-        Binding("up", "step(-1)", "select", key_display="↑↓"),
+        Binding(
+            "up",
+            "step(-1)",
+            "select",
+            key_display="↑↓",
+            tooltip="select another; below the last is the prompt",
+        ),
         Binding("down", "step(1)", "", show=False),
-        Binding("escape,tab", "screen.back", "type", key_display="esc"),
+        Binding("escape,tab", "screen.back", "type", key_display="esc", tooltip="back to the prompt"),
     ]
 
     class Acted(Message):

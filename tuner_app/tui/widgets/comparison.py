@@ -35,17 +35,39 @@ class Panel(VerticalScroll, can_focus=False):
 class Comparison(Vertical, can_focus=True):
     """Blind until the choice is made; `shown` are the replies' indices in the order of the screen."""
 
+    KEYS_OF = "Between two answers"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1,f", "choose(0)", "first", key_display="1/f", id="choose-first"),
-        Binding("2,j", "choose(1)", "second", key_display="2/j", id="choose-second"),
-        Binding("0", "judge('tie')", "tie", id="tie"),
+        Binding(
+            "1,f",
+            "choose(0)",
+            "first",
+            key_display="1/f",
+            id="choose-first",
+            tooltip="the first shown is better",
+        ),
+        Binding(
+            "2,j",
+            "choose(1)",
+            "second",
+            key_display="2/j",
+            id="choose-second",
+            tooltip="the second shown is better",
+        ),
+        Binding("0", "judge('tie')", "tie", id="tie", tooltip="a tie: feeds nothing"),
         Binding("b", "judge('both_bad')", "both bad", id="both-bad"),
-        Binding("e", "edit", "correct", key_display="←→ e", id="correct-better"),
+        Binding(
+            "e",
+            "edit",
+            "correct",
+            key_display="←→ e",
+            id="correct-better",
+            tooltip="mark one, and correct it: it counts as better",
+        ),
         Binding("left,up", "mark(0)", "", show=False),
         Binding("right,down", "mark(1)", "", show=False),
         Binding("space", "judge('skip')", "skip", id="skip"),
-        Binding("u", "undo", "undo", id="undo-choice"),
-        Binding("enter", "go_on", "go on", key_display="⏎"),
+        Binding("u", "undo", "undo", id="undo-choice", tooltip="take the choice back"),
+        Binding("enter", "go_on", "go on", key_display="⏎", tooltip="go on with the chosen one"),
         Binding("escape,tab", "screen.back", "type", key_display="esc"),
     ]
 

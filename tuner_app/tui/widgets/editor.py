@@ -11,6 +11,7 @@ from tuner_app.tui.widgets.text_box import TextBox
 class Editor(TextBox):
     """The answer's text, to be put right: Ctrl+S saves, Esc abandons."""
 
+    KEYS_OF = "Correcting"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "save", "save the correction"),
         Binding("escape", "abandon", "abandon", key_display="esc"),

@@ -12,10 +12,11 @@ from tuner_app.tui.widgets.text_box import TextBox
 class PromptBox(TextBox):
     """Enter sends, Ctrl+J or Shift+Enter starts a new line, Tab leaves for the answers."""
 
+    KEYS_OF = "Typing a prompt"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "send", "send", key_display="⏎"),
+        Binding("enter", "send", "send", key_display="⏎", tooltip="send; in an empty box, ask again"),
         Binding("ctrl+j,shift+enter,alt+enter", "newline", "new line", key_display="^j"),
-        Binding("tab", "leave", "answers", key_display="tab/esc"),
+        Binding("tab", "leave", "answers", key_display="tab/esc", tooltip="go to the answers"),
     ]
 
     def __init__(self) -> None:
