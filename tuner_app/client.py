@@ -34,6 +34,10 @@ class Reply:
     finish: str
 
 
+class Refused(UserError):  # noqa: N818 - what happened to a request
+    """The server will not answer this request, whoever asks again: a prompt that is too long, for one."""
+
+
 class ChatClient:
     """Talks to one server. Every failure is a UserError.
 
@@ -135,7 +139,7 @@ class ChatClient:
                 f"The chat server at {self.url} refuses the key.", do="Set chat_key in the settings."
             )
         what, _, do = reason.partition("\n")
-        return UserError(what, do=do)
+        return (Refused if response.status_code == 400 else UserError)(what, do=do)
 
     def _nonsense(self, text: str) -> UserError:
         return UserError(

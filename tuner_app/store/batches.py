@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.errors import UserError
+from engine.examples import Message as Turn
 from engine.examples import canonical, messages_from_json
 from tuner_app.store import labels, people, stamps
 from tuner_app.store.database import Store
@@ -21,7 +22,6 @@ from tuner_app.store.rows import (
     Maker,
     Progress,
     Reply,
-    Turn,
     Verb,
     Waiting,
 )
