@@ -102,7 +102,7 @@ def ask(store: Store, conversation_id: int | None, text: str, title: str, uid: s
 
 
 def prompt_to(store: Store, question: Message, beside: Message | None) -> Prompt:
-    """What is sent to have `question` answered; the same as for `beside`, where it is to stand beside that."""
+    """What is sent to have `question` answered; the same as for `beside`, where it is to stand beside it."""
     here = chats.get(store, question.conversation_id)
     return asked.prompt(store, question, asked.of(store, beside) if beside else asked.now(here))
 
