@@ -73,7 +73,9 @@ class Actors:
     def scores(self, trees: Sequence[Tree]) -> Tensor:
         """What the reward model gives each reply, read at its last token and not normalised: (B,)."""
         adapters.activate(self.base, REWARD)
-        found = heads.tree_scores(self.base, trees, self.reward_head.weight, layout=self.job.layout)
+        found = heads.tree_scores(
+            self.base, trees, self.reward_head.weight, layout=self.job.layout, heed=self.job.heed_alone
+        )
         return found.flatten().to(self.base.device)
 
     def draw(self, prompts: Sequence[Sequence[int]], *, stream: int) -> list[list[Reply]]:
@@ -81,7 +83,8 @@ class Actors:
 
         `stream` names the random numbers that pick them. They are drawn from a copy with the adapter merged
         in, which lives no longer: it takes the memory of the base's linear layers in the precision that
-        products are computed in (bf16 for a 4-bit base). Raises Interrupted between two groups of prompts.
+        products are computed in (bf16 for a 4-bit base). Raises Interrupted between two tokens, or, with
+        several processes, between two groups of prompts.
         """
         options, process = self.job.options, PartialState()
         seed, model = stream_seed(self.job.spec.seed, stream), adapters.merged(self.base)
@@ -99,6 +102,7 @@ class Actors:
                 temperature=options.temperature,
                 ends=self.base.end_tokens,
                 context=self.base.context,
+                heed=self.job.heed_alone,
             )
             drawn |= zip(mine, replies, strict=True)
         shared = {i: replies for share in gather_object([drawn]) for i, replies in share.items()}
@@ -107,7 +111,7 @@ class Actors:
     def by_token(self, trees: Sequence[Tree], compute: Callable[[Batch], Tensor]) -> Tensor:
         """What `compute` says of every token of `trees`, without gradients: (N,), in the trees' order.
 
-        Raises Interrupted before it, not between micro-batches: processes out of step could not agree on it.
+        Raises Interrupted before it and, in a single process, between its micro-batches.
         """
         self.job.heed()
         lengths = [self.job.row_tokens(tree) for tree in trees]
@@ -120,6 +124,7 @@ class Actors:
     ) -> Tensor:
         found: dict[int, Tensor] = {}
         for numbers in groups:
+            self.job.heed_alone()
             with self.base.autocast():
                 values = compute(self.job.collate([trees[i] for i in numbers]))
             found |= zip(numbers, values.split([trees[i].trained for i in numbers]), strict=True)

@@ -22,7 +22,7 @@ from engine.disk import whole
 from engine.models import sha256_of
 
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
-KEPT = 2  # the one before the last survives until the last is proven
+KEPT = 2  # the last is good once a step from it had a finite loss; until then there is the one before it
 
 
 Generators = dict[str, Any]  # the state of one process's random generators, as JSON
@@ -64,6 +64,13 @@ def save(
     for _, path in _numbered(folder)[:-KEPT]:
         _drop(path)
     return target
+
+
+def discard(folder: Path, step: int) -> None:
+    """Drop the checkpoint of `step`, if there is one: what it holds has turned out to be no good."""
+    for number, path in _numbered(folder):
+        if number == step:
+            _drop(path)
 
 
 def _drop(path: Path) -> None:

@@ -1,5 +1,6 @@
 """What PPO learns from in one phase: replies, with what each of their tokens was worth."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -52,6 +53,17 @@ class Experience:
             **{name: getattr(self, name) for name in _PER_TOKEN},
             "shown": torch.stack([*self.shown.values()]),
         }
+
+    def not_finite(self, rollouts: Sequence[Sequence[Reply]]) -> str:
+        """What is not finite of a phase that drew `rollouts`, the first cause first; "" if nothing."""
+        found = {
+            "probability of what was drawn": sum(sum(reply.log_probs) for row in rollouts for reply in row),
+            "score of a reply": float(self.shown["reward"]),
+            "log-probability of a reply": float(self.old_log_probs.sum()),
+            "KL from the reference": float(self.shown["kl"]),
+            "value of a token": float(self.values.sum()),
+        }
+        return next((name for name, value in found.items() if not math.isfinite(value)), "")
 
     @staticmethod
     def restored(

@@ -5,7 +5,7 @@ r(x, y) = w · h, where h is what the backbone, its last norm included, gives at
 the end token, where the reply has one. Nothing that is padded to it or stands beside it changes that.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,14 +77,23 @@ def values(causal_lm: Any, batch: Batch, weight: Tensor) -> Tensor:
     return (predicting.float() * weight).sum(-1)
 
 
-def tree_scores(base: Base, trees: Sequence[Tree], weight: Tensor, *, layout: Layout) -> Tensor:
+def tree_scores(
+    base: Base,
+    trees: Sequence[Tree],
+    weight: Tensor,
+    *,
+    layout: Layout,
+    heed: Callable[[], None] = lambda: None,
+) -> Tensor:
     """The scores of every tree's branches, all of k: (trees, k), float32, on the CPU; no gradient.
 
-    The model is taken as it stands, with whatever adapter is active.
+    The model is taken as it stands, with whatever adapter is active. `heed` is called before each
+    micro-batch, to raise if it is to end.
     """
     lengths = [tree.tokens(layout) for tree in trees]
     found: dict[int, Tensor] = {}
     for numbers in micro_batches(range(len(trees)), lengths, MICRO_TOKENS):
+        heed()
         rows = [trees[i] for i in numbers]
         batch = collate(rows, layout=layout, device=base.device, dtype=base.dtype)
         with torch.no_grad(), base.autocast():

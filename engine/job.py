@@ -112,6 +112,11 @@ class Job:
         if why := processes.from_main(self.should_stop()):
             raise Interrupted(why)
 
+    def heed_alone(self) -> None:
+        """`heed` where several processes are out of step: these cannot agree there, and go on."""
+        if PartialState().num_processes == 1:
+            self.heed()
+
     def note(self, message: str) -> None:
         """Tell a person something worth knowing that is no cause for alarm."""
         self.emit(Event("note", {"message": message}))
@@ -194,7 +199,7 @@ def carried_out(job: Job) -> Outcome:
         with layouts.attention_restored(job.base):
             return method_named(job.spec.method).train(job)
     except Interrupted as end:  # a method lets one out before its first step alone
-        return Outcome(0, end.why)
+        return Outcome(job.checkpoint.step if job.checkpoint else 0, end.why)
     except (RuntimeError, MemoryError) as error:
         if not models.out_of_memory(error):
             raise

@@ -25,13 +25,19 @@ if TYPE_CHECKING:
 
 
 def check_head(causal_lm: Any, vocabulary: int) -> None:
-    """Raise UserError when padded rows do not give what the model's own logits say.
+    """Raise UserError when the model gives no finite numbers, or padded rows not what its own logits say.
 
-    Then the head does something that `engine.logps.head_of` does not know.
+    In the latter case the head does something that `engine.logps.head_of` does not know.
     """
     tree = _probe(vocabulary)
     with torch.no_grad():
         own = torch.cat([_own_log_probs(causal_lm, tree.prompt, branch.ids) for branch in tree.branches])
+    if not own.isfinite().all():
+        raise UserError(
+            "The model gives log-probs that are no numbers: its weights are damaged, or too large for this "
+            "precision.",
+            do="Try precision fp32; if that does not help, get another copy of the model.",
+        )
     if not _close(_log_probs(causal_lm, tree, "padded"), own, causal_lm):
         raise UserError(
             f"{type(causal_lm).__name__} makes logits of hidden states in a way that is not known here.",

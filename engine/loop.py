@@ -202,11 +202,7 @@ class Trainer:
         metrics = dict(zip([*shown, "grad_norm"], numbers, strict=True))
         loss, grad_norm = metrics.pop("loss"), metrics.pop("grad_norm")
         if not (math.isfinite(loss) and math.isfinite(grad_norm)):
-            raise UserError(
-                f"The loss is no longer a number at step {self.step + 1} of {self.steps}.",
-                kept=checkpoints.last_good(self.job.checkpoints),
-                do="Lower the learning rate; if that does not help, look at the data for odd rows.",
-            )
+            raise self.diverged("loss")
         self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -223,6 +219,24 @@ class Trainer:
             metrics=metrics,
         )
         return metrics
+
+    def diverged(self, what: str) -> UserError:
+        """The error to raise when the present weights give something (`what`) that is not finite.
+
+        A checkpoint of these weights goes. Those before it are good, because a step from them was made.
+        """
+        if self.process.is_main_process:
+            checkpoints.discard(self.job.checkpoints, self.step)
+        if not self.step:
+            return UserError(
+                f"The {what} is no number at the first step: the weights that the run starts from give none.",
+                do="Try precision fp32, look at the data for odd rows, or start from another model.",
+            )
+        return UserError(
+            f"The {what} is no longer a number at step {self.step + 1} of {self.steps}.",
+            kept=checkpoints.last_good(self.job.checkpoints),
+            do="Lower the learning rate; if that does not help, look at the data for odd rows.",
+        )
 
     def _restore(self) -> int:
         """Go back to the job's checkpoint, if it has one; the steps that were done."""

@@ -55,7 +55,7 @@ def reference_log_probs(job: "Job", trees: Sequence[Tree]) -> Tensor:
     asked = _asked(trees, keys, known)
     for start in range(0, len(asked), CHUNK):
         if not job.checkpoint:  # one that has made steps goes back to them first, and ends there
-            job.heed()
+            job.heed()  # several processes can agree on it here, a single one asks more often
         mine = memory.fitting(job, partial(_cut, job, asked[start : start + CHUNK]), partial(_compute, job))
         fresh = {key: value for part in gather_object([mine]) for key, value in part.items()}
         if cache:
@@ -115,6 +115,8 @@ def _compute(job: "Job", groups: Sequence[Sequence[Asked]]) -> dict[bytes, float
     fresh: dict[bytes, float] = {}
     process = PartialState()
     for group in groups[process.process_index :: process.num_processes]:
+        if not job.checkpoint:
+            job.heed_alone()
         batch = job.collate([asked.tree for asked in group])
         with torch.no_grad(), job.base.autocast():
             if job.parent or job.spec.adapter.kind == "full":

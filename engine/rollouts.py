@@ -5,7 +5,7 @@ pass over a prompt serves all its samples. Keys and values are written into memo
 and rows that have ended leave the batch.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,20 +46,24 @@ def sample(
     ends: Collection[int],
     context: int,
     rows: int | None = None,
+    heed: Callable[[], None] = lambda: None,
 ) -> list[list[Reply]]:
     """`samples` replies of at most `limit` tokens to each prompt (token ids, none empty).
 
     `model` is a transformers causal language model in eval mode, `ends` the ids that end a reply,
     `context` the longest sequence it takes. Temperature 0 is greedy. Sample j of prompt i draws from a
     random stream of its own, named by `seeds[i]` and j: what it is does not depend on the batch it is
-    drawn in, up to the rounding of products of another shape. `rows` replies are drawn at a time.
+    drawn in, up to the rounding of products of another shape. `rows` replies are drawn at a time. `heed` is
+    called between two tokens, to raise if it is to end. Where the model gives no number, neither is the
+    log-prob of what is drawn.
     """
     rows = rows or ROWS.get(model.device.type, ROWS["cpu"])
     replies: dict[int, list[Reply]] = {}
     for group in groups(prompts, max(1, rows // samples)):
         uniform = torch.stack([_uniform(seeds[i], j, limit) for i in group for j in range(samples)])
         limits = [min(limit, context - len(prompts[i])) for i in group for _ in range(samples)]
-        drawn = _Group(model, [prompts[i] for i in group], samples, limits).draw(uniform, temperature, ends)
+        drawing = _Group(model, [prompts[i] for i in group], samples, limits)
+        drawn = drawing.draw(uniform, temperature, ends, heed)
         replies |= {i: drawn[k * samples : (k + 1) * samples] for k, i in enumerate(group)}
     return [replies[i] for i in range(len(prompts))]
 
@@ -94,7 +98,9 @@ class _Group:
         self.padded = min(map(len, prompts)) < self.width
 
     @torch.inference_mode()
-    def draw(self, uniform: Tensor, temperature: float, ends: Collection[int]) -> list[Reply]:
+    def draw(
+        self, uniform: Tensor, temperature: float, ends: Collection[int], heed: Callable[[], None]
+    ) -> list[Reply]:
         """The rows' replies; `uniform` (B, limit) are the random numbers that pick their tokens."""
         device, longest = self.model.device, int(self.limits.max())
         uniform, final = uniform.to(device), torch.tensor(sorted(ends), device=device)
@@ -106,6 +112,7 @@ class _Group:
         ended = torch.zeros_like(running, dtype=torch.bool)
         done = ended.clone()  # of the rows in the batch
         for t in range(longest):
+            heed()
             drawn, likely = _pick(logits, uniform[running, t], temperature)
             tokens[running, t], log_probs[running, t] = drawn, likely
             stops = torch.isin(drawn, final)
@@ -184,6 +191,7 @@ def _pick(logits: Tensor, uniform: Tensor, temperature: float) -> tuple[Tensor, 
     cdf = (logits - normaliser).exp_().cumsum(-1)
     # The first token whose cdf reaches a threshold above 0 has a probability above 0.
     drawn = torch.searchsorted(cdf, uniform[:, None] * cdf[:, -1:])
+    drawn = drawn.clamp_max(logits.shape[-1] - 1)  # NaN is beyond all of them
     return drawn[:, 0], (logits.gather(-1, drawn) - normaliser)[:, 0]
 
 

@@ -104,6 +104,8 @@ def train(job: "Job") -> "Outcome":
             except Interrupted as end:  # the phase begins anew when the run goes on
                 trainer.save(keep)
                 return Outcome(trainer.step, end.why)
+            if what := experience.not_finite(rollouts):
+                raise trainer.diverged(what)
             # 11. The price of KL that the next phase will have follows this one's.
             control.meet(float(experience.shown["kl"]), replies=len(step.prompts) * options.samples)
         # 9. Several epochs of clipped updates: policy and value function, each through its own adapter.

@@ -2,24 +2,26 @@
 
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 import small_run
 import tiny
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from small_run import Cache, Reports, rows_for, run
 
-from engine import adapters, loop, models
+from engine import actors, adapters, loop, models
 from engine.errors import UserError
 from engine.examples import Demonstration, Message, Pair
 from engine.job import Stopped
-from engine.spec import Adapter
+from engine.spec import Adapter, methods
 
 METHODS = ["sft", "dpo", "kto"]
 
@@ -203,6 +205,76 @@ def test_a_loss_that_is_no_number_stops_the_run(
         run(tmp_path, model, "sft", options={"micro_tokens": 10**6})
     assert "step 2 is safe" in caught.value.kept
     assert not (tmp_path / "adapter").exists()
+
+
+@pytest.mark.parametrize("method", methods())
+def test_weights_whose_loss_is_no_number_are_never_the_last_good_ones(
+    method: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Step 4 is saved, and then found to give no number: what is left and gone on from is step 2."""
+    small_run.reward_model(model)  # PPO's, before anything is broken
+    real = loop.Trainer.gradients
+
+    def gradients(trainer: loop.Trainer, *arguments: Any, **named: Any) -> Any:
+        if trainer.step == 4:
+            with torch.no_grad():
+                for name, tensor in trainer.tensors.items():
+                    if "lora_B" in name:
+                        tensor.fill_(math.inf)
+        return real(trainer, *arguments, **named)
+
+    monkeypatch.setattr(loop.Trainer, "gradients", gradients)
+    with pytest.raises(UserError, match="no longer a number at step 5 of 6") as caught:
+        run(tmp_path, model, method)
+    assert caught.value.kept == "The checkpoint of step 2 is safe."
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000002"]
+    monkeypatch.undo()
+    reports = Reports()
+    assert run(tmp_path, model, method, reports=reports).steps == 6
+    assert reports.of("step")[0]["step"] == 3
+
+
+def test_a_loss_that_never_was_a_number_is_not_the_learning_rate_s_fault(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.losses.sft", lambda *, log_probs: log_probs * math.nan)
+    with pytest.raises(UserError, match="at the first step: the weights that the run starts from") as caught:
+        run(tmp_path, model, "sft")
+    assert "learning rate" not in caught.value.do
+    assert caught.value.kept == ""
+
+
+def test_a_model_that_gives_no_number_is_refused(model: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(model, broken)
+    tensors = load_file(broken / "model.safetensors")
+    tensors["model.norm.weight"].fill_(math.nan)
+    save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match="its weights are damaged"):
+        run(tmp_path / "run", broken, "sft")
+
+
+@pytest.mark.parametrize(
+    ("broken", "what"),
+    [("lora_B", "probability of what was drawn"), ("value/head", "value of a token")],
+)
+def test_ppo_finds_it_before_it_learns_from_it(
+    broken: str, what: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = actors.Actors.draw
+
+    def draw(who: actors.Actors, *arguments: Any, stream: int) -> Any:
+        if stream == 1:  # the second phase
+            with torch.no_grad():
+                for name, tensor in who.trained().items():
+                    if broken in name:
+                        tensor.fill_(math.nan)
+        return real(who, *arguments, stream=stream)
+
+    monkeypatch.setattr(actors.Actors, "draw", draw)
+    with pytest.raises(UserError, match=f"The {what} is no longer a number at step 4 of 6") as caught:
+        run(tmp_path, model, "ppo", options={"save_every": 1})
+    assert caught.value.kept == "The checkpoint of step 2 is safe."
 
 
 def test_memory_that_runs_out_is_told(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
