@@ -4,24 +4,32 @@ import re
 
 # C0 and C1 controls except newline and tab; line and paragraph separators; marks, embeddings, overrides
 # and isolates that reorder text (UAX #9); invisible fillers and tag characters; lone surrogates.
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
-    "\U000e0000-\U000e007f\ud800-\udfff]"
+_UNSAFE = (
+    *(range(0x00, 0x09), range(0x0B, 0x20), range(0x7F, 0xA0)),
+    *((0x061C, 0x200B, 0x200E, 0x200F, 0x2028, 0x2029), range(0x202A, 0x202F), range(0x2060, 0x2070)),
+    *((0xFEFF,), range(0xE0000, 0xE0080), range(0xD800, 0xE000)),
 )
 _CONTROL_PICTURES = 0x2400  # U+2400 + n is the picture of control n
+_GLYPHS = {
+    code: chr(_CONTROL_PICTURES + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
+    for codes in _UNSAFE
+    for code in codes
+}
+_ANY = re.compile(f"[{''.join(re.escape(chr(code)) for code in _GLYPHS)}]")  # tells sooner than a table
 
 
 def visible(text: str) -> str:
     """`text` with control characters, escape sequences and bidi controls as visible glyphs."""
-    return _UNSAFE.sub(_glyph, text.replace("\r\n", "\n")).replace("\t", "    ")
+    return harmless(text).replace("\t", "    ")
+
+
+def harmless(text: str) -> str:
+    """`text` as `visible` shows it, but with its tabs: for the clipboard, from where it may go anywhere."""
+    text = text.replace("\r\n", "\n")
+    return text.translate(_GLYPHS) if _ANY.search(text) else text
 
 
 def one_line(text: str, width: int = 60) -> str:
     """The start of `text` on one line, at most `width` characters, safe to show."""
     line = " ".join(visible(text[: 4 * width]).split())
     return line if len(line) <= width else line[: width - 1] + "…"
-
-
-def _glyph(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    return chr(_CONTROL_PICTURES + code) if code < 0x20 else f"⟨U+{code:04X}⟩"

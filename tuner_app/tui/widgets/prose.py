@@ -1,0 +1,103 @@
+"""What somebody said, as Markdown or as it was written."""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+from textual.geometry import Size
+from textual.selection import Selection
+from textual.strip import Strip
+from textual.style import Style
+from textual.visual import Visual
+from textual.widget import Widget
+
+from tuner_app.clean import visible
+from tuner_app.tui.plain import Rows, wrapped
+
+if TYPE_CHECKING:
+    from tuner_app.tui.markdown import Markdown
+
+MARKDOWN_MOST = 10_000  # characters; what takes longer to set than a key may wait is shown as it was written
+WRAPPED_MOST = 20_000  # characters; beyond, lines are broken wherever the width ends
+_MARKED = re.compile(r"[*_`#|~\[\]<>\\&]|^ *([-+]|\d{1,9}[.)]) |^    |^ *(-{3,}|={1,}) *$", re.MULTILINE)
+
+
+class Prose(Widget):
+    """Lines of text. Only those on the screen are drawn, so a text may have a million."""
+
+    DEFAULT_CSS = "Prose { height: auto; width: 1fr; }"
+
+    def __init__(self, text: str = "", *, markdown: bool = True) -> None:
+        super().__init__()
+        self._markdown = markdown
+        self._set: Markdown | None = None
+        self._lines: Sequence[Content] = []
+        self._width = 0
+        self.text = visible(text)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the text is shown as it was written because it is so long."""
+        return len(self.text) > MARKDOWN_MOST
+
+    def show(self, text: str, *, markdown: bool = True) -> None:
+        """Show another text, or the same one with or without its Markdown."""
+        text = visible(text)
+        if (text, markdown) != (self.text, self._markdown):
+            self._set = None
+            self.text, self._markdown = text, markdown
+            self._lay()
+
+    def add(self, text: str) -> None:
+        """More text at the end."""
+        text = visible(text)
+        self.text += text
+        if self._set:
+            self._set.add(text)
+        self._lay()
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        self._fit(width)
+        return len(self._lines)
+
+    def render_line(self, y: int) -> Strip:
+        self._fit(self.size.width)
+        if y >= len(self._lines):
+            return Strip.blank(self.size.width, self.rich_style)
+        line = self._lines[y]
+        selection = self.text_selection
+        if selection and (span := selection.get_span(y)):
+            start, end = span
+            style = Style.from_styles(self.screen.get_component_styles("screen--selection"))
+            line = line.stylize(style, start, len(line) if end == -1 else end)
+        width = max(line.cell_length, 1)
+        (strip,) = Visual.to_strips(self, line, width, 1, self.visual_style, apply_selection=False)
+        return strip.crop_extend(0, self.size.width, self.rich_style).apply_offsets(0, y)
+
+    def get_selection(self, selection: Selection) -> tuple[str, str]:
+        return selection.extract("\n".join(line.plain for line in self._lines)), "\n"
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self.refresh()
+
+    def _lay(self) -> None:
+        self._width = 0
+        self.refresh(layout=True)
+
+    def _fit(self, width: int) -> None:
+        if width and width != self._width:
+            self._width = width
+            self._lines = self._laid(width)
+
+    def _laid(self, width: int) -> Sequence[Content]:
+        if len(self.text) > WRAPPED_MOST:
+            return Rows(self.text, width)
+        if not self._markdown or self.is_long or not _MARKED.search(self.text):
+            return wrapped(self.text, width)
+        if self._set is None:
+            from tuner_app.tui.markdown import Markdown  # brings the parser: when a text first needs it
+
+            self._set = Markdown(self.text)
+        return self._set.lines(width)
