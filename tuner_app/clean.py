@@ -5,7 +5,7 @@ import re
 # C0 and C1 controls except newline and tab; line and paragraph separators; marks, embeddings, overrides
 # and isolates that reorder text (UAX #9); invisible fillers and tag characters; lone surrogates.
 _UNSAFE = (
-    *(range(0x00, 0x09), range(0x0B, 0x20), range(0x7F, 0xA0)),
+    *(range(0x09), range(0x0B, 0x20), range(0x7F, 0xA0)),
     *((0x061C, 0x200B, 0x200E, 0x200F, 0x2028, 0x2029), range(0x202A, 0x202F), range(0x2060, 0x2070)),
     *((0xFEFF,), range(0xE0000, 0xE0080), range(0xD800, 0xE000)),
 )

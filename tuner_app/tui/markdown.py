@@ -232,10 +232,7 @@ def _inline(node: Node) -> Content:
     """A run of text with its styles. Entities and addresses were decoded: they are cleaned once more."""
     if node.type in ("softbreak", "hardbreak"):
         return Content("\n")
-    if not node.children:
-        text = Content(visible(node.content))
-    else:
-        text = _joined(node.children)
+    text = _joined(node.children) if node.children else Content(visible(node.content))
     if node.type == "link":
         address = visible(str(node.attrs.get("href", "")))
         text = text.stylize("underline")
