@@ -27,6 +27,14 @@ class Delta:
 
 
 @dataclass(frozen=True)
+class Use:
+    """The tokens that a conversation takes, of the `context` that the model has."""
+
+    tokens: int
+    context: int
+
+
+@dataclass(frozen=True)
 class Reply:
     """A whole answer, and why it ended: "stop" or "length"."""
 
@@ -73,6 +81,20 @@ class ChatClient:
             response = await http.post("chat/completions", json=_body(messages, model, decoding))
         choices = sorted(self._json(response)["choices"], key=lambda choice: int(choice["index"]))
         return [Reply(choice["message"]["content"] or "", choice["finish_reason"]) for choice in choices]
+
+    async def count(self, messages: Sequence[Mapping[str, str]], *, model: str = "base") -> Use | None:
+        """What a conversation takes before it is answered; None from servers that do not tell.
+
+        Our worker tells, and vLLM, beside the protocol: `/tokenize` under the server's root.
+        """
+        body = {"model": model, "messages": [dict(message) for message in messages]}
+        async with self._connected() as http:
+            response = await http.post(f"{self.url.removesuffix('/v1')}/tokenize", json=body)
+        try:
+            told = response.json()
+            return Use(int(told["count"]), int(told["max_model_len"]))
+        except (ValueError, KeyError, TypeError):
+            return None
 
     async def models(self) -> list[str]:
         """The names that `model` may have; with our worker "base" and its adapters."""

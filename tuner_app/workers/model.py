@@ -61,6 +61,11 @@ class ChatModel:
         """Let an adapter answer, or with None the base; the conversation in its template, as token ids."""
         return self._use(adapter).prompt(messages)
 
+    def count(self, adapter: AdapterRow | None, messages: Sequence[Message]) -> tuple[int, int]:
+        """The tokens of a conversation in a model's template, and its context; what answers stays in place."""
+        assert self.base is not None
+        return len(self._template(adapter).prompt(messages)), self.base.context
+
     def explained(self, error: BaseException) -> BaseException:
         """What a client is told of an error; one that nobody foresaw stays what it is."""
         if isinstance(error, ContextFullError):
@@ -75,10 +80,9 @@ class ChatModel:
     def _use(self, row: AdapterRow | None) -> Template:
         """Let an adapter answer, or the base; returns the template that it was trained with."""
         assert self.base is not None
-        override = bases.template_override(self.home, self.row)
         if row is None:
             adapters.activate(self.base, None)
-            return self._template(override)
+            return self._template(None)
         if row.hash not in self._loaded:
             folder = self.home.folder / row.folder
             self._make_room(adapters.card(folder).get("kind") == "full")
@@ -86,7 +90,7 @@ class ChatModel:
             self._loaded[row.hash] = adapters.card(folder).get("template", "")
         self._loaded.move_to_end(row.hash)
         adapters.activate(self.base, row.hash)
-        return self._template(self._loaded[row.hash] or override)
+        return self._template(row)
 
     def _make_room(self, for_full: bool) -> None:
         """Let go of adapters before another comes: of full ones, each as large as the base, one is kept."""
@@ -100,9 +104,15 @@ class ChatModel:
             del self._loaded[name]
             adapters.detach(self.base, name)
 
-    def _template(self, override: str | None) -> Template:
+    def _template(self, row: AdapterRow | None) -> Template:
         assert self.base is not None
-        return template_for(self.base.tokenizer, override, end_tokens=self.base.end_tokens)
+        text = bases.template_override(self.home, self.row)
+        if row:
+            known = self._loaded.get(row.hash)
+            if known is None:
+                known = adapters.card(self.home.folder / row.folder).get("template", "")
+            text = known or text
+        return template_for(self.base.tokenizer, text, end_tokens=self.base.end_tokens)
 
     def named(self, name: str) -> AdapterRow | None:
         """The adapter called `name`, or None for the base; an ApiError of status 404 lists what there is."""

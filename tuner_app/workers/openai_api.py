@@ -65,6 +65,12 @@ def parse(raw: bytes) -> ChatRequest:
     )
 
 
+def parse_conversation(raw: bytes) -> tuple[str, tuple[Message, ...]]:
+    """The model and the messages of a request to count tokens."""
+    body = _Fields(_json(raw))
+    return body.text("model"), _messages(body.values.get("messages"))
+
+
 def _json(raw: bytes) -> Any:
     def refuse(name: str) -> None:
         raise ValueError(f"{name} is not JSON")

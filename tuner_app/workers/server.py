@@ -14,9 +14,10 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from engine.errors import UserError
 from engine.generate import Delta
 from tuner_app.workers.model import BASE, ChatModel
-from tuner_app.workers.openai_api import ApiError, ChatRequest, Reply, event, parse
+from tuner_app.workers.openai_api import ApiError, ChatRequest, Reply, event, parse, parse_conversation
 from tuner_app.workers.turns import Turns
 
 LARGEST_BODY = 8 * 1024 * 1024
@@ -38,6 +39,7 @@ class Server:
                 Route("/health", self.health),
                 Route("/v1/models", self.models),
                 Route("/v1/chat/completions", self.chat, methods=["POST"]),
+                Route("/tokenize", self.tokenize, methods=["POST"]),
             ],
             middleware=[
                 Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
@@ -69,11 +71,25 @@ class Server:
         data = [{"id": name, "object": "model", "created": 0, "owned_by": "tuner"} for name in names]
         return JSONResponse({"object": "list", "data": data, "warning": self.model.warning})
 
+    async def tokenize(self, request: Request) -> Response:
+        """How many tokens a conversation takes, and how many the model can take: vLLM's names for these."""
+        name, messages = parse_conversation(await _body(request))
+        self._require_ready()
+        adapter = await asyncio.to_thread(self.model.named, name)
+        try:
+            count, context = await asyncio.to_thread(self.model.count, adapter, messages)
+        except UserError as error:
+            raise ApiError(422, str(error), code="unusable") from error
+        return JSONResponse({"count": count, "max_model_len": context})
+
+    def _require_ready(self) -> None:
+        if self.state != "ready":
+            raise ApiError(503, "The model is still loading. Try again in a moment.", code="loading")
+
     async def chat(self, request: Request) -> Response:
         """A chat completion."""
         asked = parse(await _body(request))
-        if self.state != "ready":
-            raise ApiError(503, "The model is still loading. Try again in a moment.", code="loading")
+        self._require_ready()
         adapter = await asyncio.to_thread(self.model.named, asked.model)
         reply = Reply(asked.model, asked.sampling.n)
         deltas = _while_connected(request, self.turns.stream(asked, adapter, reply))

@@ -1,5 +1,6 @@
 """Fields of a dataclass as lines of a form: name, value, help."""
 
+from collections.abc import Mapping
 from dataclasses import Field, fields
 from typing import Any
 
@@ -60,10 +61,14 @@ def choice_row(label: str, choices: dict[str, str], value: str, help: str, *, id
 class Fields(Vertical):
     """The simple fields of a dataclass, with their defaults."""
 
-    def __init__(self, cls: type[Any], what: str, *, id: str) -> None:
+    def __init__(
+        self, cls: type[Any], what: str, *, id: str, values: Mapping[str, Any] | None = None
+    ) -> None:
+        """`values` are shown in place of the defaults."""
         super().__init__(id=id)
         self.of = cls
         self._what = what
+        self._initial = {spec.name: spec.default for spec in fields(cls)} | dict(values or {})
         self._suggested: dict[str, str] = {}
 
     def compose(self) -> ComposeResult:
@@ -72,18 +77,18 @@ class Fields(Vertical):
 
     def _row(self, spec: "Field[Any]") -> Row:
         help, label = spec.metadata.get("help", ""), spec.name.replace("_", " ")
-        id = f"{self.id}-{spec.name}"
+        id, value = f"{self.id}-{spec.name}", self._initial[spec.name]
         if choices := spec.metadata.get("choices"):
-            return choice_row(label, {choice: choice for choice in choices}, str(spec.default), help, id=id)
+            return choice_row(label, {choice: choice for choice in choices}, str(value), help, id=id)
         if isinstance(spec.default, bool):
-            return choice_row(label, {"no": "no", "yes": "yes"}, _text(spec.default), help, id=id)
-        return text_row(label, _text(spec.default), help, id=id)
+            return choice_row(label, {"no": "no", "yes": "yes"}, _text(value), help, id=id)
+        return text_row(label, _text(value), help, id=id)
 
     def suggest(self, name: str, value: Any, why: str) -> None:
         """Put a value that suits better than the default into a field, unless a person has changed it."""
         row = self.query_one(f"#{self.id}-{name}", Input).query_ancestor(Row)
         spec = next(spec for spec in fields(self.of) if spec.name == name)
-        if row.control.value == self._suggested.get(name, _text(spec.default)):
+        if row.control.value == self._suggested.get(name, _text(self._initial[name])):
             self._suggested[name] = row.control.value = _text(value)
             row.help(f"{spec.metadata['help']}; {why}")
 
