@@ -19,11 +19,15 @@ NEUTRAL: dict[str, Any] = {"top_k": 0, "min_p": 0, "beams": 1, "repetition_penal
 
 @dataclass(frozen=True)
 class Delta:
-    """More text of answer `index`; `finish` is "stop" or "length" at its end, else ""."""
+    """More text of answer `index`; `finish` is "stop" or "length" at its end, else "".
+
+    The last of a stream may have, in place of text, a `total`: the tokens of prompt and answers.
+    """
 
     index: int
     text: str
     finish: str = ""
+    total: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class ChatClient:
 
         `decoding` are fields of the protocol and our worker's own (top_k, min_p, beams, repetition_penalty).
         """
-        body = _body(messages, model, decoding) | {"stream": True}
+        body = _body(messages, model, decoding) | {"stream": True, "stream_options": {"include_usage": True}}
         async with self._connected() as http, http.stream("POST", "chat/completions", json=body) as response:
             if response.is_error:
                 await response.aread()
@@ -135,6 +139,8 @@ class ChatClient:
             chunk = json.loads(data)
             if "error" in chunk:
                 raise UserError(f"The chat server stopped: {chunk['error'].get('message', data)}")
+            if usage := chunk.get("usage"):
+                yield Delta(0, "", total=int(usage["total_tokens"]))
             for choice in chunk["choices"]:
                 text, finish = choice["delta"].get("content") or "", choice.get("finish_reason") or ""
                 if text or finish:

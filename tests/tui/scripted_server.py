@@ -13,13 +13,16 @@ class ScriptedServer:
     """Answers each request with the next of `answers` ("ok" when they run out).
 
     A `ConnectionError` among them breaks the connection off after one word; a `ValueError` is refused with
-    its text. While `gate` is cleared, an answer stops after its first word.
+    its text. While `gate` is cleared, an answer stops after its first word. With a `context`, it counts words
+    as tokens before they are answered; `models` are its names for them.
     """
 
     def __init__(self) -> None:
         self.answers: list[Answer] = []
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
+        self.context = 0
+        self.models = ["base"]
         self.gate = threading.Event()
         self.gate.set()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -40,15 +43,16 @@ class ScriptedServer:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if self.path.endswith("/tokenize"):
+                    words = sum(len(turn["content"].split()) for turn in body["messages"])
+                    told = {"count": words, "max_model_len": server.context} if server.context else {}
+                    self._json(200 if told else 404, told)
+                    return
                 server.requests.append(body)
                 server.keys.append(self.headers["Authorization"])
                 answer = server.answers.pop(0) if server.answers else "ok"
                 if isinstance(answer, ValueError):
-                    refusal = json.dumps({"error": {"message": str(answer)}}).encode()
-                    self.send_response(400)
-                    self.send_header("Content-Length", str(len(refusal)))
-                    self.end_headers()
-                    self.wfile.write(refusal)
+                    self._json(400, {"error": {"message": str(answer)}})
                     return
                 self.send_response(200)
                 self.send_header("Content-Type", "text/event-stream")
@@ -58,6 +62,16 @@ class ScriptedServer:
                     server._stream(answer, self._chunk)
                 except OSError:
                     self.close_connection = True
+
+            def do_GET(self) -> None:
+                self._json(200, {"data": [{"id": name} for name in server.models]})
+
+            def _json(self, status: int, data: dict[str, Any]) -> None:
+                raw = json.dumps(data).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(raw)))
+                self.end_headers()
+                self.wfile.write(raw)
 
             def _chunk(self, data: str) -> None:
                 raw = data.encode()

@@ -31,7 +31,7 @@ async def test_stream_complete_and_models(client: ChatClient) -> None:
         delta async for delta in client.stream(MESSAGES, model="yellow", temperature=0, seed=None, stop=())
     ]
     assert "".join(delta.text for delta in deltas) == ANSWER
-    assert deltas[-1].finish == "stop"
+    assert deltas[-2].finish == "stop"
     [reply] = await client.complete(MESSAGES, model="yellow", temperature=0, top_k=0, beams=1)
     assert (reply.text, reply.finish) == (ANSWER, "stop")
     several = await client.complete(MESSAGES, n=2, seed=1, max_tokens=5)
@@ -39,6 +39,18 @@ async def test_stream_complete_and_models(client: ChatClient) -> None:
     async for delta in client.stream(MESSAGES, n=2, seed=1, max_tokens=5):
         streamed[delta.index] += delta.text
     assert streamed == [reply.text for reply in several]
+
+
+async def test_tokens_are_counted_before_and_told_with_the_answer(client: ChatClient) -> None:
+    use = await client.count(MESSAGES, model="yellow")
+    assert use is not None
+    assert use.context == 4096
+    last = [delta async for delta in client.stream(MESSAGES, model="yellow", max_tokens=3, temperature=0)][-1]
+    assert (last.text, last.total) == ("", use.tokens + 3)
+    longer = await client.count([*MESSAGES, {"role": "assistant", "content": ANSWER}, *MESSAGES])
+    assert longer is not None
+    assert longer.tokens > 2 * use.tokens
+    assert await client.count(MESSAGES, model="nobody") is None, "who asks it to answer is told why"
 
 
 async def test_leaving_a_stream_stops_the_generation(client: ChatClient, endpoint: Endpoint) -> None:
@@ -104,6 +116,8 @@ async def test_other_servers_get_no_field_that_they_may_not_know() -> None:
     answer = b'{"choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}]}'
     with server(answer, heard=heard) as url:
         neutral = {"top_k": 0, "min_p": 0.0, "beams": 1, "n": 1, "seed": None, "stop": ()}
+        assert await ChatClient(url).count(MESSAGES) is None, "it does not say how many they are"
+        heard.clear()
         [reply] = await ChatClient(url).complete(MESSAGES, model="m", temperature=0, **neutral)
         await ChatClient(url).complete(MESSAGES, model="m", top_k=3, stop=("x",))
     assert reply.text == "hi"

@@ -62,7 +62,7 @@ class ChatModel:
         return self._use(adapter).prompt(messages)
 
     def count(self, adapter: AdapterRow | None, messages: Sequence[Message]) -> tuple[int, int]:
-        """The tokens of a conversation in a model's template, and its context; what answers stays in place."""
+        """The tokens of a conversation in a model's template, and its context; what answers goes on."""
         assert self.base is not None
         return len(self._template(adapter).prompt(messages)), self.base.context
 

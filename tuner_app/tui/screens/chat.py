@@ -19,8 +19,8 @@ from tuner_app.store.rows import Message
 from tuner_app.tui import dialogue
 from tuner_app.tui.dialogue import Dialogue
 from tuner_app.tui.messages import PromptLeft, PromptSubmitted, StoreChanged
+from tuner_app.tui.screens.asking import AskingScreen
 from tuner_app.tui.screens.base import Saving
-from tuner_app.tui.screens.judging import JudgingScreen
 from tuner_app.tui.widgets.answer import Answer
 from tuner_app.tui.widgets.comparison import Comparison
 from tuner_app.tui.widgets.draft import Draft
@@ -36,7 +36,7 @@ KEEP_SECONDS = 10.0  # longer than the database waits for another writer
 BUSY = "An answer is still being written: Esc stops it."
 
 
-class ChatScreen(JudgingScreen):
+class ChatScreen(AskingScreen):
     """One conversation. Esc stops an answer, or goes between the prompt box and the answers."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -166,7 +166,7 @@ class ChatScreen(JudgingScreen):
 
     async def _write(self, question: Message, *, beside: Answer | None = None) -> None:
         """Have `question` answered; with `beside`, hold the new answer against that one."""
-        by = self.tuner.settings
+        by = self.by
         first = beside.turn.message.content.strip() if beside else None
         if beside:  # sampled freely enough to differ, whatever the settings say
             warm = max(by.decoding.temperature, 1.0)
@@ -205,10 +205,15 @@ class ChatScreen(JudgingScreen):
         beside = first.turn.message if first else None
         prompt = await self.tuner.database(dialogue.prompt_to, question, beside)
         client = await self.tuner.model_link.client(by)
+        if not beside:
+            prompt = await self.fit(client, prompt, by)
         draft.sent = prompt.asked
         decoding = by.decoding.to_json() | {"seed": draft.seed}
         async for delta in client.stream(prompt.wire, model=by.adapter or "base", **decoding):
-            draft.append(delta.text, delta.finish)
+            if delta.total:
+                self.used(delta.total)
+            else:
+                draft.append(delta.text, delta.finish)
 
     async def _written(self, draft: Draft, beside: Answer | None, answer: Message) -> None:
         await draft.remove()

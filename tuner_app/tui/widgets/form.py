@@ -20,6 +20,7 @@ class Row(Horizontal):
         super().__init__()
         self._label = label
         self._help = help
+        self.is_wrong = False
         self.control = control
 
     def compose(self) -> ComposeResult:
@@ -30,10 +31,12 @@ class Row(Horizontal):
     def help(self, text: str) -> None:
         """Change what is said about it."""
         self._help = text
+        self.is_wrong = False
         self.query_one(".help", Static).update(Content(text))
 
     def wrong(self, why: str) -> None:
         """Show what is wrong with the value in place of the help."""
+        self.is_wrong = True
         self.query_one(".help", Static).update(Content.styled(f"✗ {why}", "$text-error"))
 
     def right(self) -> None:
@@ -94,7 +97,20 @@ class Fields(Vertical):
 
     def values(self) -> dict[str, Any]:
         """The values, checked; a UserError, shown at its field too."""
-        given, first_wrong = {}, None
+        given, wrong = self._checked()
+        if wrong:
+            row, error = wrong[0]
+            row.control.focus()
+            raise error
+        return given
+
+    def right_values(self) -> dict[str, Any]:
+        """Those values that can be; what is wrong with others is shown at their fields."""
+        return self._checked()[0]
+
+    def _checked(self) -> tuple[dict[str, Any], list[tuple[Row, UserError]]]:
+        given: dict[str, Any] = {}
+        wrong = []
         for spec, row in zip(fields(self.of), self.query(Row), strict=True):
             row.right()
             try:
@@ -102,12 +118,8 @@ class Fields(Vertical):
                 given[spec.name] = getattr(built, spec.name)
             except UserError as error:
                 row.wrong(" ".join(str(error).split("\n")))
-                if first_wrong is None:
-                    first_wrong = error
-                    row.control.focus()
-        if first_wrong:
-            raise first_wrong
-        return given
+                wrong.append((row, error))
+        return given, wrong
 
 
 def _text(value: Any) -> str:

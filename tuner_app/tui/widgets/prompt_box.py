@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.content import Content
 
 from tuner_app.tui.messages import PromptLeft, PromptSubmitted
 from tuner_app.tui.widgets.text_box import TextBox
@@ -17,6 +18,7 @@ class PromptBox(TextBox):
         Binding("enter", "send", "send", key_display="⏎", tooltip="send; in an empty box, ask again"),
         Binding("ctrl+j,shift+enter,alt+enter", "newline", "new line", key_display="^j"),
         Binding("tab", "leave", "answers", key_display="tab/esc", tooltip="go to the answers"),
+        Binding("f3", "screen.how", "how to ask"),
     ]
 
     def __init__(self) -> None:
@@ -27,6 +29,10 @@ class PromptBox(TextBox):
             event.prevent_default()  # left to the binding
             return
         await super()._on_key(event)
+
+    def tell(self, text: str) -> None:
+        """Say something in the line above the box."""
+        self.border_title = Content(text)
 
     def action_send(self) -> None:
         self.post_message(PromptSubmitted(self.text.strip()))

@@ -1,0 +1,153 @@
+"""How a conversation asks: its system prompt, the examples before it, and how its answers are drawn."""
+
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
+from functools import partial
+from typing import Any, ClassVar
+from uuid import uuid4
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import Input, Select, TextArea
+
+from engine.errors import UserError
+from tuner_app import settings as settings_file
+from tuner_app.settings import Decoding
+from tuner_app.store import Store, chats
+from tuner_app.store.rows import Conversation
+from tuner_app.tui import asking
+from tuner_app.tui.screens.base import Saving, SavingScreen
+from tuner_app.tui.widgets.form import Fields, Row, choice_row
+from tuner_app.tui.widgets.key_bar import KeyBar
+from tuner_app.tui.widgets.notice import Notice
+from tuner_app.tui.widgets.text_box import TextBox
+from tuner_app.tui.widgets.top_bar import TopBar
+
+_USUAL, _OWN = "settings", "own"
+_PRESETS = {_USUAL: "as the settings", **{name: name for name in asking.PRESETS}, _OWN: "as below"}
+
+
+class HowScreen(SavingScreen):
+    """What is changed here is saved as it is typed; a value that cannot be is said to be wrong, not taken."""
+
+    KEYS_OF = "How this chat asks"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "app.focus_next", "next field", key_display="tab"),
+        Binding("f5", "make_usual", "decode so in every chat", tooltip="write this decoding to the settings"),
+        Binding("escape", "app.chat", "back (saved)", key_display="esc"),
+    ]
+    DEFAULT_CSS = """
+    #how { height: 1fr; padding: 1 1 0 1; scrollbar-size-vertical: 1; }
+    #system { height: auto; min-height: 3; max-height: 8; margin: 0 0 1 0; border: none; padding: 0 1;
+              border-left: outer $foreground 20%; background: $panel; }
+    #system:focus { border-left: outer $accent; }
+    """
+
+    def __init__(self, conversation: Conversation | None, changed: Callable[[Conversation], None]) -> None:
+        """`changed` is told of the conversation once it is saved; None is one that has not begun."""
+        super().__init__()
+        self._here = conversation
+        self._changed = changed
+        self._uid = uuid4().hex
+        self._asks: tuple[str, dict[str, Any]] = ("", {})
+
+    def compose(self) -> ComposeResult:
+        decoding = asking.decoding_of(self.tuner.settings, self._here)
+        yield TopBar("how this chat asks")
+        with VerticalScroll(id="how", can_focus=False):
+            yield TextBox(self._system, id="system", placeholder="System prompt: none")
+            yield choice_row(
+                "decoding", _PRESETS, self._preset(decoding), "fills in what is below", id="preset"
+            )
+            yield Fields(Decoding, "decoding setting", id="decoding", values=asdict(decoding))
+        yield Notice()
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self._asks = (self._system, dict(self._here.decoding) if self._here else {})
+        self._compare(asking.decoding_of(self.tuner.settings, self._here))
+        self.query_one("#system").focus()
+
+    @property
+    def _system(self) -> str:
+        return self._here.system if self._here else ""
+
+    # --- what the person changes
+
+    def on_text_area_changed(self, _: TextArea.Changed) -> None:
+        self._take()
+
+    def on_input_changed(self, _: Input.Changed) -> None:
+        self._take()
+
+    def on_select_changed(self, event: Select.Changed) -> None:
+        if event.value in asking.PRESETS:
+            self._fill(asking.PRESETS[str(event.value)])
+        elif event.value == _USUAL:
+            self._fill(asdict(self.tuner.settings.decoding))
+
+    def action_make_usual(self) -> None:
+        """Let every chat that says nothing else be decoded as this one."""
+        decoding = self._decoding()
+        try:
+            saved = settings_file.load(self.tuner.home)
+            settings_file.save(self.tuner.home, replace(saved, decoding=decoding))
+            self.tuner.load_settings()
+        except UserError as error:
+            self.notice.fail(error)
+            return
+        self._take()
+        self.notice.say("Every chat is decoded so now, but those that say otherwise.")
+
+    def _fill(self, values: Any) -> None:
+        for name, value in values.items():
+            field = self.query_one(f"#decoding-{name}", Input)
+            if field.value != str(value):
+                field.value = str(value)
+
+    def _decoding(self) -> Decoding:
+        """What the fields say; where one is wrong, as it was."""
+        usual = asdict(asking.decoding_of(self.tuner.settings, self._here))
+        return Decoding(**usual | self.query_one(Fields).right_values())
+
+    def _take(self) -> None:
+        """Save what is different, and show it in the chat."""
+        decoding = self._decoding()
+        self._compare(decoding)
+        asks = (
+            self.query_one("#system", TextArea).text.strip(),
+            asking.departing(decoding, self.tuner.settings),
+        )
+        if asks != self._asks:
+            self._asks = asks
+            write = partial(self.tuner.database, _keep, self._here and self._here.id, self._uid, *asks)
+            self.save("asks", Saving("How this chat asks", write, self._saved))
+
+    async def _saved(self, conversation: Conversation) -> None:
+        self._here = conversation
+        self._changed(conversation)
+
+    def _preset(self, decoding: Decoding) -> str:
+        if not asking.departing(decoding, self.tuner.settings):
+            return _USUAL
+        return asking.preset_of(decoding) or _OWN
+
+    def _compare(self, decoding: Decoding) -> None:
+        """Say at each field that departs from the settings what they say."""
+        usual = asdict(self.tuner.settings.decoding)
+        differs = asking.departing(decoding, self.tuner.settings)
+        for spec, row in zip(fields(Decoding), self.query_one(Fields).query(Row), strict=True):
+            help = str(spec.metadata["help"])
+            if not row.is_wrong:
+                row.help(f"≠ {usual[spec.name]} in the settings; {help}" if spec.name in differs else help)
+        with self.prevent(Select.Changed):
+            self.query_one("#preset", Select).value = self._preset(decoding)
+
+
+def _keep(
+    store: Store, conversation_id: int | None, uid: str, system: str, decoding: dict[str, Any]
+) -> Conversation:
+    with store.write():
+        here = chats.get(store, conversation_id) if conversation_id else chats.start(store, uid=uid)
+        return chats.set_asking(store, here.id, system=system, decoding=decoding, shots=here.shots)
