@@ -121,7 +121,8 @@ class HowScreen(SavingScreen):
         )
         if asks != self._asks:
             self._asks = asks
-            write = partial(self.tuner.database, _keep, self._here and self._here.id, self._uid, *asks)
+            here = self._here.id if self._here else None
+            write = partial(self.tuner.database, _keep, here, self._uid, *asks)
             self.save("asks", Saving("How this chat asks", write, self._saved))
 
     async def _saved(self, conversation: Conversation) -> None:
