@@ -11,7 +11,7 @@ from tuner_app.settings import Settings
 from tuner_app.store import Store, asked, chats
 from tuner_app.store.asked import Prompt
 from tuner_app.store.rows import Conversation, Message
-from tuner_app.tui import asking
+from tuner_app.tui import answerers, asking
 from tuner_app.tui.asking import Fit
 from tuner_app.tui.dialogue import Dialogue
 from tuner_app.tui.messages import Link
@@ -26,7 +26,22 @@ class AskingScreen(JudgingScreen):
     """A chat; above the prompt box it says what it is asked with and how full the context is."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f3", "how", "", show=False, tooltip="system prompt, examples and decoding of this chat"),
+        Binding(
+            "f2",
+            "next_model",
+            "",
+            show=False,
+            key_display="F2",
+            tooltip="let the next of the last used models answer",
+        ),
+        Binding(
+            "f3",
+            "how",
+            "",
+            show=False,
+            key_display="F3",
+            tooltip="system prompt, examples and decoding of this chat",
+        ),
     ]
 
     def __init__(self) -> None:
@@ -57,6 +72,28 @@ class AskingScreen(JudgingScreen):
         from tuner_app.tui.screens.how import HowScreen
 
         self.app.push_screen(HowScreen(self.dialogue.conversation, self.asks))
+
+    @work(exclusive=True, group="switch")
+    async def action_next_model(self) -> None:
+        """Let another model answer from now on; the conversation goes on."""
+        chosen = self.tuner.settings
+        try:
+            if chosen.chat_url:
+                client = await self.tuner.model_link.client(chosen)
+                names = await client.models()
+                ring = [(chosen.base, "" if name == "base" else name) for name in names]
+            else:
+                ring = await self.tuner.database(answerers.ring, chosen)
+            base, adapter = answerers.following(ring, (chosen.base, chosen.adapter))
+            if (base, adapter) == (chosen.base, chosen.adapter):
+                self.notice.say("There is no other model yet: Ctrl+T trains one, Ctrl+O adds a base.")
+                return
+            self.tuner.choose_model(base=base, adapter=adapter)
+        except UserError as error:
+            self.notice.fail(error)
+            return
+        told = ", ".join(answerers.name(one) for one in ring)
+        self.notice.say(f"{answerers.name((base, adapter))} answers from now on. F2 goes round {told}.")
 
     async def fit(self, client: "ChatClient", prompt: Prompt, by: Settings) -> Prompt:
         """What of `prompt` fits; says which messages do not."""

@@ -34,7 +34,13 @@ class HowScreen(SavingScreen):
     KEYS_OF = "How this chat asks"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "app.focus_next", "next field", key_display="tab"),
-        Binding("f5", "make_usual", "decode so in every chat", tooltip="write this decoding to the settings"),
+        Binding(
+            "f5",
+            "make_usual",
+            "decode so in every chat",
+            key_display="F5",
+            tooltip="write this decoding to the settings",
+        ),
         Binding("escape", "app.chat", "back (saved)", key_display="esc"),
     ]
     DEFAULT_CSS = """

@@ -18,7 +18,8 @@ class PromptBox(TextBox):
         Binding("enter", "send", "send", key_display="⏎", tooltip="send; in an empty box, ask again"),
         Binding("ctrl+j,shift+enter,alt+enter", "newline", "new line", key_display="^j"),
         Binding("tab", "leave", "answers", key_display="tab/esc", tooltip="go to the answers"),
-        Binding("f3", "screen.how", "how to ask"),
+        Binding("f2", "screen.next_model", "next model", key_display="F2"),
+        Binding("f3", "screen.how", "how to ask", key_display="F3"),
     ]
 
     def __init__(self) -> None:
