@@ -1,7 +1,8 @@
 """Examples, each kept once under the SHA-256 of its canonical JSON, and the imports that brought them.
 
-An example is listed while an import or a label that stands has it: what an undone label gave stays stored,
-because a snapshot may hold it, but counts no more.
+An example is in use while an import or a label that stands has it, and nobody has edited it into another or
+removed it: what an undone label gave, or an edit replaced, stays stored, because a snapshot may hold it, but
+counts no more.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import pickle
 import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from engine.errors import UserError
 from engine.examples import Example, canonical, from_json, kind_of, to_json
@@ -28,9 +29,11 @@ _ASKS = (
     "INSERT INTO example_prompts (example_id, prompt) SELECT id, ? FROM examples WHERE hash = ?"
     " ON CONFLICT DO NOTHING"
 )
-_STANDS = """(EXISTS (SELECT 1 FROM imports i WHERE i.example_id = x.id)
+# Conditions on an example `x`: that something has brought it, and that it is in use as well.
+BROUGHT = """(EXISTS (SELECT 1 FROM imports i WHERE i.example_id = x.id)
    OR EXISTS (SELECT 1 FROM label_examples le JOIN heads h ON h.event_id = le.event_id
               WHERE le.example_id = x.id))"""
+IN_USE = f"{BROUGHT} AND x.id NOT IN (SELECT example_id FROM withdrawn)"
 
 
 def add(store: Store, items: Iterable[tuple[Example, int]], *, source: str) -> Added:
@@ -53,6 +56,7 @@ def add(store: Store, items: Iterable[tuple[Example, int]], *, source: str) -> A
         with store.write():
             source_id = _source(store, source)
             new = sum(_add_batch(store, batch, source_id) for batch in _unspool(spool))
+            follow_edits(store, "imports", source_id)
     return Added(new, total - new)
 
 
@@ -66,6 +70,22 @@ def insert(store: Store, example: Example) -> int:
     return int(row["id"])
 
 
+def follow_edits(store: Store, table: Literal["imports", "label_examples"], owner: int) -> None:
+    """Inside a `write` block: what a source or a label (`owner`) brings again after a person has edited it
+    stands for what it was edited into."""
+    who, columns = {"imports": ("source_id", "kind, line"), "label_examples": ("event_id", "kind")}[table]
+    store.execute(
+        f"""WITH RECURSIVE now({columns}, id) AS (
+              SELECT {columns}, example_id FROM {table}
+                WHERE {who} = :owner AND example_id IN (SELECT example_id FROM withdrawn)
+              UNION SELECT {columns}, d.becomes_id FROM now JOIN withdrawn w ON w.example_id = now.id
+                JOIN example_edits d ON d.id = w.edit_id WHERE d.becomes_id IS NOT NULL)
+            INSERT INTO {table} ({who}, {columns}, example_id) SELECT :owner, {columns}, id FROM now
+            WHERE true ON CONFLICT DO NOTHING""",
+        {"owner": owner},
+    )
+
+
 def get(store: Store, hash: str) -> Example:
     """The example with this hash; a UserError where there is none."""
     row = store.one("SELECT body FROM examples WHERE hash = ?", (hash,))
@@ -75,9 +95,9 @@ def get(store: Store, hash: str) -> Example:
 
 
 def count(store: Store, kind: str | None = None) -> dict[str, int]:
-    """How many examples stand, by kind."""
+    """How many examples are in use, by kind."""
     rows = store.query(
-        f"SELECT kind, count(*) AS n FROM examples x WHERE (:kind IS NULL OR kind = :kind) AND {_STANDS}"
+        f"SELECT kind, count(*) AS n FROM examples x WHERE (:kind IS NULL OR kind = :kind) AND {IN_USE}"
         " GROUP BY kind ORDER BY kind",
         {"kind": kind},
     )
@@ -87,12 +107,12 @@ def count(store: Store, kind: str | None = None) -> dict[str, int]:
 def listed(
     store: Store, kind: str, *, limit: int = 100, offset: int = 0, search: str = ""
 ) -> list[ExampleRow]:
-    """Examples of a kind that stand, the newest first; `search` keeps those whose text holds it."""
+    """Examples of a kind that are in use, the newest first; `search` keeps those whose text holds it."""
     escaped = canonical(search)[1:-1]  # as the stored JSON has it
     found = "AND instr(lower(x.body), lower(:search))" if search else ""
     rows = store.query(
         f"""SELECT page.hash, page.kind, page.body, page.created, s.name AS source, i.line
-            FROM (SELECT * FROM examples x WHERE x.kind = :kind AND {_STANDS} {found}
+            FROM (SELECT * FROM examples x WHERE x.kind = :kind AND {IN_USE} {found}
                   ORDER BY x.id DESC LIMIT :limit OFFSET :offset) page
             LEFT JOIN imports i ON i.example_id = page.id
                  AND i.source_id = (SELECT min(source_id) FROM imports WHERE example_id = page.id)

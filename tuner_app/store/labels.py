@@ -123,6 +123,7 @@ def append(store: Store, event: LabelEvent) -> LabelEvent:
             " WHERE id = ? ON CONFLICT DO NOTHING",
             [(event_id, examples.insert(store, example)) for example in fed(judged, event)],
         )
+        examples.follow_edits(store, "label_examples", event_id)
         _move_head(store, row["id"], person_id)
         return event
 

@@ -1,5 +1,6 @@
 """Which of the stored examples a run is to learn from."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -9,14 +10,16 @@ from engine.errors import UserError
 
 @dataclass(frozen=True)
 class Selection:
-    """The examples of one import, of one person's labels, the `limit` newest, those since a time (UTC, ISO
-    8601); `origin` keeps labels or imports alone. Empty and 0 mean all; each part narrows the others."""
+    """The examples of one import, of one person's labels, with a tag, the `limit` newest, those since a time
+    (UTC, ISO 8601); `origin` keeps labels or imports alone. Empty and 0 mean all; each part narrows the
+    others."""
 
     source: str = ""
     person: str = ""
     limit: int = 0
     since: str = ""
     origin: Literal["", "labels", "imports"] = ""
+    tag: str = ""
 
     def __post_init__(self) -> None:
         if not (self.has_labels or self.has_imports):
@@ -37,13 +40,18 @@ class Selection:
 
     @staticmethod
     def parse(text: str) -> "Selection":
-        """From `all`, or some of `labels`, `imports`, `source:NAME`, `person:NAME`, `last:100` and
-        `since:2026-01-31`, between commas; a UserError where it says something else."""
+        """From `all`, or some of `labels`, `imports`, `source:NAME`, `person:NAME`, `tag:NAME`, `last:100`
+        and `since:2026-01-31`, between commas; a UserError where it says something else."""
+        return Selection.of(filter(None, map(str.strip, text.split(","))))
+
+    @staticmethod
+    def of(words: Iterable[str]) -> "Selection":
+        """From the words that `parse` finds between commas."""
         parts: dict[str, Any] = {}
-        for word in filter(None, map(str.strip, text.split(","))):
+        for word in words:
             name, value = _part(word)
             if name in parts:
-                raise UserError(f"“{text}” says twice which {name} it means.", do="Say it once.")
+                raise UserError(f"“{word}” is the second word to say which {name}.", do="Say it once.")
             parts[name] = value
         parts.pop("all", None)
         return Selection(**parts)
@@ -56,7 +64,7 @@ def _part(word: str) -> tuple[str, Any]:
             return "all", None
         if word in ("labels", "imports"):
             return "origin", word
-        if name in ("source", "person") and value:
+        if name in ("source", "person", "tag") and value:
             return name, value
         if name == "last" and int(value) > 0:
             return "limit", int(value)
@@ -66,7 +74,7 @@ def _part(word: str) -> tuple[str, Any]:
         pass
     raise UserError(
         f"“{word}” is no selection of examples.",
-        do="Use all, labels, imports, source:NAME, person:NAME, last:100, since:2026-01-31,"
+        do="Use all, labels, imports, source:NAME, person:NAME, tag:NAME, last:100, since:2026-01-31,"
         " or several of them with commas between.",
     )
 

@@ -11,6 +11,7 @@ from engine.errors import UserError
 from engine.examples import Example, Prompt, digest, from_json, name_of, prompt_of
 from tuner_app.store import people, stamps
 from tuner_app.store.database import Store
+from tuner_app.store.example_tags import TAGGED
 from tuner_app.store.rows import Snapshot, Summary
 from tuner_app.store.selection import Selection
 
@@ -175,6 +176,8 @@ def _chosen(store: Store, kind: str, selection: Selection) -> tuple[str, dict[st
             f"""SELECT i.example_id, NULL AS event_id, {created} AS created FROM imports i {join}
                 WHERE (i.kind = :kind OR :kind = '{PROMPT}') {since} {source}"""
         )
+    parameters["tag"] = selection.tag
+    parts = [f"{part} AND {_in_use(selection)}" for part in parts]
     found = " UNION ALL ".join(parts)
     keyed = (
         f"SELECT prompt AS key, found.* FROM ({found}) AS found JOIN example_prompts USING (example_id)"
@@ -188,6 +191,12 @@ def _chosen(store: Store, kind: str, selection: Selection) -> tuple[str, dict[st
           FROM occurrences GROUP BY key {newest})""",
         parameters,
     )
+
+
+def _in_use(selection: Selection) -> str:
+    """The condition that nobody has taken an example out of use, and that it has the selection's tag."""
+    in_use = "example_id NOT IN (SELECT example_id FROM withdrawn)"
+    return f"{in_use} AND example_id IN ({TAGGED})" if selection.tag else in_use
 
 
 def _source(store: Store, name: str) -> int:
