@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tuner_app.store import Store
 
 SELECTION_HELP = (
-    "all, labels, imports, source:NAME, person:NAME, tag:NAME, since:DATE, last:N; several with commas"
+    "all, labels, imports, source:NAME, person:NAME, tag:NAME, last:N; several with commas"
 )
 REWARD_HELP = "the reward model: a run of `tuner train reward` [default: the newest of the same base]"
 RUN_ACTIONS = ["list", "show", "stop", "pause", "resume", "log"]
