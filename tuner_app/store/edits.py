@@ -56,7 +56,7 @@ def change(store: Store, example_id: int, to: Example, *, person: str = people.M
             )
         becomes = examples.insert(store, to)
         in_use = store.one(f"SELECT 1 FROM examples x WHERE x.id = ? AND {examples.IN_USE}", (becomes,))
-        ways = [(example_id, becomes)] if becomes != example_id else []
+        ways: list[tuple[int, int | None]] = [(example_id, becomes)] if becomes != example_id else []
         return becomes, replace(_lead(store, ways, person), joined=bool(ways and in_use))
 
 

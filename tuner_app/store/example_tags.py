@@ -8,12 +8,15 @@ from tuner_app.store.database import Store
 
 LONGEST = 40
 
-# The examples with the tag `:tag`: put on them, or on a label that gave them.
-TAGGED = """SELECT example_id FROM example_tags WHERE tag = :tag
-  UNION SELECT le.example_id FROM label_tags t JOIN label_examples le ON le.event_id = t.event_id
-  WHERE t.tag = :tag AND t.stands
-    AND NOT EXISTS (SELECT 1 FROM label_tags later WHERE later.event_id = t.event_id
-                    AND later.tag = t.tag AND later.id > t.id)"""
+
+def tagged(example: str) -> str:
+    """The condition that the example whose id is the column `example` has the tag `:tag`: put on it, or on
+    a label that gave it."""
+    return f"""(EXISTS (SELECT 1 FROM example_tags g WHERE g.example_id = {example} AND g.tag = :tag)
+      OR EXISTS (SELECT 1 FROM label_examples l JOIN label_tags t ON t.event_id = l.event_id
+                 WHERE l.example_id = {example} AND t.tag = :tag AND t.stands
+                   AND NOT EXISTS (SELECT 1 FROM label_tags later WHERE later.event_id = t.event_id
+                                   AND later.tag = t.tag AND later.id > t.id)))"""
 
 
 def checked(tag: str) -> str:

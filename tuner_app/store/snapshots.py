@@ -11,7 +11,7 @@ from engine.errors import UserError
 from engine.examples import Example, Prompt, digest, from_json, name_of, prompt_of
 from tuner_app.store import people, stamps
 from tuner_app.store.database import Store
-from tuner_app.store.example_tags import TAGGED
+from tuner_app.store.example_tags import tagged
 from tuner_app.store.rows import Snapshot, Summary
 from tuner_app.store.selection import Selection
 
@@ -151,6 +151,7 @@ def _chosen(store: Store, kind: str, selection: Selection) -> tuple[str, dict[st
     """Two tables for a query: `occurrences` (key, example_id, event_id or NULL, created), and `picked`
     (key, times, labelled), which has each key once. The key is the example's, or that of its prompt."""
     parameters: dict[str, Any] = {"kind": kind, "limit": selection.limit, "since": selection.since}
+    parameters["tag"] = selection.tag
     timed = selection.limit or selection.since  # times are looked up only where they are asked for
     since = "AND t.created >= :since" if timed else ""
     created = "t.created" if timed else "NULL"
@@ -164,7 +165,8 @@ def _chosen(store: Store, kind: str, selection: Selection) -> tuple[str, dict[st
         parts.append(
             f"""SELECT le.example_id, le.event_id, {created} AS created FROM heads h
                 JOIN label_examples le ON le.event_id = h.event_id {join}
-                WHERE (le.kind = :kind OR :kind = '{PROMPT}') {since} {person}"""
+                WHERE (le.kind = :kind OR :kind = '{PROMPT}') {since} {person}
+                AND {_in_use("le.example_id", selection)}"""
         )
     if selection.has_imports:
         join = "JOIN examples t ON t.id = i.example_id" if timed else ""
@@ -174,10 +176,9 @@ def _chosen(store: Store, kind: str, selection: Selection) -> tuple[str, dict[st
             source = "AND i.source_id = :source"
         parts.append(
             f"""SELECT i.example_id, NULL AS event_id, {created} AS created FROM imports i {join}
-                WHERE (i.kind = :kind OR :kind = '{PROMPT}') {since} {source}"""
+                WHERE (i.kind = :kind OR :kind = '{PROMPT}') {since} {source}
+                AND {_in_use("i.example_id", selection)}"""
         )
-    parameters["tag"] = selection.tag
-    parts = [f"{part} AND {_in_use(selection)}" for part in parts]
     found = " UNION ALL ".join(parts)
     keyed = (
         f"SELECT prompt AS key, found.* FROM ({found}) AS found JOIN example_prompts USING (example_id)"
@@ -193,10 +194,10 @@ def _chosen(store: Store, kind: str, selection: Selection) -> tuple[str, dict[st
     )
 
 
-def _in_use(selection: Selection) -> str:
+def _in_use(example: str, selection: Selection) -> str:
     """The condition that nobody has taken an example out of use, and that it has the selection's tag."""
-    in_use = "example_id NOT IN (SELECT example_id FROM withdrawn)"
-    return f"{in_use} AND example_id IN ({TAGGED})" if selection.tag else in_use
+    in_use = f"{example} NOT IN (SELECT example_id FROM withdrawn)"
+    return f"{in_use} AND {tagged(example)}" if selection.tag else in_use
 
 
 def _source(store: Store, name: str) -> int:
