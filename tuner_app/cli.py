@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from tuner_app.launch import Plan
     from tuner_app.store import Store
 
-SELECTION_HELP = (
-    "all, labels, imports, source:NAME, person:NAME, tag:NAME, last:N; several with commas"
-)
+SELECTION_HELP = "all, labels, imports, source:NAME, person:NAME, tag:NAME, last:N; several with commas"
 REWARD_HELP = "the reward model: a run of `tuner train reward` [default: the newest of the same base]"
 RUN_ACTIONS = ["list", "show", "stop", "pause", "resume", "log"]
 json_option = click.option("--json", "as_json", is_flag=True, help="print JSON for programs")

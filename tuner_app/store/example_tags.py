@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from engine.errors import UserError
+from tuner_app.store import tags
 from tuner_app.store.database import Store
 
 LONGEST = 40
@@ -14,9 +15,7 @@ def tagged(example: str) -> str:
     a label that gave it."""
     return f"""(EXISTS (SELECT 1 FROM example_tags g WHERE g.example_id = {example} AND g.tag = :tag)
       OR EXISTS (SELECT 1 FROM label_examples l JOIN label_tags t ON t.event_id = l.event_id
-                 WHERE l.example_id = {example} AND t.tag = :tag AND t.stands
-                   AND NOT EXISTS (SELECT 1 FROM label_tags later WHERE later.event_id = t.event_id
-                                   AND later.tag = t.tag AND later.id > t.id)))"""
+                 WHERE l.example_id = {example} AND t.tag = :tag AND {tags.STANDS}))"""
 
 
 def checked(tag: str) -> str:

@@ -29,7 +29,8 @@ _ENOUGH: dict[Repeats, str] = {
     "opposed": "min(answer) <> max(answer)",
 }
 _TIMES = """(SELECT count(*) FROM imports m WHERE m.example_id = x.id)
-  + (SELECT count(*) FROM label_examples le JOIN heads h ON h.event_id = le.event_id WHERE le.example_id = x.id)"""
+  + (SELECT count(*) FROM label_examples le JOIN heads h ON h.event_id = le.event_id
+     WHERE le.example_id = x.id)"""
 
 
 def grouped(store: Store, sense: Repeats, conditions: str, parameters: dict[str, Any]) -> list[Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.errors import UserError
 from engine.examples import canonical
-from tuner_app.store import people
+from tuner_app.store import people, tags
 from tuner_app.store.database import Store
 from tuner_app.store.example_tags import tagged
 from tuner_app.store.repeats import REPEATS, Repeats
@@ -26,6 +26,7 @@ PIECE_SECONDS = 0.03  # of looking before what was found is handed over
 FIRST_SPAN = 2000
 LONGEST_TEXT = 10_000
 _WORD = re.compile(r'(\w+):"([^"]*)"|(\w+):(\S+)|"([^"]*)"|(\S+)')
+_SAID = "'content', 'chosen', 'rejected', 'reply'"
 _SELECTED = ("source", "person", "tag", "since", "last")
 
 
@@ -85,7 +86,7 @@ def find(store: Store, wanted: Filter, *, oldest: bool = False) -> Iterator[Foun
         return
     column, table = ("h.event_id", _HEADS) if wanted.view == LABEL else ("x.id", "examples x")
     last = store.one(f"SELECT max({column}) AS last FROM {table.split(' JOIN ')[0]}")
-    left, limit = range(1, (last and last["last"] or 0) + 1), wanted.selection.limit
+    left, limit = range(1, ((last and last["last"]) or 0) + 1), wanted.selection.limit
     newest = limit > 0 or not oldest  # the last ones are the newest, in whatever order they are shown
     kept, span = array("q"), FIRST_SPAN
     while left and not (limit and len(kept) >= limit):
@@ -108,12 +109,19 @@ def find(store: Store, wanted: Filter, *, oldest: bool = False) -> Iterator[Foun
         yield Found(kept[::-1] if oldest else kept)
 
 
+def newest_view(store: Store) -> str:
+    """The view that has the example that came last; the labels' where there is none."""
+    row = store.one("SELECT kind FROM examples ORDER BY id DESC LIMIT 1")
+    return row["kind"] if row else LABEL
+
+
 _HEADS = "heads h JOIN label_events e ON e.id = h.event_id JOIN items i ON i.id = e.item_id"
 
 
 def _conditions(store: Store, wanted: Filter) -> tuple[str, dict[str, Any]]:
     chosen = wanted.selection
-    values: dict[str, Any] = {"kind": wanted.view, "since": chosen.since, "tag": chosen.tag, "verb": wanted.verb}
+    values: dict[str, Any] = {"kind": wanted.view, "verb": wanted.verb}
+    values |= {"since": chosen.since, "tag": chosen.tag}
     if chosen.person:
         values["person"] = people.get(store, chosen.person).id
     if chosen.source:
@@ -121,14 +129,14 @@ def _conditions(store: Store, wanted: Filter) -> tuple[str, dict[str, Any]]:
         values["source"] = row["id"] if row else None
     found = _label_conditions(wanted) if wanted.view == LABEL else _example_conditions(wanted)
     if wanted.text:
-        body, keys = ("i.body", "content") if wanted.view == LABEL else ("x.body", "content chosen rejected reply")
-        # The JSON around what is said has words of its own: what holds the text anywhere is looked at closely.
+        body = "i.body" if wanted.view == LABEL else "x.body"
+        # The JSON around what is said has words too, so what holds the text is looked at closely.
         values["like"] = _like(canonical(wanted.text)[1:-1])
         values["said"] = _like(wanted.text)
-        names = ", ".join(f"'{key}'" for key in keys.split())
         found.append(
-            rf"""CASE WHEN {body} LIKE :like ESCAPE '\' THEN EXISTS (SELECT 1 FROM json_tree({body}) part
-                 WHERE part.key IN ({names}) AND part.type = 'text' AND part.value LIKE :said ESCAPE '\') END"""
+            rf"""CASE WHEN {body} LIKE :like ESCAPE '\' THEN
+                 EXISTS (SELECT 1 FROM json_tree({body}) part WHERE part.key IN ({_SAID})
+                         AND part.type = 'text' AND part.value LIKE :said ESCAPE '\') END"""
         )
     return " AND ".join(found), values
 
@@ -148,9 +156,8 @@ def _label_conditions(wanted: Filter) -> list[str]:
         found.append("h.verb = :verb")
     if chosen.tag:
         found.append(
-            """EXISTS (SELECT 1 FROM label_tags t WHERE t.event_id = h.event_id AND t.tag = :tag AND t.stands
-               AND NOT EXISTS (SELECT 1 FROM label_tags later WHERE later.event_id = t.event_id
-                               AND later.tag = t.tag AND later.id > t.id))"""
+            f"""EXISTS (SELECT 1 FROM label_tags t WHERE t.event_id = h.event_id AND t.tag = :tag
+                AND {tags.STANDS})"""
         )
     return found
 

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import UserError
-from engine.examples import Demonstration, Example, Message, Pair, Rated, from_json, messages_from_json, prompt_of
+from engine.examples import (
+    Demonstration,
+    Example,
+    Message,
+    Pair,
+    Rated,
+    from_json,
+    messages_from_json,
+    prompt_of,
+)
+from tuner_app.store import tags
 from tuner_app.store.database import Store
 
 SHOWN = 400  # characters of a text that a row shows at most
@@ -35,7 +45,7 @@ class Entry:
     example: Example | None = None
 
 
-_EXAMPLES = """SELECT x.id, x.body, x.created,
+_EXAMPLES = f"""SELECT x.id, x.body, x.created,
     (SELECT s.name FROM imports m JOIN sources s ON s.id = m.source_id WHERE m.example_id = x.id
      ORDER BY s.id LIMIT 1) AS source,
     (SELECT count(*) FROM imports m WHERE m.example_id = x.id) AS imports,
@@ -45,13 +55,10 @@ _EXAMPLES = """SELECT x.id, x.body, x.created,
      WHERE d.becomes_id = x.id AND d.example_id <> x.id LIMIT 1) AS editor,
     (SELECT json_group_array(tag) FROM (SELECT tag FROM example_tags WHERE example_id = x.id
        UNION SELECT t.tag FROM label_examples le JOIN label_tags t ON t.event_id = le.event_id
-       WHERE le.example_id = x.id AND t.stands AND NOT EXISTS (SELECT 1 FROM label_tags later
-         WHERE later.event_id = t.event_id AND later.tag = t.tag AND later.id > t.id))) AS tags
+       WHERE le.example_id = x.id AND {tags.STANDS})) AS tags
   FROM examples x WHERE x.id IN (SELECT value FROM json_each(?))"""
-_LABELS = """SELECT e.id, i.body, e.created, e.verb, e.value, e.uid, i.hash, p.name AS person,
-    (SELECT json_group_array(tag) FROM label_tags t WHERE t.event_id = e.id AND t.stands
-       AND NOT EXISTS (SELECT 1 FROM label_tags later WHERE later.event_id = t.event_id
-                       AND later.tag = t.tag AND later.id > t.id)) AS tags
+_LABELS = f"""SELECT e.id, i.body, e.created, e.verb, e.value, e.uid, i.hash, p.name AS person,
+    (SELECT json_group_array(tag) FROM label_tags t WHERE t.event_id = e.id AND {tags.STANDS}) AS tags
   FROM label_events e JOIN items i ON i.id = e.item_id JOIN people p ON p.id = e.person_id
   WHERE e.id IN (SELECT value FROM json_each(?))"""
 

@@ -9,10 +9,11 @@ from tuner_app.store.database import Store
 
 LONGEST = 60  # characters
 
-# The tags that stand, each by its latest event; equal times are told apart by uid, as those of labels are.
-_STANDING = """SELECT t.event_id, t.tag, t.created FROM label_tags t WHERE t.stands
-  AND NOT EXISTS (SELECT 1 FROM label_tags l WHERE l.event_id = t.event_id AND l.tag = t.tag
-    AND (l.created, l.uid) > (t.created, t.uid))"""
+# The condition that a row `t` of label_tags stands: the latest event of its label and tag. Equal times are
+# told apart by uid, as those of labels are.
+STANDS = """t.stands AND NOT EXISTS (SELECT 1 FROM label_tags l WHERE l.event_id = t.event_id
+  AND l.tag = t.tag AND (l.created, l.uid) > (t.created, t.uid))"""
+_STANDING = f"SELECT t.event_id, t.tag, t.created FROM label_tags t WHERE {STANDS}"
 
 
 def tag(store: Store, label_uid: str, text: str, *, stands: bool = True, uid: str) -> str:

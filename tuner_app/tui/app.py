@@ -35,6 +35,7 @@ _SCREENS = {
     "models": ("tuner_app.tui.screens.models", "ModelsScreen"),
     "train": ("tuner_app.tui.screens.train", "TrainScreen"),
     "runs": ("tuner_app.tui.screens.runs", "RunsScreen"),
+    "data": ("tuner_app.tui.screens.data", "DataScreen"),
     "help": ("tuner_app.tui.screens.help", "HelpScreen"),
 }
 
@@ -64,6 +65,7 @@ class TunerApp(App[None]):
         Binding("ctrl+o", "go('models')", "model", id="models", tooltip="which model answers"),
         Binding("ctrl+t", "go('train')", "train", id="train", tooltip="train on labels and imports"),
         Binding("ctrl+r", "go('runs')", "runs", id="runs", tooltip="training runs: look, stop, resume"),
+        Binding("f4", "go('data')", "data", id="data", tooltip="examples and labels: filter, edit, import"),
         Binding("question_mark,f1", "go('help')", "help", key_display="?", id="help", tooltip="these keys"),
         Binding("ctrl+p", "command_palette", "", show=False, tooltip="every command; themes"),
         Binding("ctrl+q", "quit", "", show=False, tooltip="quit; runs and the chat worker go on"),

@@ -44,4 +44,3 @@ class Scan(threading.Thread):
                 raise
         if not self._cancelled:
             self._report(self, end)
-

@@ -1,5 +1,6 @@
 """A table of any length: it holds the ids of its rows, and asks for what the rows in view say."""
 
+import sys
 from array import array
 from collections.abc import Iterable
 from typing import ClassVar
@@ -76,15 +77,15 @@ class RowTable(ScrollView, can_focus=True):
         self._told: int | None = None
         self._all = False
         self._turned: set[int] = set()  # the marked, or the unmarked where all are marked
-        self._to_end = False
+        self._aim = 0  # the row that the cursor goes to as soon as it is there
 
     # --- what is in it
 
-    def clear(self, columns: list[tuple[str, int]]) -> None:
-        """Empty it: no rows, no marks."""
+    def clear(self, columns: list[tuple[str, int]], *, cursor: int = 0) -> None:
+        """Empty it: no rows, no marks; the cursor will be on the row `cursor` once that is there."""
         self.ids, self._groups, self._columns = array("q"), None, columns
         self.forget()
-        self._all, self._turned, self._to_end, self._told = False, set(), False, None
+        self._all, self._turned, self._aim, self._told = False, set(), cursor, None
         self.cursor = 0
         self.scroll_to(y=0, animate=False)
         self._resized()
@@ -95,8 +96,9 @@ class RowTable(ScrollView, can_focus=True):
         self.ids.extend(ids)
         self._groups = groups if len(ids) == len(self.ids) else None
         self._resized()
-        if self._to_end:
-            self.cursor = len(self.ids) - 1
+        if self._aim:
+            self.cursor = min(self._aim, len(self.ids) - 1)
+            self._aim *= self._aim > self.cursor
             self._show_cursor()
         self._tell()
 
@@ -141,7 +143,7 @@ class RowTable(ScrollView, can_focus=True):
 
     def action_go(self, where: int) -> None:
         self._go(where if where >= 0 else len(self.ids) - 1)
-        self._to_end = where < 0
+        self._aim = sys.maxsize if where < 0 else 0
 
     def action_mark(self) -> None:
         if self.current is not None:
@@ -169,7 +171,7 @@ class RowTable(ScrollView, can_focus=True):
             self._go(row)
 
     def _go(self, row: int) -> None:
-        self._to_end = False
+        self._aim = 0
         self.cursor = min(max(row, 0), max(len(self.ids) - 1, 0))
         self._show_cursor()
         self._tell()

@@ -1,0 +1,266 @@
+"""The data: examples and labels as tables, to look through, filter, tag, edit, remove, import and export."""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.timer import Timer
+from textual.widgets import Input, Static
+
+from engine.errors import UserError
+from tuner_app.clean import one_line
+from tuner_app.store import table_rows
+from tuner_app.store.table import LABEL, VIEWS, Filter, Found, newest_view
+from tuner_app.store.table_rows import SHOWN, TableRow
+from tuner_app.tui.database import Database
+from tuner_app.tui.scan import Scan
+from tuner_app.tui.screens.handling import HandlingScreen
+from tuner_app.tui.times import ago
+from tuner_app.tui.widgets.entry_view import EntryView
+from tuner_app.tui.widgets.key_bar import KeyBar
+from tuner_app.tui.widgets.notice import Notice
+from tuner_app.tui.widgets.row_table import RowTable
+from tuner_app.tui.widgets.top_bar import TopBar
+
+TYPING_SECONDS = 0.15  # without a key, after which a filter is looked for
+TITLES = dict(zip(VIEWS, ("demonstrations", "pairs", "rated replies", "labels"), strict=True))
+_END = [("from", 14), ("tags", 8), ("when", 8)]
+_COLUMNS = {
+    "demonstration": [("prompt", -2), ("answer", -3), *_END],
+    "pair": [("prompt", -2), ("chosen", -2), ("rejected", -2), *_END],
+    "rated": [("thumb", 6), ("prompt", -2), ("reply", -3), *_END],
+    LABEL: [("label", 10), ("prompt", -2), ("replies", -3), ("who", 10), ("tags", 8), ("when", 8)],
+}
+HINT = 'Words, tag:wrong, source:"a b.csv", person:me, from:labels, since:2026-01-31, dup:near, removed:yes'
+
+
+class DataScreen(HandlingScreen):
+    """One table in four views; what it shows is looked for in a thread of its own."""
+
+    KEYS_OF = "Data"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(
+                str(number), f"view('{view}')", "view", key_display="1-4", show=number == 1, tooltip=title
+            )
+            for number, (view, title) in enumerate(TITLES.items(), 1)
+        ),
+        Binding("tab", "next_view", "", show=False, tooltip="the next view"),
+        Binding("slash", "filter", "filter", key_display="/", tooltip=f"filter: {HINT}"),
+        Binding("o", "turn", "order", tooltip="the newest first, or the oldest"),
+        Binding("enter", "to_entry", "read", key_display="⏎", tooltip="scroll the text of the row"),
+        Binding("f5", "again", "", show=False, tooltip="look again: others may have changed the data"),
+        Binding("escape", "back", "back", key_display="esc", tooltip="back; a filter is cleared first"),
+    ]
+    DEFAULT_CSS = """
+    #views { height: 1; padding: 0 1; }
+    #filter { margin: 0 1; width: 1fr; }
+    #halves { height: 1fr; layout: vertical; }
+    .-wide #halves { layout: horizontal; }
+    .-wide EntryView { width: 40%; height: 1fr; border-top: none; border-left: solid $foreground 20%; }
+    .-wide EntryView:focus { border-top: none; border-left: solid $accent; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._view = "pair"
+        self._oldest = False
+        self._wanted = Filter(self._view)
+        self._scan: Scan | None = None
+        self._pages: Database | None = None
+        self._typed: Timer | None = None
+        self._problem = ""
+
+    def compose(self) -> ComposeResult:
+        yield TopBar("data")
+        with Vertical(id="data"):
+            yield Static(markup=False, id="views")
+            yield Input(id="filter", placeholder=HINT, compact=True)
+            with Container(id="halves"):
+                yield RowTable()
+                yield EntryView()
+        yield Notice()
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self._pages = Database(self.tuner.store)
+        self.table.focus()
+        self._open()
+
+    @work
+    async def _open(self) -> None:
+        try:
+            self._view = await self.tuner.database(newest_view)
+        except UserError as error:
+            self.notice.fail(error)
+        self.look()
+
+    def on_unmount(self) -> None:
+        if self._scan:
+            self._scan.cancel()
+            self._scan.join()
+        if self._pages:
+            self._pages.close()
+
+    # --- what is shown
+
+    @property
+    def table(self) -> RowTable:
+        """The table on the screen."""
+        return self.query_one(RowTable)
+
+    @property
+    def wanted(self) -> Filter:
+        """What the table shows."""
+        return self._wanted
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that the filter finds is in the table."""
+        return self._scan is None
+
+    def look(self, *, stay: bool = False) -> None:
+        """Look for the filter's rows; with `stay` the cursor keeps its place."""
+        line = self.query_one("#filter", Input).value
+        try:
+            wanted = Filter.parse(line, self._view)
+        except UserError as error:
+            self._problem = f"✗ {error.what} {error.do}"
+            self._tell()
+            return
+        self._view, self._wanted, self._problem = wanted.view, wanted, ""
+        if self._scan:
+            self._scan.cancel()
+        self.table.clear(_COLUMNS[wanted.view], cursor=self.table.cursor if stay else 0)
+        self.query_one(EntryView).show(None)
+        self._scan = Scan(self.tuner.store, wanted, oldest=self._oldest, report=self._report)
+        self._scan.start()
+        self._tell()
+
+    def _report(self, scan: Scan, found: "Found | UserError | None") -> None:
+        """In the scan's thread: hand it to the screen's."""
+        self.call_later(self._found, scan, found)
+
+    def _found(self, scan: Scan, found: "Found | UserError | None") -> None:
+        if scan is not self._scan:
+            return
+        if isinstance(found, Found):
+            self.table.extend(found.ids, found.groups)
+        else:
+            self._scan = None
+            self._problem = f"✗ {found.what} {found.do}" if found else ""
+        self._tell()
+
+    def _tell(self) -> None:
+        """Which view this is, how many rows it has, and how many are marked."""
+        parts: list[str | tuple[str, str]] = []
+        for number, (view, title) in enumerate(TITLES.items(), 1):
+            if view == self._view:
+                parts.append((f"[{number} {title}]", "bold $text-primary"))
+            else:
+                short = title if self.size.width >= 100 else title[:5].rstrip()
+                parts.append((f" {number} {short} ", "$foreground-muted"))
+        rows = len(self.table.ids)
+        count = f"{rows:,} row{'' if rows == 1 else 's'}" + ("" if self.complete else " …")
+        marked = f" · ◆ {self.table.marked:,} marked" if self.table.marked else ""
+        order = " · oldest first" if self._oldest else ""
+        said = self._problem or count + marked + order
+        self.query_one("#views", Static).update(Content.assemble(*parts, "  ", (one_line(said, 200), "bold")))
+
+    @on(RowTable.RowsWanted)
+    async def _read_rows(self, event: RowTable.RowsWanted) -> None:
+        self._fetch(event.ids)
+
+    @work
+    async def _fetch(self, ids: list[int]) -> None:
+        view = self._view
+        read = table_rows.labels_of if view == LABEL else table_rows.examples_of
+        assert self._pages
+        try:
+            rows = await self._pages(read, ids)
+        except UserError as error:
+            self.notice.fail(error)
+            return
+        if view == self._view:
+            self.table.put(_cells(view, rows))
+
+    @on(RowTable.Highlighted)
+    def _highlighted(self, event: RowTable.Highlighted) -> None:
+        self._show_entry(event.id)
+
+    @work(exclusive=True, group="entry")
+    async def _show_entry(self, id: int | None) -> None:
+        assert self._pages
+        try:
+            entry = None
+            if id is not None:
+                entry = await self._pages(table_rows.label if self._view == LABEL else table_rows.example, id)
+        except UserError as error:
+            self.notice.fail(error)
+        else:
+            self.query_one(EntryView).show(entry)
+
+    @on(RowTable.Marked)
+    def _marked(self) -> None:
+        self._tell()
+
+    # --- keys
+
+    def action_view(self, view: str) -> None:
+        if view != self._view:
+            self._view = view
+            self.notice.clear()
+            self.look()
+
+    def action_next_view(self) -> None:
+        self.action_view(VIEWS[(VIEWS.index(self._view) + 1) % len(VIEWS)])
+
+    def action_turn(self) -> None:
+        self._oldest = not self._oldest
+        self.look()
+
+    def action_filter(self) -> None:
+        self.query_one("#filter").focus()
+
+    def action_again(self) -> None:
+        self.look(stay=True)
+
+    def action_to_entry(self) -> None:
+        self.query_one(EntryView).focus()
+
+    def action_to_table(self) -> None:
+        self.table.focus()
+
+    def action_back(self) -> None:
+        line = self.query_one("#filter", Input)
+        if self.stop_handling():
+            return
+        if line.has_focus or line.value:
+            line.value = "" if not line.has_focus or self._problem else line.value
+            self.table.focus()
+        else:
+            self.tuner.action_chat()
+
+    @on(Input.Changed, "#filter")
+    def _filter_changed(self) -> None:
+        if self._typed:
+            self._typed.stop()
+        self._typed = self.set_timer(TYPING_SECONDS, self.look)
+
+    @on(Input.Submitted, "#filter")
+    def _filter_entered(self) -> None:
+        self.table.focus()
+
+
+def _cells(view: str, rows: Iterable[TableRow]) -> list[tuple[int, tuple[str, ...]]]:
+    shown = []
+    for row in rows:
+        texts = (row.prompt, *row.replies) if view == "pair" else (row.prompt, " ┃ ".join(row.replies))
+        first = (row.verdict,) if view in ("rated", LABEL) else ()
+        cells = (*first, *texts, row.origin, " ".join(row.tags), ago(row.created).removesuffix(" ago"))
+        shown.append((row.id, tuple(one_line(cell, SHOWN) for cell in cells)))
+    return shown
