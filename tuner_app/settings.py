@@ -25,7 +25,7 @@ class Decoding:
     min_p: float = field(
         default=0.0,
         metadata={
-            "help": "p at least min p × highest p: 0 keeps all",
+            "help": "p from min p × the highest: 0 keeps all",
             "min": 0.0,
             "max": 1.0,
         },
