@@ -51,13 +51,17 @@ class Decoding:
 class Settings:
     """`base` is `builtin`, a folder or a hub name; `adapter` the run whose adapter answers ("" for none).
 
-    `chat_url` and `chat_key` point chat at another OpenAI-compatible server instead of our own worker.
+    `chat_url` and `chat_key` point chat at another OpenAI-compatible server instead of our own worker. `keys`
+    are other keys for what the help names, such as {"tie": "t", "choose-first": "1,h"}; `goal` is how many
+    labels a person means to give in a day (0: none).
     """
 
     base: str = "builtin"
     adapter: str = ""
     chat_url: str = ""
     chat_key: str = ""
+    goal: int = field(default=0, metadata={"min": 0})
+    keys: dict[str, str] = field(default_factory=dict)
     decoding: Decoding = field(default_factory=Decoding)
 
 
@@ -73,15 +77,19 @@ def load(home: Home) -> Settings:
             kept="It was left as it is.",
             do="Mend it, or delete it to go back to the defaults.",
         ) from error
-    if not isinstance(data, dict) or not isinstance(data.get("decoding", {}), dict):
+    parts = (
+        [data, *(data.get(name, {}) for name in ("decoding", "keys"))] if isinstance(data, dict) else [data]
+    )
+    if not all(isinstance(part, dict) for part in parts):
         raise UserError(
             f"The settings file {home.settings} does not hold a JSON object of settings.",
             kept="It was left as it is.",
             do="Mend it, or delete it to go back to the defaults.",
         )
     decoding = build(Decoding, data.pop("decoding", {}), f"decoding setting in {home.settings}")
+    keys = {name: str(key) for name, key in data.pop("keys", {}).items()}
     plain = build(Settings, data, f"setting in {home.settings}")
-    return Settings(**{**vars(plain), "decoding": decoding})
+    return Settings(**{**vars(plain), "decoding": decoding, "keys": keys})
 
 
 def save(home: Home, settings: Settings) -> None:

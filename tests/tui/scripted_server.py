@@ -50,6 +50,9 @@ class ScriptedServer:
                     return
                 server.requests.append(body)
                 server.keys.append(self.headers["Authorization"])
+                if not body.get("stream"):
+                    self._whole(body.get("n", 1))
+                    return
                 answer = server.answers.pop(0) if server.answers else "ok"
                 if isinstance(answer, ValueError):
                     self._json(400, {"error": {"message": str(answer)}})
@@ -69,6 +72,24 @@ class ScriptedServer:
             def _json(self, status: int, data: dict[str, Any]) -> None:
                 raw = json.dumps(data).encode()
                 self.send_response(status)
+                self.send_header("Content-Length", str(len(raw)))
+                self.end_headers()
+                self.wfile.write(raw)
+
+            def _whole(self, count: int) -> None:
+                answers = [server.answers.pop(0) if server.answers else "ok" for _ in range(count)]
+                server.gate.wait()
+                choices = [
+                    {"index": at, "message": {"content": answer}, "finish_reason": "stop"}
+                    for at, answer in enumerate(answers)
+                ]
+                failed = next((answer for answer in answers if isinstance(answer, Exception)), None)
+                if isinstance(failed, ConnectionError):
+                    self.close_connection = True
+                    return
+                body = {"error": {"message": str(failed)}} if failed else {"choices": choices}
+                raw = json.dumps(body).encode()
+                self.send_response(400 if failed else 200)
                 self.send_header("Content-Length", str(len(raw)))
                 self.end_headers()
                 self.wfile.write(raw)

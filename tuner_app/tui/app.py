@@ -33,6 +33,7 @@ FAULT_SECONDS = 60.0
 _SCREENS = {
     "conversations": ("tuner_app.tui.screens.conversations", "ConversationsScreen"),
     "models": ("tuner_app.tui.screens.models", "ModelsScreen"),
+    "batches": ("tuner_app.tui.screens.batches", "BatchesScreen"),
     "train": ("tuner_app.tui.screens.train", "TrainScreen"),
     "runs": ("tuner_app.tui.screens.runs", "RunsScreen"),
     "data": ("tuner_app.tui.screens.data", "DataScreen"),
@@ -63,6 +64,7 @@ class TunerApp(App[None]):
         Binding("ctrl+n", "new_conversation", "new", tooltip="start a new conversation"),
         Binding("ctrl+l", "go('conversations')", "chats", id="conversations", tooltip="all conversations"),
         Binding("ctrl+o", "go('models')", "model", id="models", tooltip="which model answers"),
+        Binding("ctrl+g", "go('batches')", "label", id="batches", tooltip="batches of answers to judge"),
         Binding("ctrl+t", "go('train')", "train", id="train", tooltip="train on labels and imports"),
         Binding("ctrl+r", "go('runs')", "runs", id="runs", tooltip="training runs: look, stop, resume"),
         Binding("f4", "go('data')", "data", id="data", tooltip="examples and labels: filter, edit, import"),
@@ -109,6 +111,7 @@ class TunerApp(App[None]):
     def load_settings(self) -> None:
         """Read the settings' file; a UserError, and the settings as they were, where it is wrong."""
         self.settings = settings_file.load(self.home)
+        self.set_keymap(self.settings.keys)
 
     def on_store_changed(self, event: StoreChanged) -> None:
         """Pass it on to the screens."""

@@ -1,0 +1,231 @@
+"""A new batch: which prompts, and who answers them."""
+
+from collections.abc import Callable
+from typing import ClassVar, cast
+from uuid import uuid4
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import Button, Input, Select, Static, TextArea
+
+from engine.errors import UserError
+from engine.spec import build
+from tuner_app.clean import one_line
+from tuner_app.labelling import From, Wish, gather, sources
+from tuner_app.settings import Decoding, Settings
+from tuner_app.store import Store, batches, models
+from tuner_app.store.rows import Asked, Batch, BatchKind, Maker
+from tuner_app.tui.link import in_background
+from tuner_app.tui.screens.base import TunerScreen
+from tuner_app.tui.screens.label import LabelScreen
+from tuner_app.tui.widgets.form import Row, choice_row, text_row
+from tuner_app.tui.widgets.key_bar import KeyBar
+from tuner_app.tui.widgets.notice import Notice
+from tuner_app.tui.widgets.text_box import TextBox
+from tuner_app.tui.widgets.top_bar import TopBar
+
+KINDS = {"pair": "which of two is better", "single": "one: good or bad"}
+ORIGINS = {
+    "typed": "typed here",
+    "conversations": "asked in the chat",
+    "examples": "of stored examples",
+    "file": "in a file",
+    "stored": "stored, with answers",
+}
+SAME = "\0"  # the first model answers again: no adapter has such a name
+USUAL = 200
+WARM = 1.0  # two answers of one model are to differ
+
+
+class NewBatchScreen(TunerScreen):
+    """A form whose defaults are there to be taken: Enter in any field makes the batch and opens it."""
+
+    KEYS_OF = "A new batch"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "make", "make it, and start", tooltip="make the batch and judge its answers"),
+        Binding("tab", "app.focus_next", "next field", key_display="tab"),
+        Binding("escape", "app.pop_screen", "back", key_display="esc"),
+    ]
+    DEFAULT_CSS = """
+    NewBatchScreen #typed { height: 6; margin: 0 1 0 15; background: $panel; }
+    .-wide NewBatchScreen #typed { margin: 0 1 0 21; }
+    NewBatchScreen Row Select { width: 30; }
+    NewBatchScreen Row Input { width: 30; }
+    """
+
+    def compose(self) -> ComposeResult:
+        kept = self.tuner.settings.decoding
+        yield TopBar("new batch")
+        with VerticalScroll(id="form", can_focus=False):
+            yield text_row("name", "", "of the batch", id="name", placeholder="next free")
+            yield choice_row("judge", KINDS, "pair", "two answers teach DPO and reward models too", id="kind")
+            yield choice_row("prompts", ORIGINS, "typed", "", id="origin")
+            yield choice_row("from", {"": "all of them"}, "", "an import, or all that is stored", id="source")
+            yield text_row(
+                "file", "", "one prompt a line (.txt), or any file that can be imported", id="file"
+            )
+            yield TextBox(placeholder="One prompt on each line; paste as many as you like.", id="typed")
+            yield text_row(
+                "at most", str(USUAL), f"prompts; the newest first, up to {batches.MOST:,}", id="limit"
+            )
+            yield Static(markup=False, id="summary")
+            yield choice_row("answered by", {"": "the base"}, "", "", id="first")
+            yield choice_row("and by", {SAME: "the same"}, SAME, "whose is whose stays hidden", id="second")
+            yield text_row("temperature", str(WARM), "0 is greedy", id="temperature")
+            yield text_row("longest", str(kept.max_tokens), "answer, in tokens", id="max_tokens")
+            yield text_row("system", "", "said first, where a prompt has no system prompt", id="system")
+            yield Button("Make it, and start", id="start", compact=True)
+        yield Notice()
+        yield KeyBar("make it")
+
+    def on_mount(self) -> None:
+        self.query_one("#name").focus()
+        self._adapt()
+        self._open()
+
+    @work
+    async def _open(self) -> None:
+        """Offer what there is to choose from."""
+        store, chosen = self.tuner.store, self.tuner.settings
+        try:
+            offers = await in_background(lambda: _offers(store, chosen))
+        except UserError as error:
+            self.notice.fail(error)
+            return
+        name, origin, imports, makers = offers
+        self.query_one("#name", Input).placeholder = name
+        self._row("#source").offer({"": "all of them"} | {one: one_line(one, 40) for one in imports}, "")
+        self._row("#first").offer(makers, chosen.adapter)
+        self._row("#second").offer({SAME: "the same"} | makers, SAME)
+        self.query_one("#origin", Select).value = origin
+        self._summarise()
+
+    def _row(self, control: str) -> Row:
+        return self.query_one(control).query_ancestor(Row)
+
+    def _chosen(self, control: str) -> str:
+        return str(self.query_one(control, Select).value)
+
+    def _typed(self, control: str) -> str:
+        return self.query_one(control, Input).value.strip()
+
+    @on(Select.Changed)
+    def _adapt(self) -> None:
+        """Show the fields that matter."""
+        kind, origin = self._chosen("#kind"), self._chosen("#origin")
+        self._row("#source").display = origin in ("examples", "stored")
+        self._row("#file").display = origin == "file"
+        self.query_one("#typed").display = origin == "typed"
+        answered = origin != "stored"
+        for control in ("#first", "#temperature", "#max_tokens", "#system"):
+            self._row(control).display = answered
+        self._row("#second").display = answered and kind == "pair"
+        self._summarise()
+
+    @on(Input.Changed, "#limit, #file")
+    @on(TextArea.Changed)
+    def _changed(self) -> None:
+        self._summarise()
+
+    @on(Input.Submitted)
+    @on(Button.Pressed, "#start")
+    def _submitted(self) -> None:
+        self.action_make()
+
+    @work(exclusive=True, group="summary")
+    async def _summarise(self) -> None:
+        """Say which prompts there are, before anything is made."""
+        summary = self.query_one("#summary", Static)
+        try:
+            found = await self._gathered(self._wish())
+        except UserError as error:
+            summary.update("✗ " + error.what)
+            return
+        first = f": “{one_line(found[0].prompt[-1].content, 50)}”" + (" …" if len(found) > 1 else "")
+        count = f"{len(found):,} prompt{'' if len(found) == 1 else 's'}"
+        summary.update(count + first if found else "✗ No prompts here yet.")
+
+    def _wish(self) -> Wish:
+        limit = self._typed("#limit")
+        if not limit.isdecimal() or not 0 < int(limit) <= batches.MOST:
+            raise UserError(f"“At most” takes a number from 1 to {batches.MOST:,}.")
+        return Wish(
+            kind=cast(BatchKind, self._chosen("#kind")),
+            origin=cast(From, self._chosen("#origin")),
+            limit=int(limit),
+            text=self.query_one("#typed", TextBox).text,
+            file=self._typed("#file"),
+            source=self._chosen("#source"),
+            system=self.query_one("#system", Input).value,
+        )
+
+    async def _gathered(self, wish: Wish) -> list[Asked]:
+        store = self.tuner.store
+        return await in_background(lambda: gather(store, wish))
+
+    def action_make(self) -> None:
+        self.notice.clear()
+        self._make()
+
+    @work(exclusive=True, group="make")
+    async def _make(self) -> None:
+        try:
+            wish = self._wish()
+            makers, decoding = self._makers(wish), self._decoding(wish)
+            make = self._maker(wish, await self._gathered(wish), makers, decoding)
+            batch = await self.tuner.database(make)
+        except UserError as error:
+            self.notice.fail(error)
+            return
+        self.app.switch_screen(LabelScreen(batch))
+
+    def _makers(self, wish: Wish) -> list[Maker]:
+        if wish.origin == "stored":
+            return []
+        base, first, second = self.tuner.settings.base, self._chosen("#first"), self._chosen("#second")
+        adapters = [first] if wish.kind == "single" or second in (SAME, first) else [first, second]
+        return [Maker(base, adapter) for adapter in adapters]
+
+    def _decoding(self, wish: Wish) -> Decoding:
+        given = {"temperature": self._typed("#temperature"), "max_tokens": self._typed("#max_tokens")}
+        kept = self.tuner.settings.decoding.to_json()
+        decoding = build(Decoding, {**kept, **given, "beams": 1}, "setting")
+        if wish.kind == "pair" and len(self._makers(wish)) == 1 and not decoding.temperature:
+            raise UserError(
+                "At temperature 0 a model says the same twice: there would be nothing to choose.",
+                do="Give a temperature above 0, or a second model.",
+            )
+        return decoding
+
+    def _maker(
+        self, wish: Wish, asked: list[Asked], makers: list[Maker], decoding: Decoding
+    ) -> Callable[[Store], Batch]:
+        name, uid = self._typed("#name"), uuid4().hex
+
+        def make(store: Store) -> Batch:
+            return batches.make(
+                store,
+                asked,
+                name=name or batches.free_name(store),
+                kind=wish.kind,
+                makers=makers,
+                decoding=decoding.to_json(),
+                uid=uid,
+            )
+
+        return make
+
+
+def _offers(store: Store, chosen: Settings) -> tuple[str, str, list[str], dict[str, str]]:
+    """A free name, where there are prompts, the imports, and who can answer: adapter to what is shown."""
+    for origin in ("conversations", "examples", "typed"):
+        if gather(store, Wish("pair", origin, limit=1)):
+            break
+    base = models.base(store, chosen.base)
+    known = models.adapters(store, base.id) if base else []
+    makers = {row.name: one_line(row.name, 40) for row in reversed(known) if not row.is_reward}
+    if chosen.adapter:
+        makers.setdefault(chosen.adapter, one_line(chosen.adapter, 40))
+    return batches.free_name(store), origin, sources(store), {"": "the base"} | makers
