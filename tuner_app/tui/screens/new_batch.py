@@ -143,9 +143,7 @@ class NewBatchScreen(TunerScreen):
         except UserError as error:
             summary.update("✗ " + error.what)
             return
-        first = f": “{one_line(found[0].prompt[-1].content, 50)}”" + (" …" if len(found) > 1 else "")
-        count = f"{len(found):,} prompt{'' if len(found) == 1 else 's'}"
-        summary.update(count + first if found else "✗ No prompts here yet.")
+        summary.update(_summed_up(found))
 
     def _wish(self) -> Wish:
         limit = self._typed("#limit")
@@ -216,6 +214,14 @@ class NewBatchScreen(TunerScreen):
             )
 
         return make
+
+
+def _summed_up(found: list[Asked]) -> str:
+    if not found:
+        return "✗ No prompts here yet."
+    if len(found) == 1:
+        return f"1 prompt: “{one_line(found[0].prompt[-1].content, 50)}”"
+    return f"{len(found):,} prompts: “{one_line(found[0].prompt[-1].content, 50)}” …"
 
 
 def _offers(store: Store, chosen: Settings) -> tuple[str, str, list[str], dict[str, str]]:
