@@ -117,6 +117,11 @@ def label_identity(store: Store, id: int) -> tuple[str, str]:
     return row["hash"], row["person"]
 
 
+def label_uids(store: Store, ids: Iterable[int]) -> list[str]:
+    """The uids of these label events."""
+    return [row["uid"] for row in store.query(_LABELS, (json.dumps(list(ids)),))]
+
+
 def _example_row(row: Any) -> TableRow:
     whole = from_json(json.loads(row["body"]))
     prompt = prompt_of(whole).prompt

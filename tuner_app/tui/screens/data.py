@@ -51,7 +51,7 @@ class DataScreen(HandlingScreen):
         ),
         Binding("tab", "next_view", "", show=False, tooltip="the next view"),
         Binding("slash", "filter", "filter", key_display="/", tooltip=f"filter: {HINT}"),
-        Binding("o", "turn", "order", tooltip="the newest first, or the oldest"),
+        Binding("o", "turn", "", show=False, tooltip="the newest first, or the oldest"),
         Binding("enter", "to_entry", "read", key_display="⏎", tooltip="scroll the text of the row"),
         Binding("f5", "again", "", show=False, tooltip="look again: others may have changed the data"),
         Binding("escape", "back", "back", key_display="esc", tooltip="back; a filter is cleared first"),
@@ -109,11 +109,6 @@ class DataScreen(HandlingScreen):
     # --- what is shown
 
     @property
-    def table(self) -> RowTable:
-        """The table on the screen."""
-        return self.query_one(RowTable)
-
-    @property
     def wanted(self) -> Filter:
         """What the table shows."""
         return self._wanted
@@ -140,6 +135,7 @@ class DataScreen(HandlingScreen):
         self._scan = Scan(self.tuner.store, wanted, oldest=self._oldest, report=self._report)
         self._scan.start()
         self._tell()
+        self.refresh_bindings()
 
     def _report(self, scan: Scan, found: "Found | UserError | None") -> None:
         """In the scan's thread: hand it to the screen's."""
@@ -261,6 +257,12 @@ def _cells(view: str, rows: Iterable[TableRow]) -> list[tuple[int, tuple[str, ..
     for row in rows:
         texts = (row.prompt, *row.replies) if view == "pair" else (row.prompt, " ┃ ".join(row.replies))
         first = (row.verdict,) if view in ("rated", LABEL) else ()
-        cells = (*first, *texts, row.origin, " ".join(row.tags), ago(row.created).removesuffix(" ago"))
+        cells = (
+            *first,
+            *texts,
+            row.origin,
+            " ".join(row.tags),
+            ago(row.created).removesuffix(" ago").removeprefix("just "),
+        )
         shown.append((row.id, tuple(one_line(cell, SHOWN) for cell in cells)))
     return shown

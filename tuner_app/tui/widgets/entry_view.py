@@ -1,5 +1,7 @@
 """One example or label, whole."""
 
+from typing import ClassVar
+
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -22,7 +24,9 @@ class EntryView(VerticalScroll):
     .-high EntryView { height: 40%; }
     EntryView Static { height: auto; }
     """
-    BINDINGS: list[BindingType] = [Binding("escape,enter", "screen.to_table", "table", key_display="esc")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter", "screen.to_table", "table", key_display="esc")
+    ]
 
     def compose(self) -> ComposeResult:
         yield Static(markup=False)

@@ -129,9 +129,32 @@ class RowTable(ScrollView, can_focus=True):
 
     def chosen(self) -> "array[int]":
         """The marked rows; without marks the one under the cursor."""
+        if self._all and not self._turned:
+            return self.ids
         if self.marked:
             return array("q", (id for id in self.ids if (id in self._turned) != self._all))
         return array("q", [] if self.current is None else [self.current])
+
+    def repeated(self) -> "array[int]":
+        """All but the first of those that belong together: of the marked, or of those around the cursor."""
+        if self._groups is None:
+            return array("q")
+        here = None if self.marked else self._groups[self.cursor]
+        seen: set[int] = set()
+        found = array("q")
+        for id, group in zip(self.ids, self._groups, strict=True):
+            if group == here if here is not None else (id in self._turned) != self._all:
+                if group in seen:
+                    found.append(id)
+                seen.add(group)
+        return found
+
+    def replace(self, old: int, new: int) -> None:
+        """Show another row in the place of one."""
+        self.ids[self.ids.index(old)] = new
+        self._turned.discard(old)
+        self.refresh()
+        self._tell()
 
     # --- keys
 
@@ -165,7 +188,7 @@ class RowTable(ScrollView, can_focus=True):
         self.post_message(self.Marked())
         self.refresh()
 
-    def _on_click(self, event: events.Click) -> None:
+    def on_click(self, event: events.Click) -> None:
         row = self.scroll_offset.y + event.y - HEADER
         if event.y >= HEADER and row < len(self.ids):
             self._go(row)
