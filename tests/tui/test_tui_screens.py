@@ -66,7 +66,7 @@ def test_the_interface_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("size", SIZES, ids=str)
 async def test_keys_are_all_on_the_screen(home: Home, server: ScriptedServer, size: tuple[int, int]) -> None:
     server.answers = ["one", "two"]
-    everywhere = "^n new  ^l chats  ^o model  ^t train  ^r runs  f4 data  ? help"
+    everywhere = "^n new  ^l chats  ^o model  ^g label  ^t train  ^r runs  f4 data  ? help"
     async with opened(home, size) as person:
         await person.sees("⏎ send  ^j new line  tab/esc answers", everywhere)
         await person.ask("hi", "one")
@@ -90,7 +90,9 @@ async def test_keys_are_all_on_the_screen(home: Home, server: ScriptedServer, si
 
 async def test_keys_wrap_between_words_on_a_narrow_screen(home: Home) -> None:
     async with opened(home, (44, 20)) as person:
-        await person.sees("⏎ send  ^j new line  tab/esc answers\n", "^t train\n", "^r runs  f4 data  ? help")
+        await person.sees(
+            "⏎ send  ^j new line  tab/esc answers\n", "^g label\n", "^t train  ^r runs  f4 data  ? help"
+        )
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
