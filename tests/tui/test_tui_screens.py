@@ -12,7 +12,7 @@ from engine.errors import UserError
 from tuner_app import settings
 from tuner_app.clean import one_line, visible
 from tuner_app.paths import Home
-from tuner_app.store import Store, chats, labels
+from tuner_app.store import Store, chat_search, chats, labels
 from tuner_app.tui.run_facts import RunFacts
 from tuner_app.tui.times import ago, lasting
 from tuner_app.tui.widgets.top_bar import TopBar
@@ -79,7 +79,7 @@ async def test_keys_are_all_on_the_screen(home: Home, server: ScriptedServer, si
         await person.press("1")
         await person.sees("u undo  ⏎ go on")
         for key, keys in (
-            ("ctrl+l", "⏎ open  d put away (kept)  esc back"),
+            ("ctrl+l", "⏎ open  / search  r rename  d put away (kept)  v put away ones  esc back"),
             ("ctrl+o", "⏎ let it answer"),
             ("ctrl+t", "tab next field  ^s check, then start  esc back"),
             ("ctrl+r", "⏎ open: chart, stop, resume, chat with it  esc back"),
@@ -91,7 +91,10 @@ async def test_keys_are_all_on_the_screen(home: Home, server: ScriptedServer, si
 async def test_keys_wrap_between_words_on_a_narrow_screen(home: Home) -> None:
     async with opened(home, (44, 20)) as person:
         await person.sees(
-            "⏎ send  ^j new line  tab/esc answers\n", "^g label\n", "^t train  ^r runs  f4 data  ? help"
+            "⏎ send  ^j new line  tab/esc answers\n",
+            "F2 next model  F3 how to ask\n",
+            "^g label\n",
+            "^t train  ^r runs  f4 data  ? help",
         )
 
 
@@ -220,7 +223,7 @@ async def test_a_database_that_fails_is_said_and_survived(
 
     async with opened(home) as person:
         with monkeypatch.context() as failing:
-            failing.setattr(chats, "conversations", broken)
+            failing.setattr(chat_search, "count", broken)
             await person.press("ctrl+l")
             await person.sees("disk I/O error", "Check the disk.")
         await person.press("escape")

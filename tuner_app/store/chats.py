@@ -10,7 +10,7 @@ from tuner_app.store import stamps
 from tuner_app.store.database import Store
 from tuner_app.store.rows import Conversation, Message
 
-_CONVERSATION = "id, uid, title, system, created, updated, tip_id, archived, decoding, shots"
+COLUMNS = "id, uid, title, system, created, updated, tip_id, archived, decoding, shots"
 _MESSAGE = (
     "id, uid, conversation_id, parent_id, role, content, model, adapter, decoding, seed, finish, created"
 )
@@ -32,20 +32,20 @@ def start(store: Store, *, title: str = "", system: str = "", uid: str | None = 
 
 def get(store: Store, conversation_id: int) -> Conversation:
     """One conversation; a UserError where there is none."""
-    row = store.one(f"SELECT {_CONVERSATION} FROM conversations WHERE id = ?", (conversation_id,))
+    row = store.one(f"SELECT {COLUMNS} FROM conversations WHERE id = ?", (conversation_id,))
     if row is None:
         raise UserError(f"There is no conversation {conversation_id}.")
-    return _conversation(row)
+    return from_row(row)
 
 
 def conversations(store: Store, *, limit: int = 200, archived: bool = False) -> list[Conversation]:
     """The conversations, or the archived ones, the latest activity first."""
     rows = store.query(
-        f"""SELECT {_CONVERSATION} FROM conversations WHERE archived = ?
+        f"""SELECT {COLUMNS} FROM conversations WHERE archived = ?
             ORDER BY updated DESC, id DESC LIMIT ?""",
         (archived, limit),
     )
-    return [_conversation(row) for row in rows]
+    return [from_row(row) for row in rows]
 
 
 def rename(store: Store, conversation_id: int, title: str) -> None:
@@ -125,6 +125,22 @@ def set_tip(store: Store, conversation_id: int, message_id: int) -> None:
         store.execute("UPDATE conversations SET tip_id = ? WHERE id = ?", (message_id, conversation_id))
 
 
+def show(store: Store, message_id: int) -> None:
+    """Put a message's conversation on a branch that holds it: the one that it is on, or the newest."""
+    with store.write():
+        here = message(store, message_id).conversation_id
+        if message_id in {one.id for one in path(store, here)}:
+            return
+        newest = store.one(
+            """WITH RECURSIVE below (id) AS (
+                 SELECT ? UNION ALL SELECT m.id FROM below JOIN messages m ON m.parent_id = below.id
+               ) SELECT max(id) AS id FROM below""",
+            (message_id,),
+        )
+        assert newest is not None
+        set_tip(store, here, newest["id"])
+
+
 def path(store: Store, conversation_id: int, tip_id: int | None = None) -> list[Message]:
     """The messages from the first to `tip_id`, or to the conversation's tip."""
     rows = store.query(
@@ -155,7 +171,8 @@ def _require_in(store: Store, conversation_id: int, message_id: int) -> None:
         raise UserError(f"Message {message_id} belongs to another conversation than {conversation_id}.")
 
 
-def _conversation(row: Any) -> Conversation:
+def from_row(row: Mapping[str, Any]) -> Conversation:
+    """A conversation from its `COLUMNS`."""
     decoding, shots = json.loads(row["decoding"]), tuple(json.loads(row["shots"]))
     return Conversation(**{**row, "archived": bool(row["archived"]), "decoding": decoding, "shots": shots})
 

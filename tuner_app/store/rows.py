@@ -45,6 +45,18 @@ class Conversation:
 
 
 @dataclass(frozen=True)
+class Found:
+    """A conversation in a list; a search that found its text in a message says in which, and where.
+
+    `excerpt` is what stands before the hit, the hit, and what stands after it.
+    """
+
+    conversation: Conversation
+    message_id: int | None
+    excerpt: tuple[str, str, str]
+
+
+@dataclass(frozen=True)
 class Message:
     """One message and, for an answer, what made it: base (`model`), adapter ("" for none), decoding, seed."""
 

@@ -138,10 +138,10 @@ class TunerApp(App[None]):
         self.action_chat()
         self.push_screen(screen)
 
-    def open_conversation(self, conversation_id: int | None) -> None:
-        """Show a conversation, or an empty page for a new one."""
+    def open_conversation(self, conversation_id: int | None, message_id: int | None = None) -> None:
+        """Show a conversation, at one of its messages if need be, or an empty page for a new one."""
         self.action_chat()
-        self._chat.open_conversation(conversation_id)
+        self._chat.open_conversation(conversation_id, message_id)
 
     def action_chat(self) -> None:
         while self.screen is not self._chat:

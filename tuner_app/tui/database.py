@@ -22,18 +22,28 @@ class Database:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._closed = False
 
     async def __call__(
         self, function: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """What `function` returns; raises what it raises."""
+        return await self._run(self._thread, partial(function, self.store, *args, **kwargs))
+
+    async def beside(
+        self, function: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """The same in another thread: for what reads long, so that no key and no label waits for it."""
+        return await self._run(self._reader, partial(function, self.store, *args, **kwargs))
+
+    async def _run(self, thread: ThreadPoolExecutor, call: Callable[[], T]) -> T:
         if self._closed:
             raise asyncio.CancelledError
-        call = partial(function, self.store, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+        return await asyncio.get_running_loop().run_in_executor(thread, call)
 
     def close(self) -> None:
         """Wait for what is being written."""
         self._closed = True
+        self._reader.shutdown(wait=True, cancel_futures=True)
         self._thread.shutdown(wait=True)

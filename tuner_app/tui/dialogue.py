@@ -79,8 +79,10 @@ def latest(store: Store) -> Dialogue:
     return load(store, found[0].id) if found else Dialogue()
 
 
-def load(store: Store, conversation_id: int) -> Dialogue:
-    """A conversation's branch with the labels on it."""
+def load(store: Store, conversation_id: int, message_id: int | None = None) -> Dialogue:
+    """A conversation's branch with the labels on it; the branch of a message, where one is named."""
+    if message_id is not None:
+        chats.show(store, message_id)
     conversation = chats.get(store, conversation_id)
     turns = [_turn(store, message) for message in chats.path(store, conversation_id)]
     return Dialogue(conversation, tuple(turns))

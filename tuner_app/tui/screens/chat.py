@@ -62,15 +62,15 @@ class ChatScreen(AskingScreen):
 
     # --- conversations
 
-    def open_conversation(self, conversation_id: int | None) -> None:
-        """Show another conversation, or an empty page."""
+    def open_conversation(self, conversation_id: int | None, message_id: int | None = None) -> None:
+        """Show another conversation, at one of its messages if need be, or an empty page."""
         if conversation_id is None:
             self.run_worker(self._open(lambda _: Dialogue()))
         else:
-            self.run_worker(self._open(dialogue.load, conversation_id))
+            self.run_worker(self._open(dialogue.load, conversation_id, message_id, at=message_id))
         self.query_one(PromptBox).focus()
 
-    async def _open(self, load: Callable[..., Dialogue], *args: int) -> None:
+    async def _open(self, load: Callable[..., Dialogue], *args: int | None, at: int | None = None) -> None:
         await self.stop_and_keep()
         try:
             shown = await self.tuner.database(load, *args)
@@ -80,7 +80,10 @@ class ChatScreen(AskingScreen):
         await self.query(Draft).remove()
         await self.query(Comparison).remove()
         await self.show(shown)
-        self.transcript.anchor()
+        if at is None:
+            self.transcript.anchor()
+        else:
+            self.transcript.go_to(at)
 
     async def show(self, shown: Dialogue) -> None:
         title = shown.conversation.title or "untitled" if shown.conversation else NEW

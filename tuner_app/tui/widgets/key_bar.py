@@ -4,7 +4,7 @@ from textual.app import App
 from textual.content import Content
 from textual.events import Resize
 from textual.screen import Screen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from tuner_app.tui.wrapping import lines_of
 
@@ -24,7 +24,8 @@ class KeyBar(Static):
         self._show(self.screen)
 
     def _show(self, screen: Screen[object]) -> None:
-        here = {"⏎": _word("⏎", self._enter)} if self._enter else {}
+        named = self._enter and not isinstance(screen.focused, Input)
+        here = {"⏎": _word("⏎", self._enter)} if named else {}
         everywhere: dict[str, Content] = {}
         for active in screen.active_bindings.values():
             binding = active.binding

@@ -58,6 +58,15 @@ class Transcript(VerticalScroll, can_focus=False):
         else:
             self.anchor()
 
+    def go_to(self, message_id: int) -> None:
+        """Bring a message into view, and select it where it can be."""
+        for widget in self.children:
+            if isinstance(widget, Question | Answer) and _id_of(widget) == message_id:
+                self.release_anchor()
+                widget.scroll_visible(animate=False, top=True)
+                if widget.can_focus:
+                    widget.focus(scroll_visible=False)
+
     def stops(self) -> list[Answer | Comparison]:
         """What can be selected, from top to bottom."""
         found = (widget for widget in self.children if isinstance(widget, Answer | Comparison))

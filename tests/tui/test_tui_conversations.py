@@ -1,0 +1,107 @@
+"""The list of conversations: searched, renamed, put away and brought back."""
+
+from person import opened
+
+from tuner_app.paths import Home
+from tuner_app.store import Store, chats
+
+
+def talk(store: Store, title: str, *said: str) -> int:
+    """A conversation of questions and answers by turns; its id."""
+    chat = chats.start(store, title=title)
+    for number, text in enumerate(said):
+        tip = chats.get(store, chat.id).tip_id
+        chats.add(store, chat.id, role="assistant" if number % 2 else "user", content=text, parent_id=tip)
+    return chat.id
+
+
+async def test_a_search_opens_the_branch_that_holds_the_text(home: Home, store: Store) -> None:
+    chat = talk(store, "farm", "What does it eat?", "hay, and needles of pine")
+    question = chats.path(store, chat)[0]
+    chats.add(store, chat, role="assistant", content="grass", parent_id=question.id)
+    talk(store, "Needlework", "Knit?", "Purl.")
+    async with opened(home) as person:
+        await person.press("ctrl+l")
+        await person.sees("conversations: 2", "farm", "Needlework")
+        await person.press("slash")
+        await person.type("ne")
+        await person.sees("conversations: 1 found", "In titles alone")
+        await person.type("edle")
+        await person.sees("conversations: 2 found", "hay, and ›needle‹s of pine")
+        assert "In titles alone" not in person.screen()
+        await person.type("s")
+        await person.sees("conversations: 1 found", "›needles‹")
+        await person.press("down", "enter")
+        await person.sees("tuner  farm", "hay, and needles of pine")
+        await person.until(lambda: type(person.app.focused).__name__ == "Answer")
+        assert "grass" not in person.screen()
+        await person.press("ctrl+l", "slash")
+        await person.type("nowhere")
+        await person.sees("conversations: 0 found")
+        await person.press("escape")
+        await person.sees("conversations: 2", "/ searches titles and messages")
+        await person.press("escape")
+        await person.sees("hay, and needles of pine")
+    assert [message.content for message in chats.path(store, chat)][-1] == "hay, and needles of pine"
+
+
+async def test_renaming_in_place(home: Home, store: Store) -> None:
+    talk(store, "older", "hi")
+    renamed = talk(store, "new", "hi", "a text about cows")
+    async with opened(home) as person:
+        await person.press("ctrl+l")
+        await person.sees("conversations: 2")
+        await person.press("r")
+        await person.sees("⏎ rename  esc leave it")
+        await person.type("er [bold]")
+        await person.press("enter")
+        await person.sees("Renamed.", "newer [bold]", "⏎ open")
+        await person.press("r")
+        await person.type("!")
+        await person.press("escape")
+        await person.sees("⏎ open")
+        assert "!" not in person.screen()
+        await person.press("slash")
+        await person.type("cows")
+        await person.sees("1 found")
+        await person.press("enter", "r", "home")
+        await person.type("The ")
+        await person.press("enter")
+        await person.sees("The newer [bold]", "›cows‹")
+    assert chats.get(store, renamed).title == "The newer [bold]"
+
+
+async def test_putting_away_and_bringing_back(home: Home, store: Store) -> None:
+    for title in ("one", "two", "three"):
+        talk(store, title, "hi")
+    async with opened(home) as person:
+        await person.press("ctrl+l")
+        await person.sees("conversations: 3")
+        await person.press("down", "d")
+        await person.sees("Put away: “two”", "conversations: 2", "three", "one")
+        assert "b bring back" not in person.screen()
+        await person.press("delete")
+        await person.sees("Put away: “one”", "conversations: 1")
+        await person.press("v")
+        await person.sees("conversations: 2 put away", "two", "one", "b bring back")
+        await person.press("b")
+        await person.sees("Back in the list")
+        await person.press("b", "v")
+        await person.sees("conversations: 3", "one", "two")
+        await person.press("v")
+        await person.sees("Nothing is put away.")
+    assert len(chats.conversations(store)) == 3
+
+
+async def test_pages_come_as_they_are_looked_at(home: Home, store: Store) -> None:
+    with store.write():
+        for number in range(350):
+            chats.start(store, title=f"number {number}")
+    async with opened(home) as person:
+        await person.press("ctrl+l")
+        await person.sees("conversations: 350", "number 349")
+        for at in (250, 150, 50, 0):
+            await person.press("end")
+            await person.until(lambda at=at: f"number {at}\n" in person.screen() + "\n")  # type: ignore[misc]
+        await person.press("home")
+        await person.sees("number 349")
