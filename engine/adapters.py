@@ -35,7 +35,7 @@ from engine.errors import UserError
 from engine.low_rank import PRINCIPAL
 from engine.low_rank import TRAINED as TRAINED
 from engine.models import Base
-from engine.spec import Adapter, Spec, refuse_full_over_four_bits
+from engine.spec import Adapter, Spec, refuse_full_over_four_bits, refuse_sharded_kind
 
 if TYPE_CHECKING:
     from engine.heads import RewardHead
@@ -64,8 +64,10 @@ class Attached:
 def add(base: Base, adapter: Adapter, seed: int) -> None:
     """Put a fresh adapter on the base, ready to train: on every linear layer but the head, or all of it.
 
-    Raises UserError when the base is 4-bit and the adapter a full one, or PiSSA's rank too high.
+    Raises UserError when the base is 4-bit and the adapter a full one, when it is cut up and the adapter is
+    no plain low-rank one, or PiSSA's rank too high.
     """
+    _refuse(base, adapter.kind)
     torch.manual_seed(seed)
     if adapter.kind == "full":
         _add_full(base, None, None)
@@ -313,8 +315,15 @@ def _read_for(base: Base, folder: Path) -> tuple[Shape, dict[str, Tensor]]:
             f"The adapter in {folder} was trained on another base than {base.name}.",
             do=f"Load {card(folder).get('base') or 'the base it was trained on'} instead.",
         )
-    refuse_full_over_four_bits(shape.kind, base.precision)
+    _refuse(base, shape.kind)
     return shape, tensors
+
+
+def _refuse(base: Base, kind: str) -> None:
+    """Raise UserError when an adapter of this kind cannot be put on a base as this one was loaded."""
+    refuse_full_over_four_bits(kind, base.precision)
+    if base.shards:
+        refuse_sharded_kind(kind)
 
 
 def _fit(base: Base, folder: Path, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
@@ -326,7 +335,6 @@ def _fit(base: Base, folder: Path, wanted: Mapping[str, Tensor], tensors: Mappin
 
 
 def _add_full(base: Base, tensors: Mapping[str, Tensor] | None, start: Path | None) -> None:
-    refuse_full_over_four_bits("full", base.precision)
     own = full.own(base.model)
     weights = full.frozen(tensors or own, own, torch.float32)
     base.attached[TRAINED] = Attached("full", weights, slots=full.slots(base.model), start=start)

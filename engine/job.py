@@ -21,6 +21,7 @@ from engine.spec import (
     Spec,
     method_named,
     options_from,
+    refuse_sharded,
 )
 from engine.template import Template, template_for
 
@@ -135,18 +136,19 @@ def run(
     should_stop: ShouldStop,
     reference_cache: ReferenceCache | None = None,
     gold: Gold | None = None,
+    sharded: bool = False,
 ) -> Result:
     """Carry out `spec` on `rows`, in the run's `folder`: checkpoints below it, the result in `adapter`.
 
     Resumes from the newest good checkpoint in `folder`. Reports through `emit` and asks `should_stop()`
     between optimiser steps. `gold` says how good a reply really is, where that can be known: a method that
-    draws replies shows it. Raises UserError for all that a person can cause; a run that raises has
-    written no adapter.
+    draws replies shows it. `sharded`: each of several processes holds its part of the base. Raises UserError
+    for all that a person can cause; a run that raises has written no adapter.
     """
     method = method_named(spec.method)
     options_from(method, spec.options)
     emit(Event("loading", {"what": spec.base}))
-    base = models.load(spec.base, spec.precision)
+    base = models.load(spec.base, spec.precision, sharded=sharded)
     return train(
         base,
         spec,
@@ -226,6 +228,10 @@ def prepared(
         emit(Event("warning", {"message": message}))
 
     method = method_named(spec.method)
+    if base.shards:
+        refuse_sharded(method)
+        held, total = (bytes / 1e6 for bytes in (base.shards.held, base.shards.total))
+        emit(Event("note", {"message": f"Each process holds {held:,.1f} of the base's {total:,.1f} MB."}))
     foreign = next((row for row in rows if not isinstance(row, method.learns_from)), None)
     if foreign is not None:
         raise UserError(

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine import shards
 from engine.batches import Batch
 from engine.errors import UserError
 from engine.products import linear
@@ -48,6 +49,7 @@ def head_of(causal_lm: Any) -> Head:
             "The model's vocabulary head is adapted or of an unknown kind, and cannot be trained through.",
             do="Go on from an adapter that leaves the head alone, or from the base itself.",
         )
+    shards.gather(layer)
     config = causal_lm.config.get_text_config()
     scale = getattr(config, "logit_scale", None) or 1.0  # Cohere
     scale /= getattr(config, "logits_scaling", None) or 1.0  # Granite

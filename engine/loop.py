@@ -172,20 +172,18 @@ class Trainer:
         """This process's part of the gradient and of what is shown."""
         result = dict[str, Tensor]()
         self.optimizer.zero_grad(set_to_none=True)  # what a try that ran out of memory has left
-        mine = self.mine(groups)
-        share = 1 / total if mine else 0.0  # a process without work takes part with nothing
-        for group in mine or groups[:1]:
-            with adapters.learning(self.job.base):
-                with self.job.base.autocast():
+        base = self.job.base
+        # a process without work takes part with nothing
+        even = base.shards is not None or len(groups) < self.process.num_processes
+        for group, counts in processes.dealt(groups, even=even):
+            share = counts / total
+            with adapters.learning(base):
+                with base.autocast():
                     loss, metrics = sums(group)
                 (loss * share).backward()
             for name, value in {"loss": loss, **metrics}.items():
                 result[name] = result.get(name, 0) + value.detach().float() * share
         return result
-
-    def mine(self, groups: Sequence[T]) -> Sequence[T]:
-        """This process's share of a batch's micro-batches; it may be none."""
-        return groups[self.process.process_index :: self.process.num_processes]
 
     def total(self, value: Tensor) -> Tensor:
         """The sum of `value` over the processes."""

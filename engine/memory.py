@@ -65,8 +65,11 @@ def fitting(
     long as memory runs out.
 
     `work` must be one that can be done anew: each time it finds the random generators as they were. When
-    it fails on one of several processes all of them do it again. Raises UserError at the end of the ladder.
+    it fails on one of several processes all of them do it again; not where the base is cut up, because the
+    others are in the middle of a pass that they cannot go on with. Raises UserError at the end of the ladder.
     """
+    if job.base.shards:
+        return work(cut(job.room.micro_tokens))
     while True:
         random = _random(job)
         failed, result = _tried(work, cut(job.room.micro_tokens))
@@ -82,6 +85,8 @@ def fitting(
 def ran_out(job: "Job") -> UserError:
     """What to tell a person when memory does not suffice: what would help, and what each of it costs."""
     help = [f"rows shorter than max_length {job.max_length} (longer ones are left out, and counted)"]
+    if job.base.shards:  # else this has been tried
+        help.insert(0, f"micro_tokens {job.room.micro_tokens // 2}, checkpointing (both slower)")
     if job.base.precision != "nf4":
         help.insert(0, "precision nf4 (a quarter of bf16's memory for the base; its weights are rounded)")
     return UserError(

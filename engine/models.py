@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -23,6 +24,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from transformers.utils import logging
 
 from engine.errors import UserError
+from engine.shards import Shards
 from engine.spec import Precision
 
 logging.set_verbosity_error()
@@ -39,7 +41,8 @@ class Base:
     """A frozen base model and what belongs to it.
 
     `precision` is what "auto" became; `context` the longest row, in tokens; `end_tokens` the ids at
-    which generation stops, the tokenizer's own first; `attached` what `engine.adapters` has put on it.
+    which generation stops, the tokenizer's own first; `attached` what `engine.adapters` has put on it;
+    `shards` says how it is cut up among processes, None when this one has all of it.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Base:
     context: int
     end_tokens: tuple[int, ...]
     attached: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    shards: Shards | None = None
 
     @property
     def parameters(self) -> int:
@@ -72,8 +76,16 @@ class Base:
         return computes_in_half(self.precision, self.device)
 
 
-def load(base: str, precision: Precision = "auto", device: str | torch.device | None = None) -> Base:
+def load(
+    base: str,
+    precision: Precision = "auto",
+    device: str | torch.device | None = None,
+    *,
+    sharded: bool = False,
+) -> Base:
     """Load `base` (a folder or a hub name), frozen and in eval mode, onto `device` (default: a GPU if any).
+
+    `sharded` leaves each process its part of it (`engine.shards`); all of them call this together.
 
     Raises UserError when there is no such model, when it is not a causal language model in safetensors,
     when a file is broken, or when memory does not suffice.
@@ -85,7 +97,8 @@ def load(base: str, precision: Precision = "auto", device: str | torch.device | 
     if precision == "auto":
         precision = "bf16" if place.type == "cuda" else "fp32"
     tokenizer = load_tokenizer(folder)
-    model = _load_weights(folder, config, precision, place)
+    load_weights = _load_sharded if sharded else _load_whole
+    model, shards = load_weights(folder, config, precision, place)
     ends = [tokenizer.eos_token_id, model.generation_config.eos_token_id]
     flat = [i for entry in ends for i in (entry if isinstance(entry, list) else [entry]) if i is not None]
     return Base(
@@ -98,6 +111,7 @@ def load(base: str, precision: Precision = "auto", device: str | torch.device | 
         fingerprint=fingerprint(base),
         context=context_length(config),
         end_tokens=tuple(dict.fromkeys(flat)),
+        shards=shards,
     )
 
 
@@ -108,7 +122,7 @@ def computes_in_half(precision: Precision, device: torch.device) -> bool:
 
 def weights(base: Base) -> dict[str, torch.Tensor]:
     """A base's own weights by parameter, read from its folder again, in the precision it was loaded in."""
-    again = _load_weights(base.folder, read_config(base.folder), base.precision, base.device)
+    again, _ = _load_whole(base.folder, read_config(base.folder), base.precision, base.device)
     return {name: parameter.detach() for name, parameter in again.named_parameters()}
 
 
@@ -129,15 +143,20 @@ def recompute_activations(base: Base) -> None:
     It works in eval mode, where transformers' own does nothing, and not without gradients. Raises UserError
     when the architecture is not made of blocks that can be.
     """
-    blocks = [module for module in base.model.modules() if isinstance(module, GradientCheckpointingLayer)]
-    if not blocks:
+    found = blocks(base.model)
+    if not found:
         raise UserError(
             f"Gradient checkpointing does not work with {type(base.model).__name__}.",
             do="Train without it, with fewer micro_tokens.",
         )
-    for block in blocks:
+    for block in found:
         if "forward" not in vars(block):
             block.forward = _recomputing(block.forward)
+
+
+def blocks(causal_lm: Any) -> list[torch.nn.Module]:
+    """The layers that a model is a pile of; none when it is of a kind that transformers does not mark so."""
+    return [module for module in causal_lm.modules() if isinstance(module, GradientCheckpointingLayer)]
 
 
 def _recomputing(forward: Callable[..., Any]) -> Callable[..., Any]:
@@ -297,7 +316,34 @@ def _weight_files(folder: Path) -> list[Path]:
     raise UserError(f"{folder} has no weights.", do="Put model.safetensors there.")
 
 
-def _load_weights(folder: Path, config: Any, precision: Precision, device: torch.device) -> Any:
+def _load_whole(
+    folder: Path, config: Any, precision: Precision, device: torch.device
+) -> tuple[Any, Shards | None]:
+    return _load_weights(folder, config, precision, device, device), None
+
+
+def _load_sharded(
+    folder: Path, config: Any, precision: Precision, device: torch.device
+) -> tuple[Any, Shards | None]:
+    """The model and how it is cut up. The processes of a machine load it whole one after the other, into the
+    machine's memory: a device never holds more than its part and a block."""
+    process = PartialState(cpu=device.type == "cpu")
+    if process.num_processes == 1:
+        raise UserError(
+            "There is one process alone to cut the base up among.", do="Start it without --shard."
+        )
+    for turn in range(int(os.environ["LOCAL_WORLD_SIZE"])):
+        if turn == process.local_process_index:
+            model = _load_weights(folder, config, precision, device, torch.device("cpu"))
+            shards = Shards(model, blocks(model), device)
+        process.wait_for_everyone()
+    return model, shards
+
+
+def _load_weights(
+    folder: Path, config: Any, precision: Precision, device: torch.device, into: torch.device
+) -> Any:
+    """The model for `device`, in the memory `into`."""
     _weight_files(folder)
     dtype = torch.bfloat16 if computes_in_half(precision, device) else torch.float32
     quantization = None
@@ -314,7 +360,7 @@ def _load_weights(folder: Path, config: Any, precision: Precision, device: torch
             config=config,
             dtype=dtype,
             quantization_config=quantization,
-            device_map={"": device},
+            device_map={"": into},
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,

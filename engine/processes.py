@@ -1,15 +1,15 @@
 """Several processes that train one adapter together: how they meet, and what they must agree on.
 
-`accelerate launch` starts such processes too. Each holds the whole base and the whole adapter; what is shared
-out are the micro-batches of every batch.
+`accelerate launch` starts such processes too. Each takes its share of every batch's micro-batches, and holds
+the whole adapter and the base: the whole of it, or its part (`engine.shards`).
 """
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import torch
@@ -18,6 +18,8 @@ from accelerate.utils import broadcast_object_list, gather_object
 from torch.distributed.rendezvous import rendezvous
 
 from engine.errors import UserError
+
+T = TypeVar("T")
 
 SHARDING = ("FSDP", "DEEPSPEED", "MEGATRON_LM", "PARALLELISM_CONFIG")  # of `accelerate`, each by a switch
 TOGETHER = timedelta(minutes=5)  # how long the first of them waits for the last to come
@@ -88,15 +90,26 @@ def from_main(thing: Any) -> Any:
     return things[0]
 
 
+def dealt(groups: Sequence[T], *, even: bool) -> Iterator[tuple[T, bool]]:
+    """This process's share of `groups`, and whether each counts.
+
+    With `even` all processes get as many: those that would have one less get the first again, for nothing.
+    """
+    state = PartialState()
+    for group in groups[state.process_index :: state.num_processes]:
+        yield group, True
+    if even and 0 < len(groups) % state.num_processes <= state.process_index:
+        yield groups[0], False
+
+
 def refuse_sharding() -> None:
     """Raise a UserError when `accelerate` was told to cut up the model, which the loop does not do."""
     for name in SHARDING:
         if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() in ("true", "1"):
             raise UserError(
-                f"This run was started with accelerate's {name}, which cuts the weights up among devices: "
-                "here every device holds the whole base and takes its share of the rows.",
-                do="Start it without (tuner train METHOD --processes N, or accelerate launch --multi_gpu); "
-                "let precision nf4 or gradient checkpointing save memory.",
+                f"This run was started with accelerate's {name}, which would cut up the adapter too.",
+                do="Start it without. The base alone is cut up by tuner train METHOD --processes N --shard, "
+                "or by engine.job.run(…, sharded=True) under accelerate launch --multi_gpu.",
             )
 
 

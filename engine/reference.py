@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
-from accelerate import PartialState
 from accelerate.utils import gather_object
 from torch import Tensor
 
@@ -113,8 +112,7 @@ def _cut(job: "Job", chunk: Sequence[Asked], budget: int) -> list[list[Asked]]:
 
 def _compute(job: "Job", groups: Sequence[Sequence[Asked]]) -> dict[bytes, float]:
     fresh: dict[bytes, float] = {}
-    process = PartialState()
-    for group in groups[process.process_index :: process.num_processes]:
+    for group, _ in processes.dealt(groups, even=job.base.shards is not None):
         if not job.checkpoint:
             job.heed_alone()
         batch = job.collate([asked.tree for asked in group])

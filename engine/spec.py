@@ -64,6 +64,15 @@ def refuse_full_over_four_bits(kind: str, precision: str) -> None:
         )
 
 
+def refuse_sharded_kind(kind: str) -> None:
+    """Raise UserError where an adapter of this kind cannot be put on a base that is cut up."""
+    if kind not in ("lora", "rslora"):
+        raise UserError(
+            f"A base that is cut up among processes takes lora and rslora: {kind} reads all weights at once.",
+            do="Choose one of these, or start it without --shard.",
+        )
+
+
 @dataclass(frozen=True)
 class Spec:
     """One run, without its data.
@@ -200,6 +209,16 @@ def method_named(name: str) -> Method:
         raise UserError(
             f"There is no training method “{name}”.", do=f"Choose one of: {', '.join(methods())}."
         ) from None
+
+
+def refuse_sharded(method: Method) -> None:
+    """Raise UserError where the method cannot train over a base that is cut up among processes."""
+    if method.needs_reward:
+        raise UserError(
+            f"{method.title} draws its replies from a whole copy of the base, with the adapter merged in: "
+            "the base cannot be cut up among processes.",
+            do="Start it without --shard.",
+        )
 
 
 def options_from(method: Method, values: Mapping[str, Any]) -> Any:

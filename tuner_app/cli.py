@@ -210,7 +210,7 @@ def _train_command(method: Method) -> click.Command:
     def start(home: Home, **values: Any) -> None:
         from tuner_app import console, machines
 
-        where = machines.asked(values["processes"], values["machines"])
+        where = machines.asked(values["processes"], values["machines"], shard=values["shard"])
         if where.rank > 0:
             from tuner_app.workers import helpers
 
@@ -222,6 +222,7 @@ def _train_command(method: Method) -> click.Command:
     for decorate in (
         click.option("--detach", is_flag=True, help="start it and return; see `tuner runs`"),
         click.option("--processes", default=1, help="how many share the work, one for each GPU"),
+        click.option("--shard", is_flag=True, help="cut the base up among them: each holds its part of it"),
         click.option(
             "--machines",
             type=click.Path(path_type=Path, dir_okay=False),

@@ -14,7 +14,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from engine.errors import UserError
-from engine.spec import Spec
+from engine.spec import Spec, method_named, refuse_sharded, refuse_sharded_kind
 from tuner_app import launch, machines, report, words
 from tuner_app.checking import Checking
 from tuner_app.clean import visible
@@ -42,6 +42,9 @@ def train(
     home: Home, store: Store, plan: launch.Plan, where: Machines, *, detach: bool, as_json: bool
 ) -> int:
     """Start the planned run, on the processes of `where`, and follow it to its end unless detached."""
+    if where.shard:
+        refuse_sharded(method_named(plan.method))
+        refuse_sharded_kind(plan.adapter.kind)
     run = launch.prepare(store, home, plan)
     if where.total > 1:
         machines.note(home.run(run.name), where)

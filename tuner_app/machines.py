@@ -13,7 +13,8 @@ FORMAT = """main = "10.0.0.1"   # address of the machine that has the database, 
 port = 29500        # a free port there, which the others can reach
 machines = 2        # how many machines
 rank = 0            # which of them this one is: 0 for the first
-processes = 1       # on each machine: one for each GPU"""
+processes = 1       # on each machine: one for each GPU
+shard = false       # whether to cut the base up among all of them"""
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Machines:
     machines: int = field(default=1, metadata={"help": "how many machines", "min": 1})
     rank: int = field(default=0, metadata={"help": "which of them this one is", "min": 0})
     processes: int = field(default=1, metadata={"help": "on each machine", "min": 1, "max": 1024})
+    shard: bool = field(default=False, metadata={"help": "cut the base up among all processes"})
 
     @property
     def total(self) -> int:
@@ -38,15 +40,29 @@ class Machines:
         return f"file://{folder / 'meeting'}"
 
 
-def asked(processes: int, file: Path | None) -> Machines:
-    """What `--processes` and `--machines FILE` ask for. Raises UserError for a file that makes no sense."""
+def asked(processes: int, file: Path | None, *, shard: bool = False) -> Machines:
+    """What `--processes`, `--machines FILE` and `--shard` ask for.
+
+    Raises UserError when that makes no sense.
+    """
+    found = _read(processes, file, shard)
+    if found.shard and found.total == 1:
+        raise UserError(
+            "--shard cuts the base up among processes, and there is one.",
+            do="Say how many: --processes 2 or more, one for each GPU.",
+        )
+    return found
+
+
+def _read(processes: int, file: Path | None, shard: bool) -> Machines:
+    options = {"processes": processes, "shard": shard}
     if file is None:
-        return build(Machines, {"processes": processes}, "number of processes:")
+        return build(Machines, options, "number of processes:")
     try:
         values: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read: {error}.", do=f"Write it like this:\n{FORMAT}") from error
-    found = build(Machines, {"processes": processes, **values}, f"setting in {file}:")
+    found = build(Machines, options | values | ({"shard": True} if shard else {}), f"setting in {file}:")
     if processes > 1 and processes != found.processes:
         raise UserError(
             f"{file} says {found.processes} processes on each machine, and --processes {processes}.",

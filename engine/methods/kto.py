@@ -227,15 +227,16 @@ def _log_probs(job: "Job", trainer: "Trainer", trees: "Sequence[Tree]") -> "Tens
     """The policy's log-probs of trees of one branch, without gradient: (trees,), alike on every process."""
     import torch
 
-    from engine import memory
+    from engine import memory, processes
     from engine.batches import micro_batches
     from engine.logps import branch_log_probs
 
     def work(groups: Sequence[Sequence[int]]) -> "Tensor":
         sums = torch.zeros(len(trees), device=job.base.device)
-        for group in trainer.mine(groups):
+        for group, counts in processes.dealt(groups, even=job.base.shards is not None):
             with torch.no_grad(), job.base.autocast():
-                sums[group] = branch_log_probs(job.base.model, job.collate([trees[i] for i in group]))
+                found = branch_log_probs(job.base.model, job.collate([trees[i] for i in group]))
+            sums[group] = found * counts
         return sums
 
     lengths = [job.row_tokens(tree) for tree in trees]

@@ -93,6 +93,7 @@ def run(
     should_stop: ShouldStop = lambda: "",
     reports: Reports | None = None,
     cache: ReferenceCache | None = None,
+    sharded: bool = False,
     **spec: Any,
 ) -> Result:
     """Carry out a run of six steps, or as `spec` says."""
@@ -106,4 +107,5 @@ def run(
         emit=reports if reports is not None else Reports(),
         should_stop=should_stop,
         reference_cache=cache,
+        sharded=sharded,
     )

@@ -21,7 +21,8 @@ from tuner_app import bases
 
 @dataclass(frozen=True)
 class Task:
-    """What the main process tells the others: the specification as JSON, the rows, and the run's folder.
+    """What the main process tells the others: the specification as JSON, the rows, the run's folder, and
+    whether the base is cut up.
 
     `base` is as the store has it: where a base lies may differ between machines.
     """
@@ -30,6 +31,7 @@ class Task:
     base: str
     rows: Sequence[Any]
     folder: Path
+    sharded: bool
 
 
 def main() -> int:
@@ -63,7 +65,7 @@ def help(method: str, **place: Any) -> None:
             f"The first machine trains by {spec.method}, and this one was told {method}.",
             do=f"Start it here with: tuner train {spec.method} --machines FILE",
         )
-    job.run(spec, task.rows, task.folder, emit=_in_silence, should_stop=lambda: "")
+    job.run(spec, task.rows, task.folder, emit=_in_silence, should_stop=lambda: "", sharded=task.sharded)
 
 
 def _in_silence(event: Event) -> None:

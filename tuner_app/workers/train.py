@@ -108,7 +108,7 @@ def train(home: Home, store: Store, run: Run, emit: Emit, should_stop: ShouldSto
         processes.meet(
             processes.Place(0, where.total, local=0, here=where.processes, meeting=where.meeting(folder))
         )
-        processes.from_main(helper.Task(spec.to_json(), run.spec["base"], rows, folder))
+        processes.from_main(helper.Task(spec.to_json(), run.spec["base"], rows, folder, where.shard))
     with closing(ReferenceFile(home.reference_cache)) as cache:
         result = job.run(
             spec,
@@ -118,6 +118,7 @@ def train(home: Home, store: Store, run: Run, emit: Emit, should_stop: ShouldSto
             should_stop=should_stop,
             reference_cache=cache,
             gold=_gold(row),
+            sharded=where.shard,
         )
     if result.hash:
         models.add_adapter(
