@@ -163,7 +163,7 @@ def test_a_resumed_run_goes_on_with_as_little_at_a_time(
 def test_each_try_finds_the_random_generators_as_they_were() -> None:
     class Job:
         room = memory.Room(8)
-        base = type("Base", (), {"device": torch.device("cpu")})
+        base = type("Base", (), {"device": torch.device("cpu"), "shards": None})
         emit = Reports()
 
     drawn: list[float] = []
