@@ -21,7 +21,7 @@ from engine.findings import Findings, Part, Run, Step
 from engine.job import Job
 from engine.loop import batches
 from engine.reference import unknown
-from engine.spec import Emit, Event, ReferenceCache, Spec
+from engine.spec import Emit, Event, ReferenceCache, Spec, method_named
 from engine.template import template_for
 
 SHOWN = 3  # rows of which every token is shown
@@ -72,17 +72,24 @@ class Rehearsal:
 
     def narrow(self, job: Job, trees: list[Tree]) -> tuple[Job, list[Tree]]:
         """Look at all rows, then go on with those of the longest micro-batch, twice: the first warms up."""
-        self._narrowed = True
         self.job, self.trees = job, trees
-        self.unknown = unknown(job, trees, self.cache)
         self.rows = longest(job, trees)
+        self.reference = self._unknown(job, trees, self.cache)
+        self._narrowed = True
         few = {"batch_size": len(self.rows), "epochs": 2, "save_every": NEVER}
         if hasattr(job.options, "rollout_batch"):  # a phase of PPO, whose replies are drawn all at once
             few = {"rollout_batch": len(self.rows), "epochs": 1, "save_every": NEVER}
             few["batch_size"] = min(job.options.batch_size, len(self.rows))
-        options = replace(job.options, **few)
         examples = [job.examples[i] for i in self.rows]
-        return replace(job, options=options, examples=examples), [trees[i] for i in self.rows]
+        job = replace(job, options=replace(job.options, **few), examples=examples)
+        trees = [trees[i] for i in self.rows]
+        self.rehearsed = self._unknown(job, trees, None)
+        return job, trees
+
+    def _unknown(self, job: Job, trees: list[Tree], cache: ReferenceCache | None) -> tuple[int, int]:
+        """Rows and tokens of the reference pass over `trees`."""
+        references = method_named(job.spec.method).references
+        return unknown(job, references(job, trees), cache) if references else (0, 0)
 
     def findings(self) -> Findings:
         """All that was seen."""
@@ -98,8 +105,9 @@ class Rehearsal:
             passes=getattr(job.options, "ppo_epochs", 1),
             lengths=lengths,
             budget=budget,
-            reference_rows=self.unknown if self._of("reference") else [],
-            reference_seconds=self._reference_seconds(),
+            reference_rows=self.reference[0],
+            reference_seconds=self._reference_seconds() * self.reference[1] / max(1, self.rehearsed[1]),
+            ahead=self._seconds_ahead(),
             memory=self.memory.peak(),
             available=usage.available(job.base.device),
         )
@@ -123,6 +131,11 @@ class Rehearsal:
         steps = [data["seconds"] for _, data in self._of("step")]
         epochs = self._of("plan")[0][1]["epochs"]
         return float(sum(steps[len(steps) * (epochs - 1) // epochs :]))
+
+    def _seconds_ahead(self) -> float:
+        """Seconds between the plan and the first step: PPO's, for the starting model's own replies."""
+        when, first = self._of("step")[0]
+        return when - float(first["seconds"]) - self._of("plan")[0][0]
 
     def _reference_seconds(self) -> float:
         times = [when for when, _ in self._of("reference")]
@@ -174,26 +187,25 @@ def estimate(
     passes: int,
     lengths: Sequence[int],
     budget: int,
-    reference_rows: Sequence[int],
+    reference_rows: int,
     reference_seconds: float,
+    ahead: float,
     memory: int,
     available: int,
 ) -> Run:
     """The run by its measured step: as many seconds per token, padding counted, as the step took.
 
     That is a little too much, because attention costs more per token in the longest rows. `order` are the
-    rows of each optimiser step, and PPO makes `passes` steps on them. `reference_seconds` is what the
-    reference pass took on the step's rows. No micro-batch needs more memory than the longest, so the run's
-    peak is the step's.
+    rows of each optimiser step, and PPO makes `passes` steps on them. Ahead of them come a reference pass
+    over `reference_rows` rows, and `ahead` seconds. No micro-batch needs more memory than the longest, so the
+    run's peak is the step's.
     """
     tokens = sum(padded(batch, lengths, budget) for batch in order)
-    reference = padded(reference_rows, lengths, budget) if reference_rows else 0
-    reference_seconds *= reference / step.tokens
     return Run(
         steps=len(order) * passes,
         tokens=tokens,
-        seconds=step.seconds * tokens / step.tokens + reference_seconds,
-        reference_rows=len(reference_rows),
+        seconds=step.seconds * tokens / step.tokens + reference_seconds + ahead,
+        reference_rows=reference_rows,
         reference_seconds=reference_seconds,
         memory=memory,
         available=available,

@@ -44,8 +44,7 @@ def reference_log_probs(job: "Job", trees: Sequence[Tree]) -> Tensor:
     The rest is taken in chunks whose results are cached together, so that a run killed in between computes
     the same micro-batches when it starts again.
     """
-    if job.layout == "padded" and layouts.can_share(job, trees):
-        job = replace(job, layout="tree")
+    job = _sharing(job, trees)
     keys = [_keys(job, tree) for tree in trees]
     cache = job.reference_cache
     known = processes.from_main(_known(cache, keys))
@@ -66,10 +65,19 @@ def reference_log_probs(job: "Job", trees: Sequence[Tree]) -> Tensor:
     return torch.tensor(sums, device=job.base.device)
 
 
-def unknown(job: "Job", trees: Sequence[Tree], cache: ReferenceCache | None) -> list[int]:
-    """Which trees (numbers) `reference_log_probs` would have to compute."""
+def unknown(job: "Job", trees: Sequence[Tree], cache: ReferenceCache | None) -> tuple[int, int]:
+    """What `reference_log_probs` would have to compute: of how many trees, and how many tokens in all."""
+    job = _sharing(job, trees)
     keys = [_keys(job, tree) for tree in trees]
-    return _missing(_known(cache, keys), keys)
+    known = _known(cache, keys)
+    tokens = sum(job.row_tokens(asked.tree) for asked in _asked(trees, keys, known))
+    return len(_missing(known, keys)), tokens
+
+
+def _sharing(job: "Job", trees: Sequence[Tree]) -> "Job":
+    """The job in the layout in which replies share their prompt, if they can."""
+    shares = job.layout == "padded" and layouts.can_share(job, trees)
+    return replace(job, layout="tree") if shares else job
 
 
 def _known(cache: ReferenceCache | None, keys: Sequence[Sequence[bytes]]) -> dict[bytes, float]:

@@ -14,6 +14,7 @@ from engine import examples
 from engine.errors import UserError
 
 if TYPE_CHECKING:
+    from engine.batches import Tree
     from engine.job import Job, Outcome
 
 Precision = Literal["auto", "fp32", "bf16", "nf4"]
@@ -167,7 +168,8 @@ class Method:
 
     `learns_from` is a class of `engine.examples`; `options` a frozen dataclass whose fields carry
     `metadata={"help": …}` and, where they have them, `"choices"` or `"min"` and `"max"`. A reward model
-    scores replies and writes none.
+    scores replies and writes none. `references` gives, of a run's rows, all that the run takes log-probs of
+    under the weights that it starts from: a tree for each row.
     """
 
     name: str
@@ -177,6 +179,7 @@ class Method:
     train: Callable[["Job"], "Outcome"]
     paper: str
     makes: Literal["policy", "reward model"] = "policy"
+    references: "Callable[[Job, Sequence[Tree]], Sequence[Tree]] | None" = None
 
     @property
     def kind(self) -> str:

@@ -119,6 +119,11 @@ def train(job: "Job") -> "Outcome":
     return fit(job, trees, objective, weights=[1] * len(trees), keep=keep)
 
 
+def references(job: "Job", trees: "Sequence[Tree]") -> "Sequence[Tree]":
+    """The pairs, if the objective is measured from the reference. S-DPO groups them: the same replies."""
+    return trees if OBJECTIVES[job.options.objective].reference else []
+
+
 @dataclass(frozen=True)
 class Replies:
     """P prompts with at most K replies each, the chosen one first, as (P, K) tensors.
@@ -226,4 +231,5 @@ METHOD = Method(
     options=Options,
     train=train,
     paper="arXiv:2305.18290",
+    references=references,
 )

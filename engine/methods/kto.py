@@ -72,7 +72,7 @@ def train(job: "Job") -> "Outcome":
     weight = torch.where(good, *_weights(job, int(good.sum()), int((~good).sum())))
     order = _batches(job, len(trees))
     strangers = _mismatched(job, trees, order)
-    keep = _reference(job, trees, order, strangers)
+    keep = _reference(job, order, _all(trees, order, strangers))
     reference, reference_strangers = keep["reference"], keep["mismatched"]
     baseline = torch.zeros((), device=device)
     share: dict[str, float] = {}
@@ -203,24 +203,36 @@ def _mismatched(job: "Job", trees: "Sequence[Tree]", order: Sequence[Sequence[in
     return found
 
 
-def _reference(
-    job: "Job", trees: "Sequence[Tree]", order: Sequence[Sequence[int]], strangers: "Sequence[Tree]"
-) -> "dict[str, Tensor]":
-    """Log-probs under the starting weights: "reference" of each row, "mismatched" of each of `strangers`."""
+def _all(
+    trees: "Sequence[Tree]", order: Sequence[Sequence[int]], strangers: "Sequence[Tree]"
+) -> "list[Tree]":
+    """Each row's prompt with its own reply, then with the mismatched one of every epoch."""
     from engine.batches import Tree
+
+    found = [Tree(tree.prompt, list(tree.branches)) for tree in trees]
+    for i, stranger in zip((i for batch in order for i in batch), strangers, strict=True):
+        found[i].branches.extend(stranger.branches)
+    return found
+
+
+def references(job: "Job", trees: "Sequence[Tree]") -> "list[Tree]":
+    """What `_reference` takes log-probs of."""
+    order = _batches(job, len(trees))
+    return _all(trees, order, _mismatched(job, trees, order))
+
+
+def _reference(job: "Job", order: Sequence[Sequence[int]], trees: "Sequence[Tree]") -> "dict[str, Tensor]":
+    """Log-probs under the starting weights: "reference" of each row, "mismatched" of each in `order`."""
+    import torch
+
     from engine.reference import reference_log_probs
 
     if job.checkpoint:
         return {name: value.to(job.base.device) for name, value in job.checkpoint.part("keep").items()}
-    rows = [i for batch in order for i in batch]
-    both = [
-        Tree(tree.prompt, [*trees[i].branches, *tree.branches])
-        for i, tree in zip(rows, strangers, strict=True)
-    ]
-    own, mismatched = reference_log_probs(job, both).unbind(1)
-    reference = own.new_empty(len(trees))
-    reference[rows] = own  # the same in every epoch
-    return {"reference": reference, "mismatched": mismatched.contiguous()}
+    found = reference_log_probs(job, trees)  # (rows, 1 + epochs)
+    rows = torch.tensor([i for batch in order for i in batch], device=found.device)
+    epochs = torch.arange(len(rows), device=found.device) // len(trees)
+    return {"reference": found[:, 0].contiguous(), "mismatched": found[rows, 1 + epochs]}
 
 
 def _log_probs(job: "Job", trainer: "Trainer", trees: "Sequence[Tree]") -> "Tensor":
@@ -250,4 +262,5 @@ METHOD = Method(
     options=Options,
     train=train,
     paper="arXiv:2402.01306",
+    references=references,
 )

@@ -9,7 +9,7 @@ import tiny
 import torch
 from small_run import OPTIONS, Cache, Reports, rows_for, run
 
-from engine import check, losses, models, usage
+from engine import check, losses, models, reference, usage
 from engine.batches import Branch, Tree
 from engine.census import classes, contradictory
 from engine.errors import UserError
@@ -39,7 +39,7 @@ def checked(
     return found
 
 
-@pytest.mark.parametrize("method", ["sft", "dpo"])
+@pytest.mark.parametrize("method", ["sft", "dpo", "kto"])
 def test_a_check_foretells_the_run(method: str, model: Path, tmp_path: Path) -> None:
     found, reports = checked(model, method), Reports()
     run(tmp_path, model, method, reports=reports)
@@ -48,8 +48,8 @@ def test_a_check_foretells_the_run(method: str, model: Path, tmp_path: Path) -> 
     for name in ("trainable", "parameters", "precision", "device"):
         assert found.plan[name] == reports.of("plan")[0][name]
     assert found.run.tokens >= sum(step["tokens"] for step in reports.of("step"))
-    assert found.run.reference_rows == (12 if method == "dpo" else 0)
-    assert (found.run.reference_seconds > 0) == (method == "dpo")
+    assert found.run.reference_rows == (0 if method == "sft" else 12)
+    assert (found.run.reference_seconds > 0) == (method != "sft")
     assert found.step.seconds > 0
     assert found.run.memory < found.run.available
     assert found.warnings == []
@@ -63,6 +63,29 @@ def test_reference_log_probs_that_are_known_are_not_counted(model: Path, tmp_pat
     found = checked(model, "dpo", cache=cache)
     assert found.run.reference_rows == 3
     assert cache.puts == puts, "a check leaves no trace"
+
+
+def test_kto_s_mismatched_replies_of_every_epoch_are_counted(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reference pass is foretold by what it will compute, at a second a token here."""
+    monkeypatch.setattr(check.Rehearsal, "_reference_seconds", lambda rehearsal: rehearsal.rehearsed[1])
+    computed: list[int] = []
+    real = reference.branch_log_probs
+
+    def counted(causal_lm: Any, batch: Any) -> Any:
+        computed.append(int((batch.ids != 0).sum()))
+        return real(causal_lm, batch)
+
+    monkeypatch.setattr(reference, "branch_log_probs", counted)
+    cache = Cache()
+    options = {"epochs": 3, "micro_tokens": 10**6}
+    found = checked(model, "kto", options=options)
+    computed.clear()
+    run(tmp_path, model, "kto", cache=cache, options=options)
+    assert found.run.reference_rows == 12
+    assert found.run.reference_seconds == sum(computed) > 0
+    assert checked(model, "kto", options=options, cache=cache).run.reference_rows == 0
 
 
 def test_a_check_leaves_no_file(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,15 +214,15 @@ def test_the_estimate_is_in_proportion_to_padded_tokens() -> None:
         passes=1,
         lengths=lengths,
         budget=64,
-        reference_rows=[0, 3],
-        reference_seconds=0.5,
+        reference_rows=2,
+        reference_seconds=0.4,
+        ahead=1.0,
         memory=7,
         available=9,
     )
     # one row each but for none: 50 + 10, 50 + 30, 30 + 50, 50 + 10
     assert run.tokens == 280
-    assert run.reference_seconds == pytest.approx(0.5 * 80 / 100)
-    assert run.seconds == pytest.approx(2.0 * 2.8 + 0.4)
+    assert run.seconds == pytest.approx(2.0 * 2.8 + 0.4 + 1.0)
     assert (run.steps, run.reference_rows, run.memory, run.available) == (4, 2, 7, 9)
     assert check.padded([0, 1, 2, 3], lengths, budget=100) == 2 * 50 + 30 + 10
 
