@@ -59,7 +59,8 @@ def classes(examples: Sequence[Example]) -> dict[str, int]:
     found: Counter[str] = Counter()
     for example in examples:
         if isinstance(example, Rated):
-            found["good" if example.good else "bad"] += 1
+            found["good"] += example.good
+            found["bad"] += not example.good  # 0 is told too: one kind alone teaches less
         elif isinstance(example, Pair):
             longer = len(example.chosen) - len(example.rejected)
             found["chosen longer" if longer > 0 else "rejected longer" if longer else "equally long"] += 1

@@ -47,7 +47,7 @@ def _more_rows(job: "Job") -> str:
     """What helps when rows are too long."""
     if job.max_length < job.base.context:
         return "Raise max_length, or label more."
-    return f"Label or import shorter ones, or choose another base: {job.base.name} reads no more."
+    return "Label or import shorter ones, or choose another base: this one reads no more."
 
 
 def pair_tree(job: "Job", row: Pair) -> Tree:

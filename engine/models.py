@@ -401,7 +401,14 @@ def _keep_trainable(model: Any) -> None:
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory, a GPU's or the machine's, ran out."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        (
+            "can't allocate memory" in text,  # torch
+            text in ("could not create a primitive", "could not create a memory object"),  # oneDNN
+            text == "can't start new thread",  # Python, whose threads want a stack each
+        )
+    )
 
 
 def _first_line(error: BaseException) -> str:

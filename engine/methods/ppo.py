@@ -150,8 +150,8 @@ def reference_scores(job: "Job", actors: "Actors", prompts: "Sequence[Tree]") ->
         )
     if sum(ended) < FEWEST_REPLIES or scores.std() < 1e-3 * head.std:
         job.warn(
-            f"The starting model's {sum(ended)} replies with an end are too few or too much alike to measure "
-            "scores by: they are measured by those of the reward model's training replies."
+            f"The starting model's replies with an end ({sum(ended)}) are too few or too much alike to "
+            "measure scores by: they are measured by those of the reward model's training replies."
         )
         return head.mean, head.std
     return float(scores.mean()), float(scores.std())

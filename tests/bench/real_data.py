@@ -1,12 +1,12 @@
 """Every method on every public file that it can learn from, through the command line, as a person would.
 
-    python tests/bench/real_data.py --data DIR [--base builtin] [--rows 120] [--only METHOD …] [--files PART …]
+    python tests/bench/real_data.py --data DIR [--base builtin] [--rows 96] [--only METHOD …] [--files PART …]
 
 DIR holds the files named in `FILES`. Each is imported into a home that is thrown away; then it is trained on,
-one epoch of its last rows. Prints a line of a Markdown table for each run, as it ends: what was used and what
-was left out and why, losses, what a reward model was right on of the pairs held out, seconds of the whole
-command. PPO is led by the reward model of the same file, of hh-rlhf's pairs where it has none, and told to
-go on with it whatever it is worth.
+one epoch of its last rows. Prints two Markdown tables: a line for each run as it ends (what was used, what was
+left out and why, losses, what a reward model was right on of the pairs held out, seconds of the whole command),
+and what was imported. PPO is led by the reward model of the same file, of hh-rlhf's pairs where it has none,
+and told to go on with it whatever it is worth.
 """
 
 import argparse
@@ -18,7 +18,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 PAIRS, RATED, TOLD = ("reward", "dpo", "ppo"), ("kto", "ppo"), ("sft", "ppo")
 # file: the methods that it feeds, and what `tuner import` has to be told
@@ -66,23 +65,24 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--base", default="builtin")
-    parser.add_argument("--rows", type=int, default=120)
+    parser.add_argument("--rows", type=int, default=96)
     parser.add_argument("--only", nargs="*", help="methods")
     parser.add_argument("--files", nargs="*", help="parts of names of files")
     args = parser.parse_args()
 
-    print(
-        "| file | imported | method | rows | loss, first and last | held out | s |\n|---|---|---|---|---|---|---|"
-    )
+    print("| file | method | rows | loss, first and last | held out | s |\n|---|---|---|---|---|---|")
+    taken: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as home:
         for name, (methods, told) in FILES.items():
             if name != FIRST and args.files and not any(part in name for part in args.files):
                 continue
-            taken = imported(home, args.data / name, told)
+            taken[name] = imported(home, args.data / name, told)
             for method in methods:
-                if args.only and method not in args.only and (name, method) != (FIRST, "reward"):
-                    continue
-                print(f"| {name} | {taken} | {trained(home, method, name, args)} |", flush=True)
+                if not args.only or method in args.only or (name, method) == (FIRST, "reward"):
+                    print(f"| {name} | {trained(home, method, name, args)} |", flush=True)
+    print("\n| file | rows that were taken, and why others were not |\n|---|---|")
+    for name, text in taken.items():
+        print(f"| {name} | {text} |")
 
 
 def tuner(home: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -142,13 +142,15 @@ def trained(home: str, method: str, name: str, args: argparse.Namespace) -> str:
 
 
 def said(text: str) -> tuple[str, str]:
-    """What a run said of its rows with its warnings, and what was held out and how it went."""
+    """What a run said of its rows, with its warnings in short, and what was held out and how it went."""
     rows, held_out = [], []
-    for line in text.splitlines():
-        if " rows, " in line or line.startswith("! "):
-            rows.append(line.strip())
+    for line in map(str.strip, text.splitlines()):
+        if " rows, " in line:
+            rows.append(line)
+        elif line.startswith("! ") and "chat template" not in line:
+            rows.append(line.removeprefix("! ").split(". ")[0].removesuffix("."))
         elif "held-out" in line:
-            held_out.append(line.strip())
+            held_out.append(line)
     return "; ".join(rows), "; ".join(held_out)
 
 

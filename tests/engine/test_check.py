@@ -152,6 +152,7 @@ def test_contradictions_and_classes() -> None:
     assert contradictory([good, bad, other]) == 2
     assert contradictory([good, good, other]) == 0
     assert classes([good, bad, other]) == {"bad": 2, "good": 1}
+    assert classes([good]) == {"bad": 0, "good": 1}, "that there is one kind alone is told"
     assert classes(rows_for("sft")) == {}
 
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from small_run import OPTIONS, Cache, Reports, run
 
-from engine import adapters, losses, memory, reference
+from engine import adapters, losses, memory, models, reference
 from engine.errors import UserError
 
 FAULTS = [
@@ -23,6 +23,20 @@ FAULTS = [
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.save_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.mark.parametrize(
+    ("text", "lack"),
+    [
+        ("could not create a primitive", True),
+        ("could not create a memory object", True),
+        ("can't start new thread", True),
+        ("could not create a primitive descriptor for the matmul primitive", False),
+        ("shape mismatch", False),
+    ],
+)
+def test_the_words_for_a_lack_of_memory(text: str, lack: bool) -> None:
+    assert models.out_of_memory(RuntimeError(text)) is lack
 
 
 def full_above(most: int, fault: Exception, real: Callable[..., Any], argument: str) -> Callable[..., Any]:
