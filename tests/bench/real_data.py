@@ -3,10 +3,10 @@
     python tests/bench/real_data.py --data DIR [--base builtin] [--rows 96] [--only METHOD …] [--files PART …]
 
 DIR holds the files named in `FILES`. Each is imported into a home that is thrown away; then it is trained on,
-one epoch of its last rows. Prints two Markdown tables: a line for each run as it ends (what was used, what was
-left out and why, losses, what a reward model was right on of the pairs held out, seconds of the whole command),
-and what was imported. PPO is led by the reward model of the same file, of hh-rlhf's pairs where it has none,
-and told to go on with it whatever it is worth.
+one epoch of its last rows. Prints two Markdown tables: a line for each run as it ends (what was used, what
+was left out and why, losses, what a reward model was right on of the pairs held out, seconds of the whole
+command), and what was imported. PPO is led by the reward model of the same file, of hh-rlhf's pairs where
+it has none, and told to go on with it whatever it is worth.
 """
 
 import argparse
