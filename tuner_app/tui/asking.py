@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import UserError
 from engine.spec import build
 from tuner_app.settings import Decoding, Settings
+from tuner_app.store import Store, chats
 from tuner_app.store.asked import Prompt
 from tuner_app.store.rows import Conversation
 
@@ -74,6 +75,27 @@ def preset_of(decoding: Decoding) -> str:
     """The preset that `decoding` is; "" for none."""
     values = asdict(decoding)
     return next((name for name, preset in PRESETS.items() if preset.items() <= values.items()), "")
+
+
+def keep(
+    store: Store,
+    conversation_id: int | None,
+    uid: str,
+    *,
+    system: str | None = None,
+    decoding: Mapping[str, Any] | None = None,
+    shots: tuple[str, ...] | None = None,
+) -> Conversation:
+    """Change how a conversation asks, but for what is None; one that has not begun begins, with `uid`."""
+    with store.write():
+        here = chats.get(store, conversation_id) if conversation_id else chats.start(store, uid=uid)
+        return chats.set_asking(
+            store,
+            here.id,
+            system=here.system if system is None else system,
+            decoding=here.decoding if decoding is None else decoding,
+            shots=here.shots if shots is None else shots,
+        )
 
 
 async def fitted(client: "ChatClient", prompt: Prompt, by: Settings) -> Fit:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
+from uuid import uuid4
 
 from textual import work
 from textual.binding import Binding, BindingType
@@ -42,6 +43,7 @@ class AskingScreen(JudgingScreen):
             key_display="F3",
             tooltip="system prompt, examples and decoding of this chat",
         ),
+        Binding("f8", "examples", "", show=False, key_display="F8", tooltip="examples before this chat"),
     ]
 
     def __init__(self) -> None:
@@ -67,6 +69,11 @@ class AskingScreen(JudgingScreen):
         """The conversation asks in another way from now on."""
         self.dialogue = replace(self.dialogue, conversation=conversation)
         self._changed()
+
+    def action_examples(self) -> None:
+        from tuner_app.tui.screens.shots import ShotsScreen
+
+        self.app.push_screen(ShotsScreen(self.dialogue.conversation, uuid4().hex, self.asks))
 
     def action_how(self) -> None:
         from tuner_app.tui.screens.how import HowScreen

@@ -9,12 +9,12 @@ from uuid import uuid4
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.widgets import Input, Select, TextArea
+from textual.content import Content
+from textual.widgets import Input, Select, Static, TextArea
 
 from engine.errors import UserError
 from tuner_app import settings as settings_file
 from tuner_app.settings import Decoding
-from tuner_app.store import Store, chats
 from tuner_app.store.rows import Conversation
 from tuner_app.tui import asking
 from tuner_app.tui.screens.base import Saving, SavingScreen
@@ -41,12 +41,15 @@ class HowScreen(SavingScreen):
             key_display="F5",
             tooltip="write this decoding to the settings",
         ),
+        Binding("f8", "examples", "examples", key_display="F8", tooltip="choose examples before this chat"),
         Binding("escape", "app.chat", "back (saved)", key_display="esc"),
     ]
     DEFAULT_CSS = """
     #how { height: 1fr; padding: 1 1 0 1; scrollbar-size-vertical: 1; }
     #system { height: auto; min-height: 3; max-height: 8; margin: 0 0 1 0; border: none; padding: 0 1;
               border-left: outer $foreground 20%; background: $panel; }
+    .-wide #shots { padding: 1 0 0 7; }
+    #shots { padding: 1 0 0 1; height: auto; }
     #system:focus { border-left: outer $accent; }
     """
 
@@ -67,6 +70,7 @@ class HowScreen(SavingScreen):
                 "decoding", _PRESETS, self._preset(decoding), "fills in what is below", id="preset"
             )
             yield Fields(Decoding, "decoding setting", id="decoding", values=asdict(decoding))
+            yield Static(markup=False, id="shots")
         yield Notice()
         yield KeyBar()
 
@@ -74,6 +78,22 @@ class HowScreen(SavingScreen):
         self._asks = (self._system, dict(self._here.decoding) if self._here else {})
         self._compare(asking.decoding_of(self.tuner.settings, self._here))
         self.query_one("#system").focus()
+
+    def on_screen_resume(self) -> None:
+        """Back from the choice of examples."""
+        number = len(self._here.shots) if self._here else 0
+        few = f"{number} example{'s' if number > 1 else ''}" if number else "No examples"
+        text = Content.assemble(few, (" before this chat: F8 chooses", "$foreground-muted"))
+        self.query_one("#shots", Static).update(text)
+
+    def action_examples(self) -> None:
+        from tuner_app.tui.screens.shots import ShotsScreen
+
+        self.app.push_screen(ShotsScreen(self._here, self._uid, self._take_over))
+
+    def _take_over(self, conversation: Conversation) -> None:
+        self._here = conversation
+        self._changed(conversation)
 
     @property
     def _system(self) -> str:
@@ -128,12 +148,13 @@ class HowScreen(SavingScreen):
         if asks != self._asks:
             self._asks = asks
             here = self._here.id if self._here else None
-            write = partial(self.tuner.database, _keep, here, self._uid, *asks)
+            write = partial(
+                self.tuner.database, asking.keep, here, self._uid, system=asks[0], decoding=asks[1]
+            )
             self.save("asks", Saving("How this chat asks", write, self._saved))
 
     async def _saved(self, conversation: Conversation) -> None:
-        self._here = conversation
-        self._changed(conversation)
+        self._take_over(conversation)
 
     def _preset(self, decoding: Decoding) -> str:
         if not asking.departing(decoding, self.tuner.settings):
@@ -150,11 +171,3 @@ class HowScreen(SavingScreen):
                 row.help(f"≠ {usual[spec.name]} in the settings; {help}" if spec.name in differs else help)
         with self.prevent(Select.Changed):
             self.query_one("#preset", Select).value = self._preset(decoding)
-
-
-def _keep(
-    store: Store, conversation_id: int | None, uid: str, system: str, decoding: dict[str, Any]
-) -> Conversation:
-    with store.write():
-        here = chats.get(store, conversation_id) if conversation_id else chats.start(store, uid=uid)
-        return chats.set_asking(store, here.id, system=system, decoding=decoding, shots=here.shots)
