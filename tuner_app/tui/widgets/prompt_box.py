@@ -20,7 +20,6 @@ class PromptBox(TextBox):
         Binding("tab", "leave", "answers", key_display="tab/esc", tooltip="go to the answers"),
         Binding("f2", "screen.next_model", "next model", key_display="F2"),
         Binding("f3", "screen.how", "how to ask", key_display="F3"),
-        Binding("f8", "screen.examples", "examples", key_display="F8"),
     ]
 
     def __init__(self) -> None:
