@@ -165,9 +165,9 @@ async def test_a_server_that_dies_halfway_loses_nothing(
         await person.sees("Half", "(broken off)")
         assert path(store)[-1].finish == "failed"
         await person.press("tab", "r")
-        await person.sees("Whole.", "answer 2 of 2")
+        await person.sees("Whole.", "← 2 of 2 →")
         await person.press("left")
-        await person.sees("Half", "answer 1 of 2")
+        await person.sees("Half", "← 1 of 2 →")
         await person.press("right")
         await person.sees("Whole.")
     assert [answer.content for answer in chats.answers(store, path(store)[0].id)] == ["Half", "Whole."]

@@ -59,7 +59,7 @@ async def test_there_may_be_nothing_to_undo(home: Home, store: Store) -> None:
     async with opened(home) as person:
         await asked(person)
         await person.press("u")
-        await person.sees("There is no label of yours on this answer to undo.")
+        await person.sees("There is no label of yours in this conversation to undo.")
         assert "Ctrl+S" not in person.screen()
     assert standing(store) == []
 
@@ -83,10 +83,13 @@ async def test_a_correction_takes_the_place_of_the_answer(
     async with opened(home) as person:
         await asked(person)
         await person.press("e")
-        await person.sees("save the correction")
+        await person.sees("no changes yet", "^s save")
         await person.type(" Loudly.")
         await person.press("ctrl+s")
-        await person.sees("your correction", "Moo. Loudly.", "builtin had said: Moo.")
+        await person.sees("your correction", "Moo. Loudly.", "d changes")
+        await person.press("d")
+        await person.sees("Moo.{+ Loudly.+}")
+        await person.press("d")
         await person.sees("Fed 1 SFT row, 1 pair, 2 thumbs")
         await person.press("a")
         await person.sees("your own correction")
@@ -100,7 +103,9 @@ async def test_a_correction_takes_the_place_of_the_answer(
     said = [m["content"] for m in server.requests[1]["messages"]]
     assert said == ["A cow?", "Moo. Loudly.", "A dog?"]
     async with opened(home) as person:
-        await person.sees("Moo. Loudly.", "had said: Moo.")
+        await person.sees("Moo. Loudly.")
+        await person.press("tab", "up", "up", "d")
+        await person.sees("Moo.{+ Loudly.+}")
 
 
 async def test_a_correction_can_be_undone_and_changed(home: Home, store: Store) -> None:
@@ -108,7 +113,7 @@ async def test_a_correction_can_be_undone_and_changed(home: Home, store: Store) 
         await asked(person)
         for typed, text in (("!", "Moo.!"), ("?", "Moo.!?")):
             await person.press("e", typed, "ctrl+s")
-            await person.sees(text, "your correction", "builtin had said: Moo.")
+            await person.sees(text, "your correction")
         await person.press("u")
         await person.sees("Undone: ✎ corrected", "your correction")
         assert "Moo.!?" not in person.screen()
@@ -124,7 +129,7 @@ async def test_an_abandoned_correction_leaves_nothing(home: Home, store: Store) 
     async with opened(home) as person:
         await asked(person)
         await person.press("e")
-        await person.sees("abandon")
+        await person.sees("esc leave")
         await person.type("axu12")
         await person.press("escape")
         await person.sees("a good")

@@ -54,7 +54,7 @@ def test_the_interface_imports_nothing_heavy() -> None:
         "import sys, tuner_app.tui.app\n"
         "from importlib import import_module\n"
         "from tuner_app.tui.app import _SCREENS\n"
-        "first = {'httpx', 'textual_plotext'} & set(sys.modules)\n"
+        "first = {'httpx', 'markdown_it', 'pygments', 'textual_plotext'} & set(sys.modules)\n"
         "for module, _ in _SCREENS.values(): import_module(module)\n"
         "heavy = {'torch', 'transformers', 'peft', 'trl', 'bitsandbytes', 'accelerate', 'gradio', 'numpy'}\n"
         "print(sorted(first | heavy & set(sys.modules)))"
@@ -71,13 +71,12 @@ async def test_keys_are_all_on_the_screen(home: Home, server: ScriptedServer, si
         await person.sees("⏎ send  ^j new line  tab/esc answers", everywhere)
         await person.ask("hi", "one")
         await person.press("tab")
-        await person.sees(
-            "a good  x bad  e correct  s second  r again  u undo  ↑↓ select  esc type", everywhere
-        )
+        await person.sees("a good  x bad  e correct  t why  s second  r again  ⏎ go on here", everywhere)
+        await person.sees("m source", "y copy  u undo  ↑↓ select  esc type")
         await person.second()
         await person.sees("1/f first  2/j second  0 tie  b both bad  ←→ e correct  space skip", everywhere)
         await person.press("1")
-        await person.sees("u undo  ⏎ go on")
+        await person.sees("t why  u undo  ⏎ go on  m source")
         for key, keys in (
             ("ctrl+l", "⏎ open  / search  r rename  d put away (kept)  v put away ones  esc back"),
             ("ctrl+o", "⏎ let it answer"),
@@ -131,7 +130,7 @@ async def test_help_knows_the_keys_of_what_is_on_the_screen(home: Home, server: 
     async with opened(home, (80, 60)) as person:
         await person.ask("hi", "one")
         await person.press("tab", "question_mark")
-        await person.sees("On an answer", "correct it in its place", "← →")
+        await person.sees("On an answer", "correct it in its place", "←→")
         assert "Between two answers" not in person.screen()
         await person.press("escape")
         await person.second()
@@ -175,7 +174,7 @@ async def test_hostile_text_is_shown_and_not_obeyed(home: Home, server: Scripted
         await person.until(lambda: person.screen().count("[bold red]x[/] [/nope] ␛[2J") == 4)
         assert not unsafe & set(person.screen())
         await person.press("1", "enter", "tab", "e")
-        await person.sees("save the correction")
+        await person.sees("no changes yet", "^s save")
         await person.press("ctrl+s")
         await person.sees("Saved: ✎ corrected")
         assert not unsafe & set(person.screen())

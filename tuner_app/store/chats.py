@@ -166,6 +166,53 @@ def answers(store: Store, message_id: int) -> list[Message]:
     return [_message(row) for row in rows]
 
 
+class Partings:
+    """Where the branches of a conversation part: the ids of what stands in the same place, by role."""
+
+    def __init__(self, rows: Iterable[Any], tip_id: int | None) -> None:
+        self._tip_id = tip_id
+        self._places: dict[tuple[int | None, str], list[int]] = {}
+        for row in rows:
+            self._places.setdefault((row["parent_id"], row["role"]), []).append(row["id"])
+
+    def beside(self, message: Message) -> list[int]:
+        """The messages that could stand in a message's place, it among them, oldest first."""
+        return self._places[message.parent_id, message.role]
+
+    def goes_on(self, message: Message) -> bool:
+        """Whether a message at which the conversation ends now was gone on from before."""
+        return message.id == self._tip_id and (message.id, "user") in self._places
+
+
+def partings(store: Store, conversation_id: int) -> Partings:
+    """Where the branches of a conversation part."""
+    rows = store.query(
+        "SELECT id, parent_id, role FROM messages WHERE conversation_id = ? ORDER BY id", (conversation_id,)
+    )
+    return Partings(rows, get(store, conversation_id).tip_id)
+
+
+def beside(store: Store, message: Message) -> list[Message]:
+    """The messages of its role that stand where `message` stands, it among them, oldest first."""
+    rows = store.query(
+        f"""SELECT {_MESSAGE} FROM messages
+            WHERE conversation_id = ? AND parent_id IS ? AND role = ? ORDER BY id""",
+        (message.conversation_id, message.parent_id, message.role),
+    )
+    return [_message(row) for row in rows]
+
+
+def latest_question(store: Store, message_id: int) -> Message | None:
+    """The newest of the user's messages that follow a message on any branch, or that message itself."""
+    row = store.one(
+        f"""WITH RECURSIVE below (id) AS (
+              SELECT ? UNION ALL SELECT m.id FROM below JOIN messages m ON m.parent_id = below.id
+            ) SELECT {_MESSAGE} FROM messages WHERE id IN below AND role = 'user' ORDER BY id DESC LIMIT 1""",
+        (message_id,),
+    )
+    return row and _message(row)
+
+
 def _require_in(store: Store, conversation_id: int, message_id: int) -> None:
     if message(store, message_id).conversation_id != conversation_id:
         raise UserError(f"Message {message_id} belongs to another conversation than {conversation_id}.")

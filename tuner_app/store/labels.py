@@ -30,6 +30,7 @@ __all__ = [
     "item_for_pair",
     "item_for_single",
     "items",
+    "latest_in",
     "on_messages",
     "pending",
     "record",
@@ -196,6 +197,23 @@ def on_messages(
         if row["hash"] in standing:
             found.setdefault(row["message_id"], []).append(standing[row["hash"]])
     return {at: sorted(events, key=lambda event: event.created) for at, events in found.items()}
+
+
+def latest_in(store: Store, conversation_id: int, person: str = people.ME) -> tuple[LabelEvent, int] | None:
+    """One person's latest label that stands in a conversation, on any branch, and a message that it is on."""
+    row = store.one(
+        """SELECT e.uid, im.message_id FROM messages m
+             JOIN item_messages im ON im.message_id = m.id
+             JOIN heads h ON h.item_id = im.item_id AND h.person_id = (SELECT id FROM people WHERE name = ?)
+             JOIN label_events e ON e.id = h.event_id
+           WHERE m.conversation_id = ? ORDER BY e.created DESC, e.uid DESC, im.position LIMIT 1""",
+        (person, conversation_id),
+    )
+    if row is None:
+        return None
+    event = _find(store, row["uid"])
+    assert event is not None
+    return event, row["message_id"]
 
 
 def _check(judged: Item, event: LabelEvent) -> None:

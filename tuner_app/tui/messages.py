@@ -45,15 +45,3 @@ class PromptSubmitted(Message):
 
 class PromptLeft(Message):
     """The person left the prompt box for the transcript."""
-
-
-class CorrectionWritten(Message):
-    """A corrected text was handed in for an answer, or for the marked reply of a comparison."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.text = text
-
-
-class CorrectionAbandoned(Message):
-    """The correction was given up."""

@@ -1,25 +1,20 @@
 """The chat: ask, read, judge."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar
-from uuid import uuid4
+from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from engine.errors import UserError
-from tuner_app.clean import one_line
-from tuner_app.settings import NEW_SEED, Settings
-from tuner_app.store import chats
+from tuner_app.store import Store, chats
 from tuner_app.store.rows import Message
-from tuner_app.tui import dialogue
+from tuner_app.tui import branches, dialogue
 from tuner_app.tui.dialogue import Dialogue
 from tuner_app.tui.messages import PromptLeft, PromptSubmitted, StoreChanged
-from tuner_app.tui.screens.asking import AskingScreen
+from tuner_app.tui.screens.answering import AnsweringScreen
 from tuner_app.tui.screens.base import Saving
 from tuner_app.tui.widgets.answer import Answer
 from tuner_app.tui.widgets.comparison import Comparison
@@ -27,26 +22,22 @@ from tuner_app.tui.widgets.draft import Draft
 from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.prompt_box import PromptBox
+from tuner_app.tui.widgets.question import Question
+from tuner_app.tui.widgets.spoken import Spoken
 from tuner_app.tui.widgets.top_bar import TopBar
 from tuner_app.tui.widgets.transcript import Transcript
 
 NEW = "new conversation"
-TRIES = 4  # at a second answer that differs from the first
-KEEP_SECONDS = 10.0  # longer than the database waits for another writer
 BUSY = "An answer is still being written: Esc stops it."
 
 
-class ChatScreen(AskingScreen):
+class ChatScreen(AnsweringScreen):
     """One conversation. Esc stops an answer, or goes between the prompt box and the answers."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "stop", "stop", key_display="esc"),
         Binding("escape", "back", "", show=False),
     ]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._writing: asyncio.Task[None] | None = None
 
     def compose(self) -> ComposeResult:
         yield TopBar(NEW)
@@ -86,6 +77,8 @@ class ChatScreen(AskingScreen):
             self.transcript.go_to(at)
 
     async def show(self, shown: Dialogue) -> None:
+        if not self.query(Transcript):
+            return  # the app is closing
         title = shown.conversation.title or "untitled" if shown.conversation else NEW
         self.query_one(TopBar).place(title)
         await super().show(shown)
@@ -93,7 +86,7 @@ class ChatScreen(AskingScreen):
     async def on_store_changed(self, event: StoreChanged) -> None:
         """Another app may have gone on with this conversation."""
         here = self.dialogue.conversation
-        busy = self._writing or self.query("Editor, Comparison")
+        busy = self.writing or self.query("Correction, TagField, Comparison")
         if not here or busy or event.events:
             return
         try:
@@ -114,138 +107,62 @@ class ChatScreen(AskingScreen):
             self.notice.fail(error)
 
     def on_prompt_submitted(self, event: PromptSubmitted) -> None:
-        if self._writing:
+        if self.writing:
             self.notice.fail(BUSY)
         elif event.text:
             self.query_one(PromptBox).text = ""
-            self._start(self._ask(event.text))
+            self.start(self.ask(event.text))
         elif self.dialogue.unanswered:
-            self._start(self._write(self.dialogue.unanswered))
+            self.start(self.write(self.dialogue.unanswered))
 
-    async def on_answer_acted(self, event: Answer.Acted) -> None:
-        if event.act not in ("second", "again"):
-            return
+    async def on_spoken_acted(self, event: Spoken.Acted) -> None:
+        spoken = event.spoken
+        message = spoken.turn.message
+        match event.act:
+            case "second" | "again":
+                question = self.dialogue.question_of(message) if isinstance(spoken, Answer) else message
+                if question and self._is_free():
+                    beside = spoken if event.act == "second" else None
+                    self.start(self.write(question, beside=beside))
+            case "written" if isinstance(spoken, Question):
+                if self._is_free():
+                    self.start(self.ask(event.text, instead=spoken))
+            case "go_on":
+                self._move(branches.stop_at, message)
+            case "follow":
+                self._move(branches.follow, message)
+            case _:
+                return
         event.prevent_default()
-        answer = event.answer
-        question = self.dialogue.question_of(answer.turn.message)
-        if self._writing:
+
+    def _is_free(self) -> bool:
+        """Whether an answer can be written now; else says why not."""
+        if self.writing:
             self.notice.fail(BUSY)
         elif self.query(Comparison):
             self.query_one(Comparison).focus()
-        elif question:
-            self._start(self._write(question, beside=answer if event.act == "second" else None))
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Begin to write an answer; there is one at a time."""
-        self.notice.clear()
-        self._writing = asyncio.create_task(work)
-        self.run_worker(self._wait(self._writing))
-        self.refresh_bindings()
-
-    async def _wait(self, writing: asyncio.Task[None]) -> None:
-        try:
-            await asyncio.shield(writing)
-        finally:
-            self._writing = None
-            self.refresh_bindings()
-
-    async def stop_and_keep(self) -> None:
-        """Stop the answer that is being written, and wait until what there is of it is kept."""
-        if self._writing:
-            self._writing.cancel()
-            await asyncio.wait({self._writing}, timeout=KEEP_SECONDS)
-
-    async def _ask(self, text: str) -> None:
-        here = self.dialogue.conversation.id if self.dialogue.conversation else None
-        try:
-            question = await self.tuner.database(dialogue.ask, here, text, one_line(text), uuid4().hex)
-            await self.query(Comparison).remove()
-            await self.show(await self.tuner.database(dialogue.load, question.conversation_id))
-        except UserError as error:
-            self.notice.fail(error)
-            self.query_one(PromptBox).text = text
-            return
-        await self._write(question)
-
-    async def _write(self, question: Message, *, beside: Answer | None = None) -> None:
-        """Have `question` answered; with `beside`, hold the new answer against that one."""
-        by = self.by
-        first = beside.turn.message.content.strip() if beside else None
-        if beside:  # sampled freely enough to differ, whatever the settings say
-            warm = max(by.decoding.temperature, 1.0)
-            by = replace(by, decoding=replace(by.decoding, temperature=warm, beams=1, seed=NEW_SEED))
-        draft = Draft(by.adapter or by.base, count_only=beside is not None)
-        await self.transcript.put(draft, after=beside)
-        failure: UserError | None = None
-        try:
-            for _ in range(TRIES):
-                draft.restart(seed=by.decoding.draw())
-                await self._stream(question, by, draft, beside)
-                if draft.text.strip() != first:
-                    break
-            else:
-                failure = UserError(
-                    f"{TRIES} second answers were word for word the first: there is nothing to choose.",
-                    do="Judge it with a or x, or correct it with e.",
-                )
-        except asyncio.CancelledError:
-            draft.finish = "stopped"
-        except UserError as error:
-            failure, draft.finish = self._explained(error, partly=bool(draft.text) and not beside), "failed"
-        if not (failure or draft.text or draft.finish == "stopped"):
-            failure = self._explained(UserError("The model's answer was empty."), partly=False)
-        if failure:
-            self.notice.fail(failure)
-        if not draft.text or (beside and (failure or draft.finish == "stopped")):
-            await draft.remove()
-            return
-        keep = partial(dialogue.keep_answer, question=question, text=draft.text, finish=draft.finish)
-        keep = partial(keep, sent=draft.sent, by=by, seed=draft.seed, tip=beside is None, uid=uuid4().hex)
-        then = partial(self._written, draft, beside)
-        await self.save_now(draft, Saving("The answer", partial(self.tuner.database, keep), then))
-
-    async def _stream(self, question: Message, by: Settings, draft: Draft, first: Answer | None) -> None:
-        beside = first.turn.message if first else None
-        prompt = await self.tuner.database(dialogue.prompt_to, question, beside)
-        client = await self.tuner.model_link.client(by)
-        if not beside:
-            prompt = await self.fit(client, prompt, by)
-        draft.sent = prompt.asked
-        decoding = by.decoding.to_json() | {"seed": draft.seed}
-        async for delta in client.stream(prompt.wire, model=by.adapter or "base", **decoding):
-            if delta.total:
-                self.used(delta.total)
-            else:
-                draft.append(delta.text, delta.finish)
-
-    async def _written(self, draft: Draft, beside: Answer | None, answer: Message) -> None:
-        await draft.remove()
-        selected = self.focused
-        await self.reload()
-        if beside:
-            await self.compare(beside, answer)
-        elif isinstance(selected, Answer) and not selected.is_attached:
-            self.on_prompt_left()  # the answer that was selected has made way for this one
-
-    def _explained(self, error: UserError, *, partly: bool) -> UserError:
-        """The error with what was kept of this exchange, and the key that goes on."""
-        error = self.tuner.model_link.lost(self.tuner.settings) or error
-        if partly:
-            kept, do = "What it had written is kept.", "r on the answer has it written again."
         else:
-            kept, do = "Your prompt is kept.", f"{error.do} Enter in the empty prompt box asks again.".strip()
-        return UserError(error.what, kept=kept, do=do)
+            return True
+        return False
+
+    def _move(self, move: Callable[[Store, Message], None], message: Message) -> None:
+        async def then(_: object) -> None:
+            await self.reload()
+            self.transcript.anchor()
+            self.query_one(PromptBox).focus()
+
+        self.save(message.id, Saving("The switch", partial(self.tuner.database, move, message), then))
 
     # --- going about
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("stop", "back"):
-            return (self._writing is not None) == (action == "stop")
+            return (self.writing is not None) == (action == "stop")
         return super().check_action(action, parameters)
 
     def action_stop(self) -> None:
-        if self._writing:
-            self._writing.cancel()
+        if self.writing:
+            self.writing.cancel()
 
     def action_back(self) -> None:
         if isinstance(self.focused, PromptBox):
@@ -257,10 +174,9 @@ class ChatScreen(AskingScreen):
         if stops := self.transcript.stops():
             stops[-1].focus()
 
-    def on_answer_stepped(self, event: Answer.Stepped) -> None:
-        stops = self.transcript.stops()
-        place = stops.index(event.answer) + event.by
-        if place >= len(stops):
+    def on_spoken_stepped(self, event: Spoken.Stepped) -> None:
+        if not self.transcript.step(event.spoken, event.by):
             self.query_one(PromptBox).focus()
-        else:
-            stops[max(place, 0)].focus()
+
+    def action_page(self, by: int) -> None:
+        self.transcript.scroll_relative(y=by * max(self.transcript.size.height - 2, 1), animate=False)

@@ -13,11 +13,10 @@ from engine.errors import UserError
 from tuner_app import settings as settings_file
 from tuner_app.store import batches, labels
 from tuner_app.store.rows import Batch, LabelEvent, Reply, Verb, Waiting
-from tuner_app.tui.messages import CorrectionAbandoned, CorrectionWritten
 from tuner_app.tui.queue import Shown
 from tuner_app.tui.screens.base import Saving
 from tuner_app.tui.screens.feeding import FeedingScreen
-from tuner_app.tui.widgets.editor import Editor
+from tuner_app.tui.widgets.editor import Correction
 from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.sheet import Sheet
@@ -38,7 +37,7 @@ class LabelScreen(FeedingScreen):
         Binding("escape", "back", "batches", key_display="esc", tooltip="back to the batches"),
     ]
     DEFAULT_CSS = """
-    LabelScreen Editor { max-height: 50%; border-top: solid $accent; }
+    LabelScreen Correction { max-height: 50%; border-top: solid $accent; }
     LabelScreen #goal { margin: 0 1; }
     """
 
@@ -86,7 +85,7 @@ class LabelScreen(FeedingScreen):
             tally.say(_told(shown, event), "✓")
             self.clock.tick()
         self.far = replace(self.far, judged=self.far.judged + 1, ready=max(0, self.far.ready - 1))
-        if self.query(Editor):
+        if self.query(Correction):
             await self._stop_editing()
         self.advance()
         self.filling.changed()
@@ -120,26 +119,24 @@ class LabelScreen(FeedingScreen):
 
     async def action_correct(self) -> None:
         shown = self.queue.current
-        if shown is None or self.query(Editor):
+        if shown is None or self.query(Correction):
             return
-        editor = Editor(shown.waiting.item.replies[shown.order[self.marked]].content)
-        await self.mount(editor, before=self.query_one(Tally))
-        editor.focus()
-        editor.move_cursor(editor.document.end)
+        correction = Correction(shown.waiting.item.replies[shown.order[self.marked]].content)
+        await self.mount(correction, before=self.query_one(Tally))
         self.query_one(Tally).say("Correct it: it will count as the better one. Ctrl+S saves, Esc abandons.")
         self.draw(stay=True)
 
-    def on_correction_written(self, event: CorrectionWritten) -> None:
+    def on_correction_written(self, event: Correction.Written) -> None:
         if shown := self.queue.current:
             self._judge("correct", {"reply": shown.order[self.marked], "text": event.text})
 
-    async def on_correction_abandoned(self, _: CorrectionAbandoned) -> None:
+    async def on_correction_abandoned(self, _: Correction.Abandoned) -> None:
         await self._stop_editing()
         self.ask()
         self.draw(stay=True)
 
     async def _stop_editing(self) -> None:
-        await self.query(Editor).remove()
+        await self.query(Correction).remove()
         self.query_one(Sheet).focus()
 
     # --- going about

@@ -4,20 +4,19 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.content import Content
-from textual.message import Message
 from textual.widgets import Static
 
 from tuner_app.clean import visible
+from tuner_app.tui.changes import shown
 from tuner_app.tui.dialogue import Turn, speaker
-from tuner_app.tui.messages import CorrectionAbandoned, CorrectionWritten
-from tuner_app.tui.widgets.editor import Editor
+from tuner_app.tui.widgets.spoken import KEYS, Part, Spoken
+from tuner_app.tui.widgets.tag_field import TagField
 
 MARKS = {
     "good": "▲ good",
     "bad": "▼ bad",
     "correct": "✎ corrected",
+    "choose": "★ the choice",
     "chosen": "★ chosen",
     "rejected": "☆ not chosen",
     "tie": "= tie",
@@ -31,127 +30,72 @@ _ENDINGS = {
 }
 
 
-class Answer(Vertical, can_focus=True):
-    """The labelling keys live here, so they are dead wherever a text field has the focus."""
+class Answer(Spoken):
+    """An answer with its labels; while a correction is on the screen, `d` shows what it changed."""
 
     KEYS_OF = "On an answer"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "act('good')", "good", id="good"),
         Binding("x", "act('bad')", "bad", id="bad"),
-        Binding("e", "act('correct')", "correct", id="correct", tooltip="correct it in its place"),
+        Binding("e", "act('edit')", "correct", id="correct", tooltip="correct it in its place"),
+        Binding("t", "act('tag')", "why", id="tag", tooltip="say in a word why you labelled it so"),
         Binding("s", "act('second')", "second", id="second", tooltip="write a second answer and choose"),
         Binding("r", "act('again')", "again", id="again", tooltip="answer again; the old answer is kept"),
-        Binding("u", "act('undo')", "undo", id="undo", tooltip="take back your last label on it"),
-        Binding(
-            "left", "act('older')", "", show=False, key_display="← →", tooltip="other answers to its question"
-        ),
-        Binding("right", "act('newer')", "", show=False),
-        Binding(
-            "up",
-            "step(-1)",
-            "select",
-            key_display="↑↓",
-            tooltip="select another; below the last is the prompt",
-        ),
-        Binding("down", "step(1)", "", show=False),
-        Binding("escape,tab", "screen.back", "type", key_display="esc", tooltip="back to the prompt"),
+        Binding("d", "changes", "changes", id="changes", tooltip="show what the correction changed"),
+        Binding("c", "act('code')", "code", id="code", tooltip="copy the code; again, the next block of it"),
+        Binding("enter", "act('go_on')", "go on here", key_display="⏎", tooltip="go on from this answer"),
+        Binding("enter", "act('follow')", "what followed", key_display="⏎"),
+        *KEYS,
     ]
 
-    class Acted(Message):
-        """A key was pressed on this answer, or a corrected `text` handed in."""
-
-        def __init__(self, answer: "Answer", act: str, text: str = "") -> None:
-            super().__init__()
-            self.answer = answer
-            self.act = act
-            self.text = text
-
-    class Stepped(Message):
-        """The person wants the next (1) or the previous (-1) answer."""
-
-        def __init__(self, answer: "Answer", by: int) -> None:
-            super().__init__()
-            self.answer = answer
-            self.by = by
-
     def __init__(self, turn: Turn) -> None:
-        super().__init__(classes="answer")
-        self.turn = turn
-        self.unsaved = ""
-        self._by = Static(markup=False, classes="by")
-        self._said = Static(markup=False, classes="said")
-
-    def compose(self) -> ComposeResult:
-        yield self._by
-        yield self._said
-
-    def on_mount(self) -> None:
-        self._show()
-
-    def update(self, turn: Turn) -> None:
-        """Show `turn`, the same message with other labels."""
-        self.turn = turn
-        self._show()
-
-    def not_saved(self, what: str) -> None:
-        """Say that the label `what` ("" for none) is not saved yet."""
-        self.unsaved = what
-        self._show()
-
-    async def edit(self) -> None:
-        """Put a text field in place of the text."""
-        if self.query(Editor):
-            self.query_one(Editor).focus()
-            return
-        self._said.display = False
-        editor = Editor(self.turn.message.content)
-        await self.mount(editor)
-        editor.focus()
-        editor.move_cursor(editor.document.end)
-        editor.scroll_visible(animate=False)
-
-    async def stop_editing(self) -> None:
-        """Put the text back."""
-        await self.query(Editor).remove()
-        self._said.display = True
-        self.focus()
-        self.refresh_bindings()
-
-    def on_correction_written(self, event: CorrectionWritten) -> None:
-        event.stop()
-        self.post_message(self.Acted(self, "corrected", event.text))
-
-    async def on_correction_abandoned(self, event: CorrectionAbandoned) -> None:
-        event.stop()
-        await self.stop_editing()
+        super().__init__(turn, classes="answer")
+        self._changes = Static(markup=False, classes="changes")
+        self._changes.display = False
+        self.copied = 0  # how many blocks of its code
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if parameters in (("older",), ("newer",)):
-            return self.turn.alternatives > 1
-        return not self.query(Editor) or parameters == ("correct",)
+        if self.query("TagField, Correction"):
+            return parameters == ("edit",) and not self.query(TagField)
+        match action, parameters:
+            case "changes", _:
+                return self.turn.original is not None
+            case "act", ("code",):
+                return "```" in self.turn.message.content or "~~~" in self.turn.message.content
+            case "act", ("follow",):
+                return self.turn.goes_on
+            case "act", ("go_on",):
+                return not self.turn.goes_on
+        return super().check_action(action, parameters)
 
-    def action_act(self, act: str) -> None:
-        self.post_message(self.Acted(self, act))
+    def compose(self) -> ComposeResult:
+        yield from super().compose()
+        yield self._changes
 
-    def action_step(self, by: int) -> None:
-        self.post_message(self.Stepped(self, by))
+    async def ask_why(self, used: list[tuple[str, int]]) -> None:
+        """Open a field for tags; `used` as in `TagField`."""
+        await self.mount(TagField(used), after=0)
 
-    def _show(self) -> None:
+    async def on_tag_field_given(self, event: TagField.Given) -> None:
+        event.stop()
+        await self.query(TagField).remove()
+        self.focus()
+        if event.tags:
+            self.post_message(self.Acted(self, "tagged", ",".join(event.tags)))
+
+    def action_changes(self) -> None:
+        if self.turn.original:
+            self._changes.display = not self._changes.display
+            self._changes.update(shown(self.turn.original.content, self.turn.message.content))
+
+    def head(self) -> list[Part]:
         turn = self.turn
         parts = [(visible(speaker(turn.message)), "bold $text-accent")]
         parts += [(f"   {MARKS[mark]}", _mark_style(mark)) for mark in turn.marks]
-        if turn.alternatives > 1:
-            parts.append((f"   ← answer {turn.place} of {turn.alternatives} →", "$foreground-muted"))
+        parts += [(f"   #{visible(tag)}", "$text-secondary") for tag in turn.tags]
         if ending := _ENDINGS.get(turn.message.finish):
             parts.append((f"   ({ending})", "$foreground-muted"))
-        if self.unsaved:
-            parts.append((f"   ✗ {self.unsaved}: not saved, Ctrl+S tries again", "bold $text-error"))
-        self._by.update(Content.assemble(*parts))
-        text = Content(visible(turn.message.content))
-        if turn.original:
-            before = f"\n{speaker(turn.original)} had said: {visible(turn.original.content)}"
-            text += Content.styled(before, "$foreground-muted")
-        self._said.update(text)
+        return parts
 
 
 def _mark_style(mark: str) -> str:

@@ -1,5 +1,6 @@
 """Two answers side by side, and which is better."""
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -12,9 +13,11 @@ from textual.widgets import Static
 from tuner_app.clean import visible
 from tuner_app.store.rows import Message as StoredMessage
 from tuner_app.store.rows import Verb
-from tuner_app.tui.dialogue import Label, speaker
-from tuner_app.tui.messages import CorrectionAbandoned, CorrectionWritten
-from tuner_app.tui.widgets.editor import Editor
+from tuner_app.tui.dialogue import speaker
+from tuner_app.tui.judged import Label
+from tuner_app.tui.widgets.editor import Correction
+from tuner_app.tui.widgets.prose import Prose
+from tuner_app.tui.widgets.tag_field import TagField
 
 _VERDICTS = {"tie": "= tie", "both_bad": "▼ both bad", "skip": "skipped"}
 
@@ -23,8 +26,9 @@ class Panel(VerticalScroll, can_focus=False):
     """One of the two replies, framed and numbered."""
 
     def __init__(self, number: int, text: str) -> None:
-        super().__init__(Static(visible(text), markup=False), classes="panel")
+        super().__init__(Prose(text), classes="panel")
         self.text = text
+        self.draft = ""  # a correction that was begun and left
         self.title(str(number))
 
     def title(self, text: str) -> None:
@@ -66,8 +70,12 @@ class Comparison(Vertical, can_focus=True):
         Binding("left,up", "mark(0)", "", show=False),
         Binding("right,down", "mark(1)", "", show=False),
         Binding("space", "judge('skip')", "skip", id="skip"),
+        Binding("t", "why", "why", id="tag-choice", tooltip="say in a word why you chose so"),
         Binding("u", "undo", "undo", id="undo-choice", tooltip="take the choice back"),
         Binding("enter", "go_on", "go on", key_display="⏎", tooltip="go on with the chosen one"),
+        Binding("m", "source", "source", id="source-of-two", tooltip="show the texts as they were written"),
+        Binding("pageup", "page(-1)", "", show=False, tooltip="both, a page up or down"),
+        Binding("pagedown", "page(1)", "", show=False),
         Binding("escape,tab", "screen.back", "type", key_display="esc"),
     ]
 
@@ -90,6 +98,17 @@ class Comparison(Vertical, can_focus=True):
             super().__init__()
             self.comparison = comparison
 
+    class Asked(Undone):
+        """The person wants to say why."""
+
+    class Tagged(Message):
+        """Tags were typed for the verdict."""
+
+        def __init__(self, comparison: "Comparison", tags: list[str]) -> None:
+            super().__init__()
+            self.comparison = comparison
+            self.tags = tags
+
     class Finished(Undone):
         """The person has seen what was saved and goes on."""
 
@@ -99,6 +118,7 @@ class Comparison(Vertical, can_focus=True):
         self.shown = shown
         self.given: Label | None = None
         self._marked = 0
+        self._source = False
 
     def compose(self) -> ComposeResult:
         yield Static(markup=False, classes="ask")
@@ -138,28 +158,44 @@ class Comparison(Vertical, can_focus=True):
         """The verdict could not be saved; the notice says why."""
         self._say("Your verdict is NOT saved yet. Ctrl+S tries again; or press another key.")
 
-    def on_correction_written(self, event: CorrectionWritten) -> None:
+    def on_correction_written(self, event: Correction.Written) -> None:
         event.stop()
         self.post_message(self.Judged(self, "correct", self.shown[self._marked], event.text))
 
-    async def on_correction_abandoned(self, event: CorrectionAbandoned) -> None:
+    async def on_correction_abandoned(self, event: Correction.Abandoned) -> None:
         event.stop()
+        self._panel.draft = event.text
         await self.stop_editing()
         self.ask()
 
     async def stop_editing(self) -> None:
         """Put the marked reply's text back."""
-        await self.query(Editor).remove()
-        self._panel.query_one(Static).display = True
+        await self.query(Correction).remove()
+        self._panel.query_one(Prose).display = True
         self.focus()
         self.refresh_bindings()
 
+    async def ask_why(self, used: list[tuple[str, int]]) -> None:
+        """Open a field for tags; `used` as in `TagField`."""
+        await self.mount(TagField(used), after=0)
+
+    async def on_tag_field_given(self, event: TagField.Given) -> None:
+        event.stop()
+        await self.query(TagField).remove()
+        self.focus()
+        if event.tags:
+            self.post_message(self.Tagged(self, event.tags))
+
+    def tagged(self, tags: Iterable[str]) -> None:
+        """Say which tags the verdict has."""
+        self._say(" ".join(["Saved.", *(f"#{visible(tag)}" for tag in tags), "Enter goes on."]))
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("undo", "go_on"):
+        if self.query("Correction, TagField"):
+            return False
+        if action in ("undo", "go_on", "why"):
             return self.given is not None
-        if action in ("choose", "judge", "edit", "mark"):
-            return self.given is None and not self.query(Editor)
-        return True
+        return self.given is None or action not in ("choose", "judge", "edit", "mark")
 
     def action_mark(self, place: int) -> None:
         self._marked = place
@@ -174,12 +210,23 @@ class Comparison(Vertical, can_focus=True):
         self.post_message(self.Judged(self, verb))
 
     async def action_edit(self) -> None:
-        self._panel.query_one(Static).display = False
-        editor = Editor(self._panel.text)
-        await self._panel.mount(editor)
-        editor.focus()
-        editor.move_cursor(editor.document.end)
-        self._say("Correct it; it will count as the better one. Ctrl+S saves, Esc abandons.")
+        panel = self._panel
+        panel.query_one(Prose).display = False
+        await panel.mount(Correction(panel.text, panel.draft or None))
+        self._say("Correct it; it will count as the better one. Ctrl+S saves, Esc leaves.")
+        self.refresh_bindings()
+
+    def action_source(self) -> None:
+        self._source = not self._source
+        for panel in self.query(Panel):
+            panel.query_one(Prose).show(panel.text, markdown=not self._source)
+
+    def action_page(self, by: int) -> None:
+        for panel in self.query(Panel):
+            panel.scroll_relative(y=by * max(panel.size.height - 1, 1), animate=False)
+
+    def action_why(self) -> None:
+        self.post_message(self.Asked(self))
 
     def action_undo(self) -> None:
         self.post_message(self.Undone(self))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MARKDOWN_MOST = 10_000  # characters; what takes longer to set than a key may wait is shown as it was written
 WRAPPED_MOST = 20_000  # characters; beyond, lines are broken wherever the width ends
+_CARET = "▍"
 _MARKED = re.compile(r"[*_`#|~\[\]<>\\&]|^ *([-+]|\d{1,9}[.)]) |^    |^ *(-{3,}|={1,}) *$", re.MULTILINE)
 
 
@@ -28,9 +29,11 @@ class Prose(Widget):
 
     DEFAULT_CSS = "Prose { height: auto; width: 1fr; }"
 
-    def __init__(self, text: str = "", *, markdown: bool = True) -> None:
+    def __init__(self, text: str = "", *, markdown: bool = True, caret: bool = False) -> None:
+        """With `caret` the place where more text will come is marked."""
         super().__init__()
         self._markdown = markdown
+        self._caret = caret
         self._set: Markdown | None = None
         self._lines: Sequence[Content] = []
         self._width = 0
@@ -42,20 +45,16 @@ class Prose(Widget):
         return len(self.text) > MARKDOWN_MOST
 
     def show(self, text: str, *, markdown: bool = True) -> None:
-        """Show another text, or the same one with or without its Markdown."""
+        """Show another text, more of the same one, or the same with or without its Markdown."""
         text = visible(text)
-        if (text, markdown) != (self.text, self._markdown):
+        if (text, markdown) == (self.text, self._markdown):
+            return
+        if self._set and markdown and text.startswith(self.text):
+            self._set.add(text[len(self.text) :])
+        else:
             self._set = None
-            self.text, self._markdown = text, markdown
-            self._lay()
-
-    def add(self, text: str) -> None:
-        """More text at the end."""
-        text = visible(text)
-        self.text += text
-        if self._set:
-            self._set.add(text)
-        self._lay()
+        self.text, self._markdown, self._width = text, markdown, 0
+        self.refresh(layout=True)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         self._fit(width)
@@ -82,14 +81,12 @@ class Prose(Widget):
         super().notify_style_update()
         self.refresh()
 
-    def _lay(self) -> None:
-        self._width = 0
-        self.refresh(layout=True)
-
     def _fit(self, width: int) -> None:
         if width and width != self._width:
             self._width = width
             self._lines = self._laid(width)
+            if self._caret and isinstance(self._lines, list):
+                self._lines[-1:] = _with_caret(self._lines, width)
 
     def _laid(self, width: int) -> Sequence[Content]:
         if len(self.text) > WRAPPED_MOST:
@@ -101,3 +98,9 @@ class Prose(Widget):
 
             self._set = Markdown(self.text)
         return self._set.lines(width)
+
+
+def _with_caret(lines: list[Content], width: int) -> list[Content]:
+    """The last of the lines, with a caret behind it or below it."""
+    last = lines[-1] if lines else Content()
+    return [last + _CARET] if last.cell_length < width else [last, Content(_CARET)]

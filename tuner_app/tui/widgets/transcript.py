@@ -11,6 +11,7 @@ from tuner_app.tui.dialogue import Turn
 from tuner_app.tui.widgets.answer import Answer
 from tuner_app.tui.widgets.comparison import Comparison
 from tuner_app.tui.widgets.question import Question
+from tuner_app.tui.widgets.spoken import Spoken
 
 _EMPTY = (
     "A new conversation. Type below and press Enter.\n\n"
@@ -24,6 +25,7 @@ class Transcript(VerticalScroll, can_focus=False):
 
     def __init__(self) -> None:
         super().__init__()
+        self.drafts: dict[int, str] = {}  # corrections that were begun and left, by message
         self._one_at_a_time = asyncio.Lock()
 
     async def show(self, turns: list[Turn]) -> None:
@@ -33,52 +35,76 @@ class Transcript(VerticalScroll, can_focus=False):
 
     async def _show(self, turns: list[Turn]) -> None:
         kept = 0
-        shown = [widget for widget in self.children if isinstance(widget, Question | Answer)]
+        shown = list(self.query_children(Spoken))
         for widget, turn in zip(shown, turns, strict=False):
-            if _id_of(widget) != turn.message.id:
+            if widget.turn.message.id != turn.message.id:
                 break
             widget.display = True
-            if isinstance(widget, Answer):
-                widget.update(turn)
+            widget.update(turn)
             kept += 1
         last = shown[kept - 1] if kept else None
+        for widget in shown[kept:]:
+            self.drafts[widget.turn.message.id] = widget.unfinished()
         with self.app.batch_update():
             await self.remove_children([*shown[kept:], *self.query(".empty")])
-            new = [_widget(turn) for turn in turns[kept:]]
+            new = [self._widget(turn) for turn in turns[kept:]]
             await (self.mount_all(new, after=last) if last else self.mount_all(new, before=0))
             if not turns:
                 await self.mount(Static(Content.styled(_EMPTY, "$foreground-muted"), classes="empty"))
 
-    async def put(self, widget: Widget, *, after: Widget | None = None) -> None:
-        """Show `widget` after another, or at the end."""
+    async def put(self, widget: Widget, *, after: Widget | None, instead: bool = False) -> None:
+        """Show `widget` after another, or at the end; with `instead` hide all that followed."""
         await self.query(".empty").remove()
+        if instead and after:
+            for follower in self.children[self.children.index(after) + 1 :]:
+                follower.display = False
         await self.mount(widget, after=after)
-        if after:
-            widget.scroll_visible(animate=False)
-        else:
+        if widget is self.children[-1] or instead:
             self.anchor()
+        else:
+            widget.scroll_visible(animate=False)
 
     def go_to(self, message_id: int) -> None:
-        """Bring a message into view, and select it where it can be."""
-        for widget in self.children:
-            if isinstance(widget, Question | Answer) and _id_of(widget) == message_id:
-                self.release_anchor()
-                widget.scroll_visible(animate=False, top=True)
-                if widget.can_focus:
-                    widget.focus(scroll_visible=False)
+        """Bring a message into view, and select it."""
+        if widget := self.spoken(message_id):
+            self.anchor(False)
+            self.call_after_refresh(self._select, widget, from_above=True)
 
-    def stops(self) -> list[Answer | Comparison]:
+    def stops(self) -> list[Spoken | Comparison]:
         """What can be selected, from top to bottom."""
-        found = (widget for widget in self.children if isinstance(widget, Answer | Comparison))
+        found = (widget for widget in self.children if isinstance(widget, Spoken | Comparison))
         return [widget for widget in found if widget.display]
 
+    def spoken(self, message_id: int | None) -> Spoken | None:
+        """The widget of a message, where it is shown."""
+        return next(
+            (each for each in self.query_children(Spoken) if each.turn.message.id == message_id), None
+        )
 
-def _widget(turn: Turn) -> Widget:
-    if turn.message.role == "assistant":
-        return Answer(turn)
-    role = turn.message.role
-    return Question(turn.message.id, turn.message.content, who="you" if role == "user" else role)
+    def step(self, at: Widget, by: int) -> bool:
+        """Go to another stop, or first to the end of one higher than the view; False past the last."""
+        view, here = self.scrollable_content_region, at.region
+        if by == 1 and here.bottom > view.bottom:
+            self.scroll_relative(y=min(here.bottom - view.bottom, view.height // 2), animate=False)
+        elif by == -1 and here.y < view.y:
+            self.scroll_relative(y=-min(view.y - here.y, view.height // 2), animate=False)
+        else:
+            stops = self.stops()
+            place = stops.index(at) + by if at in stops else len(stops)
+            if place == len(stops):
+                return False
+            self._select(stops[max(min(place, len(stops) - 1), 0)], from_above=by > 0)
+        return True
 
+    def _select(self, stop: Widget, *, from_above: bool) -> None:
+        stop.focus(scroll_visible=False)
+        view, place = self.scrollable_content_region, stop.virtual_region
+        if place.height <= view.height:
+            self.scroll_to_widget(stop, animate=False)
+        else:
+            self.scroll_to(y=place.y if from_above else place.bottom - view.height, animate=False)
 
-def _id_of(widget: Question | Answer) -> int:
-    return widget.turn.message.id if isinstance(widget, Answer) else widget.message_id
+    def _widget(self, turn: Turn) -> Spoken:
+        widget = Answer(turn) if turn.message.role == "assistant" else Question(turn)
+        widget.draft = self.drafts.get(turn.message.id, "")
+        return widget

@@ -1,0 +1,42 @@
+"""The branches of a conversation: where they part, and which of them is shown."""
+
+from tuner_app.store import Store, chats, labels
+from tuner_app.store.rows import Message
+
+
+def switch(store: Store, message: Message, by: int) -> Message:
+    """Move to the branch of the message before (-1) or after (1) this one, and tell that message."""
+    with store.write():
+        beside = chats.beside(store, message)
+        place = [sibling.id for sibling in beside].index(message.id)
+        other = beside[(place + by) % len(beside)]
+        follow(store, other)
+        return other
+
+
+def stop_at(store: Store, message: Message) -> None:
+    """Let the conversation end at a message: what follows it stays, on a branch of its own."""
+    chats.set_tip(store, message.conversation_id, message.id)
+
+
+def follow(store: Store, message: Message) -> None:
+    """Move to the branch through a message that was gone on with last, down to its end."""
+    chats.set_tip(store, message.conversation_id, _end(store, message).id)
+
+
+def _end(store: Store, message: Message) -> Message:
+    question = chats.latest_question(store, message.id)
+    if question is None:
+        return message
+    answers = chats.answers(store, question.id)
+    passed_over = _passed_over(store, answers)
+    kept = [answer for answer in answers if answer.id not in passed_over] or answers
+    return kept[-1] if kept else question
+
+
+def _passed_over(store: Store, answers: list[Message]) -> set[int | None]:
+    """The ids of answers beside which another one was chosen."""
+    events = labels.on_messages(store, [answer.id for answer in answers])
+    chosen = {e.item_hash: e.value["reply"] for found in events.values() for e in found if e.verb == "choose"}
+    pairs = labels.items(store, chosen)
+    return {pair.replies[1 - chosen[pair.hash]].message_id for pair in pairs}
