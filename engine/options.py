@@ -1,5 +1,6 @@
 """Options that every method shares. No torch: interfaces build forms from them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +11,14 @@ def option(
     low: float | None = None,
     high: float | None = None,
     *,
-    choices: tuple[str, ...] = (),
+    choices: Collection[str] = (),
+    common: bool = False,
 ) -> Any:
-    """A dataclass field with a help text and, where it has them, its range or the words it may be."""
-    metadata: dict[str, Any] = {"help": help}
+    """A dataclass field with a help text and, where it has them, its range or the words it may be.
+
+    `choices` may be a mapping that says what each word means. `common` ones are those that forms show first.
+    """
+    metadata: dict[str, Any] = {"help": help, "common": common}
     metadata |= {key: value for key, value in (("min", low), ("max", high)) if value is not None}
     if choices:
         metadata["choices"] = choices
@@ -24,9 +29,9 @@ def option(
 class Optimisation:
     """How rows are walked through and weights are moved: AdamW, the learning rate falling linearly to 0."""
 
-    learning_rate: float = option(1e-4, "the highest learning rate", 0.0, 1.0)
-    epochs: int = option(1, "how often each row is seen", 1, 1000)
-    batch_size: int = option(8, "rows per optimiser step", 1, 4096)
+    learning_rate: float = option(1e-4, "the highest learning rate", 0.0, 1.0, common=True)
+    epochs: int = option(1, "how often each row is seen", 1, 1000, common=True)
+    batch_size: int = option(8, "rows per optimiser step", 1, 4096, common=True)
     max_length: int = option(
         1024, "longest row in tokens; longer ones are left out; 0: what the model takes", 0
     )

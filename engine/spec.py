@@ -44,10 +44,10 @@ class Adapter:
 
     kind: str = field(
         default="lora",
-        metadata={"help": "what is trained", "choices": tuple(ADAPTER_KINDS)},
+        metadata={"help": "what is trained", "choices": ADAPTER_KINDS, "common": True},
     )
-    rank: int = field(default=16, metadata={"help": "rank r of the update B·A"})
-    alpha: int = field(default=32, metadata={"help": "the update is scaled by alpha / rank"})
+    rank: int = field(default=16, metadata={"help": "rank r of the update B·A", "common": True, "min": 1})
+    alpha: int = field(default=32, metadata={"help": "the update is scaled by alpha / rank", "min": 1})
     dropout: float = field(default=0.0, metadata={"help": "dropout on the adapter's input"})
 
     def __str__(self) -> str:

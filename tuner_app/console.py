@@ -14,12 +14,13 @@ from rich.text import Text
 from rich.tree import Tree
 
 from engine.errors import UserError
-from engine.spec import Spec, method_named, refuse_sharded, refuse_sharded_kind
+from engine.spec import method_named, refuse_sharded, refuse_sharded_kind
 from tuner_app import launch, machines, report, words
 from tuner_app.checking import Checking
 from tuner_app.clean import visible
 from tuner_app.machines import Machines
 from tuner_app.paths import Home
+from tuner_app.run_details import details
 from tuner_app.store import Store, models, runs
 from tuner_app.store.rows import AdapterRow, Base, Run, RunEvent
 from tuner_app.workers import supervisor
@@ -182,7 +183,7 @@ def run_action(home: Home, store: Store, action: str, name: str, *, as_json: boo
         text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
         click.echo(visible(text) or "The log is empty.")
     elif action == "show":
-        _show_run(store, run, as_json=as_json)
+        _show_run(home, store, run, as_json=as_json)
     elif action == "resume":
         if run.status in ("running", "done"):
             raise UserError(f"Run {name} is {run.status}: there is nothing to resume.")
@@ -198,36 +199,16 @@ def run_action(home: Home, store: Store, action: str, name: str, *, as_json: boo
     return 0
 
 
-def _show_run(store: Store, run: Run, *, as_json: bool) -> None:
+def _show_run(home: Home, store: Store, run: Run, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_run_json(store, run), ensure_ascii=False, indent=2, default=str))
         return
-    spec = run.spec
-    facts = {
-        "run": run.name,
-        "method": run.method,
-        "status": f"{run.status} {run.error}".strip(),
-        "base": spec["base"],
-        "from": spec["parent"] or "the base alone",
-        **({"reward": spec["reward"]} if spec.get("reward") else {}),
-        "precision": spec["precision"],
-        "adapter": str(Spec.from_json(spec).adapter),
-        "options": ", ".join(f"{k}={v}" for k, v in spec["options"].items()) or "defaults",
-        "snapshot": run.snapshot_hash[:16],
-        "started": run.started or "not yet",
-        "ended": run.ended or "not yet",
-    }
-    for event in runs.events(store, run.id, kinds=["data"])[-1:]:
-        facts["data"] = words.used(event.data)
-    for event in runs.events(store, run.id, kinds=["attention"])[-1:]:
-        facts["attention"] = report.attention(event.data)
+    facts = details(store, home, run)
     if step := runs.last_step(store, run.id):
         facts["last step"] = f"{step['step']} of {step['steps']}, loss {words.number(step['loss'])}"
         facts["metrics"] = " · ".join(words.metrics(step)) or "the loss alone"
-    for event in runs.events(store, run.id, kinds=["evaluation"])[-1:]:
-        facts["held out"] = words.held_out(event.data)
     for name, value in facts.items():
-        click.echo(f"{name:<10} {value}")
+        click.echo(f"{name:<11} {value}")
 
 
 def list_models(store: Store, *, as_json: bool) -> None:

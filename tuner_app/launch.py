@@ -80,7 +80,7 @@ def prepare(store: Store, home: Home, plan: Plan) -> Run:
         bases.write_fallback(home, base)
     spec = specification(home, plan, found)
     snapshot = snapshots.take(store, found.method.kind, plan.selection)
-    return runs.create(
+    run = runs.create(
         store,
         name=plan.name or None,
         spec=spec.to_json(),
@@ -89,6 +89,8 @@ def prepare(store: Store, home: Home, plan: Plan) -> Run:
         reward_id=found.reward.id if found.reward else None,
         snapshot_hash=snapshot.hash,
     )
+    runs.emit(store, run.id, "asked", {"data": str(plan.selection)})
+    return run
 
 
 def specification(home: Home, plan: Plan, found: Checked) -> Spec:
@@ -125,6 +127,23 @@ def check(store: Store, home: Home, plan: Plan) -> Checked:
     for kind in (_kind(store, parent) or plan.adapter.kind, _kind(store, reward)):
         refuse_full_over_four_bits(kind, plan.precision)
     return Checked(method, base, parent, reward, _data(store, method, plan.selection))
+
+
+def again(store: Store, run: Run) -> Plan:
+    """A plan with the settings of a run, for another one like it."""
+    names = {row.id: row.name for row in models.adapters(store)}
+    asked = runs.events(store, run.id, kinds=["asked"])
+    return Plan(
+        method=run.method,
+        base=next(row.name for row in models.bases(store) if row.id == run.base_id),
+        parent=names.get(run.parent_id or 0, ""),
+        reward=names.get(run.reward_id or 0, ""),
+        selection=Selection.parse(asked[0].data["data"] if asked else ""),
+        adapter=Adapter(**run.spec["adapter"]),
+        precision=run.spec["precision"],
+        options=run.spec["options"],
+        seed=run.spec["seed"],
+    )
 
 
 def suited_epochs(rows: int, options: Mapping[str, Any]) -> int:

@@ -60,21 +60,29 @@ OBJECTIVES = {
 class Options(Optimisation):
     """What can be set for DPO and its kin."""
 
-    learning_rate: float = option(5e-5, "the highest learning rate", 0.0, 1.0)
-    objective: str = option("dpo", "what is made of a pair", choices=tuple(OBJECTIVES))
+    learning_rate: float = option(5e-5, "the highest learning rate", 0.0, 1.0, common=True)
+    objective: str = option(
+        "dpo",
+        "what is made of a pair",
+        choices={name: objective.title for name, objective in OBJECTIVES.items()},
+        common=True,
+    )
     beta: float = option(
         0.0,
         "how strongly the policy is held to where it started (IPO's τ; ORPO's λ); "
         "0: the objective's own, 0.1, or 2 for simpo",
         0.0,
         100.0,
+        common=True,
     )
-    gamma: float = option(1.0, "simpo: by how much the chosen reply is to win", 0.0, 100.0)
+    gamma: float = option(
+        1.0, "simpo: by how much the chosen reply is to win (γ): arXiv:2405.14734", 0.0, 100.0
+    )
     rpo_alpha: float = option(
         0.0, "times the chosen reply's mean −log p per token, added to the loss: arXiv:2404.19733", 0.0, 100.0
     )
     label_smoothing: float = option(
-        0.1, "conservative, robust: how often a label is the wrong way round", 0.0, 0.49
+        0.1, "conservative, robust: how often a label is the wrong way round: arXiv:2403.00409", 0.0, 0.49
     )
 
 

@@ -42,8 +42,8 @@ MOST = 4 / 3  # of λ_D·n_D / λ_U·n_U, whose least is 1
 class Options(Optimisation):
     """What can be set for KTO."""
 
-    learning_rate: float = option(5e-5, "the highest learning rate", 0.0, 1.0)
-    beta: float = option(0.1, "how strongly the policy is held to where it started", 1e-6, 100.0)
+    learning_rate: float = option(5e-5, "the highest learning rate", 0.0, 1.0, common=True)
+    beta: float = option(0.1, "how strongly the policy is held to where it started", 1e-6, 100.0, common=True)
     good_weight: float = option(0.0, "λ_D, what a good reply counts; 0: balanced with the bad", 0.0, 1e6)
     bad_weight: float = option(0.0, "λ_U, what a bad reply counts; 0: balanced with the good", 0.0, 1e6)
 

@@ -42,19 +42,23 @@ REFERENCE = -1  # names their random numbers, as a phase's number names those of
 class Options(Optimisation):
     """What can be set for PPO; a row of `batch_size` is a prompt with its samples."""
 
-    learning_rate: float = option(5e-5, "the highest learning rate", 0.0, 1.0)
-    rollout_batch: int = option(64, "prompts whose replies are drawn in one phase", 1, 65536)
-    samples: int = option(2, "replies drawn for each prompt", 1, 256)
+    learning_rate: float = option(5e-5, "the highest learning rate", 0.0, 1.0, common=True)
+    rollout_batch: int = option(64, "prompts whose replies are drawn in one phase", 1, 65536, common=True)
+    samples: int = option(2, "replies drawn for each prompt", 1, 256, common=True)
     ppo_epochs: int = option(2, "how often a phase's replies are learnt from", 1, 100)
-    max_new_tokens: int = option(128, "longest reply in tokens", 1)
+    max_new_tokens: int = option(128, "longest reply in tokens", 1, common=True)
     temperature: float = option(1.0, "of the replies that are drawn", 0.01, 10.0)
     clip_range: float = option(0.2, "how far a token's probability may move in a phase", 0.0, 10.0)
     value_clip_range: float = option(0.2, "how far a value may move in a phase", 0.0, 1000.0)
     value_coefficient: float = option(0.1, "weight of the value function's loss", 0.0, 100.0)
     gamma: float = option(1.0, "what a reward one token later is worth", 0.0, 1.0)
-    gae_lambda: float = option(0.95, "0: advantages by the value function; 1: by the rewards", 0.0, 1.0)
-    kl_coefficient: float = option(0.05, "price of a nat of KL from the start; the first, if adaptive", 0.0)
-    target_kl: float = option(6.0, "KL in nats per reply that the price adapts to; 0: a fixed price", 0.0)
+    gae_lambda: float = option(0.95, "0: advantages by values; 1: by rewards (λ): arXiv:1506.02438", 0.0, 1.0)
+    kl_coefficient: float = option(
+        0.05, "price of a nat of KL from the start; the first, if adaptive", 0.0, common=True
+    )
+    target_kl: float = option(
+        6.0, "KL in nats per reply that the price adapts to; 0: fixed: arXiv:1909.08593", 0.0
+    )
     kl_horizon: int = option(2000, "replies over which the price makes up for a KL off its target", 1)
     missing_end_penalty: float = option(
         1.0, "minus this is the score of a reply without an end; the starting model's average is 0", 0.0

@@ -37,10 +37,14 @@ AT_A_TIME = 8  # pairs that are measured between two questions whether the run i
 class Options(Optimisation):
     """What can be set for a reward model."""
 
-    learning_rate: float = option(1e-4, "the highest learning rate", 0.0, 1.0)
-    use_margin: bool = option(False, "let the chosen reply win by the margin that the pair came with")
-    centring: float = option(0.0, "how strongly scores are held around 0; 0.01 is usual", 0.0, 100.0)
-    held_out: float = option(0.1, "part of the prompts that is not trained on but measured on", 0.0, 0.5)
+    learning_rate: float = option(1e-4, "the highest learning rate", 0.0, 1.0, common=True)
+    use_margin: bool = option(False, "let the chosen reply win by the pair's own margin: arXiv:2307.09288")
+    centring: float = option(
+        0.0, "how strongly scores are held around 0; 0.01 is usual: arXiv:2312.09244", 0.0, 100.0
+    )
+    held_out: float = option(
+        0.1, "part of the prompts that is not trained on but measured on", 0.0, 0.5, common=True
+    )
 
 
 def train(job: "Job") -> "Outcome":

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class Options(Optimisation):
     """What can be set for SFT."""
 
-    learning_rate: float = option(2e-4, "the highest learning rate", 0.0, 1.0)
-    last_turn_only: bool = option(False, "train on the last reply of each conversation alone")
+    learning_rate: float = option(2e-4, "the highest learning rate", 0.0, 1.0, common=True)
+    last_turn_only: bool = option(False, "train on the last reply of each conversation alone", common=True)
 
 
 def train(job: "Job") -> "Outcome":

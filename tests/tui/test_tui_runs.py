@@ -87,6 +87,9 @@ async def test_another_method_brings_its_own_options(home: Home, labelled: Store
         assert "beta" not in person.screen()
         person.app.screen.query_one("#method", Select).value = "dpo"
         await person.sees("beta", "how strongly the policy is held", "3 pairs: 3 from labels")
+        assert "rises from 0" not in person.screen(), "what matters least is folded away"
+        await person.press("ctrl+e")
+        await person.sees("rises from 0", "processes", "Ctrl+E folds")
         rows = person.screen().split("\n")
         seed = next(number for number, row in enumerate(rows) if row.strip().startswith("seed"))
         assert any("beta" in row for row in rows[:seed]), "the options stay above the seed"
@@ -242,7 +245,7 @@ async def test_a_run_of_another_process_is_followed_live(home: Home, run: Run, l
         await person.sees("step 2 of 40 · loss 1.5000 · 200 tokens/s · 19 s left")
         await person.sees("128 of 132 rows, 5,120 trained tokens; 3 longer than 1,024 tokens: left out")
         await person.sees("[bold]too long[/bold]")
-        await person.sees("▶ sft-1 2/40", "loss by step")
+        await person.sees("▶ sft-1 2/40", "loss")
         step(labelled, run, 3, loss="nan")
         await person.sees("step 3 of 40 · loss nan")
 
@@ -252,10 +255,12 @@ async def test_figures_of_every_method_are_shown_live(home: Home, run: Run, labe
     async with opened(home) as person:
         await person.press("ctrl+r", "enter")
         step(labelled, run, 1, metrics={"margin": 0.3, "accuracy": 0.75, **sides})
-        await person.sees("accuracy 0.75 · margin 0.3", "loss by step")
+        await person.sees("accuracy 0.75 · margin 0.3", "accuracy  1 of 10")
         await person.sees("chosen: logp -45.2, reward 0.2 · rejected: logp -50, reward -0.1")
-        await person.press("m")
-        await person.sees("accuracy by step")
+        await person.press("right")
+        await person.sees("loss  2 of 10")
+        await person.press("left", "left")
+        await person.sees("tokens per second  10 of 10")
         step(labelled, run, 2, metrics={"reward": 0.5, "gold": 0.61, "kl": 1.25, "value_loss": 0.1})
         await person.sees("gold 0.61 · reward 0.5 · kl 1.25 · value loss 0.1")
         held_out = {"what": "held-out pairs", "accuracy": 0.85, "low": 0.7095, "high": 0.9294, "pairs": 40}
@@ -303,6 +308,10 @@ async def test_stop_pause_and_resume(
         await person.press("ctrl+r", "enter")
         await person.sees("▶ running")
         await person.press("s")
+        await person.sees("Stop it?")
+        await person.press("escape")  # not so
+        await person.sees("▶ running", "s stop")
+        await person.press("s", "s")
         await person.sees("■ stopped", "r resumes it")
         await person.press("r")
         await person.sees("▶ running", "s stop", "p pause")

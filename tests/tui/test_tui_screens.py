@@ -54,7 +54,7 @@ def test_the_interface_imports_nothing_heavy() -> None:
         "import sys, tuner_app.tui.app\n"
         "from importlib import import_module\n"
         "from tuner_app.tui.app import _SCREENS\n"
-        "first = {'httpx', 'markdown_it', 'pygments', 'textual_plotext'} & set(sys.modules)\n"
+        "first = {'httpx', 'markdown_it', 'pygments'} & set(sys.modules)\n"
         "for module, _ in _SCREENS.values(): import_module(module)\n"
         "heavy = {'torch', 'transformers', 'peft', 'trl', 'bitsandbytes', 'accelerate', 'gradio', 'numpy'}\n"
         "print(sorted(first | heavy & set(sys.modules)))"
@@ -80,7 +80,7 @@ async def test_keys_are_all_on_the_screen(home: Home, server: ScriptedServer, si
         for key, keys in (
             ("ctrl+l", "⏎ open  / search  r rename  d put away (kept)  v put away ones  esc back"),
             ("ctrl+o", "⏎ let it answer"),
-            ("ctrl+t", "tab next field  ^s check, then start  esc back"),
+            ("ctrl+t", "tab next field  ^s check, then start  ^e more settings  esc back"),
             ("ctrl+r", "⏎ open: chart, stop, resume, chat with it  esc back"),
         ):
             await person.press(key)

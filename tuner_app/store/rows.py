@@ -290,7 +290,8 @@ class Run:
 
 @dataclass(frozen=True)
 class RunEvent:
-    """Something that a run reported; `kind` and `data` as in `engine.spec.Event`."""
+    """Something that a run reported; `kind` and `data` as in `engine.spec.Event`, but for the first one:
+    "asked", {"data": the words of the selection that its rows were chosen by}."""
 
     id: int
     run_id: int

@@ -38,6 +38,12 @@ class Selection:
         """Whether imported examples can be in it."""
         return not self.person and self.origin != "labels"
 
+    def __str__(self) -> str:
+        """The words that `parse` reads."""
+        named = {"source": self.source, "person": self.person, "last": self.limit, "since": self.since}
+        words = [self.origin, *(f"{name}:{value}" if value else "" for name, value in named.items())]
+        return ",".join(filter(None, words)) or "all"
+
     @staticmethod
     def parse(text: str) -> "Selection":
         """From `all`, or some of `labels`, `imports`, `source:NAME`, `person:NAME`, `tag:NAME`, `last:100`

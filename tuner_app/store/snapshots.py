@@ -15,7 +15,18 @@ from tuner_app.store.example_tags import tagged
 from tuner_app.store.rows import Snapshot, Summary
 from tuner_app.store.selection import Selection
 
-__all__ = ["Selection", "available", "labels_of", "rows", "runs_that_saw", "select", "take"]
+__all__ = [
+    "Selection",
+    "available",
+    "labels_of",
+    "rows",
+    "runs_that_saw",
+    "sample",
+    "select",
+    "size",
+    "sources",
+    "take",
+]
 
 PROMPT = name_of(Prompt)
 _ALL = Selection()
@@ -96,6 +107,28 @@ def rows(store: Store, snapshot_hash: str) -> Iterator[Example]:
         )
         for row in page:
             yield _read(snapshot.kind, row["body"])
+
+
+def sample(store: Store, kind: str, selection: Selection, limit: int) -> list[Example]:
+    """At most `limit` of the selection's examples, to get an idea of them."""
+    chosen, parameters = _chosen(store, kind, selection)
+    found = store.query(
+        f"""{chosen} SELECT x.body FROM (SELECT key FROM picked LIMIT :sample) JOIN occurrences USING (key)
+            JOIN examples x ON x.id = example_id GROUP BY key""",
+        parameters | {"sample": limit},
+    )
+    return [_read(kind, row["body"]) for row in found]
+
+
+def sources(store: Store) -> list[str]:
+    """The names of the imports, the newest first."""
+    return [row["name"] for row in store.query("SELECT name FROM sources ORDER BY id DESC")]
+
+
+def size(store: Store, snapshot_hash: str) -> int:
+    """How many rows a snapshot has; 0 where there is none."""
+    snapshot = _find(store, snapshot_hash)
+    return snapshot.rows if snapshot else 0
 
 
 def labels_of(store: Store, run_name: str) -> list[str]:

@@ -1,11 +1,16 @@
-"""A run's events, put together for the screen."""
+"""A run's events, put together for the screen, in bounded memory however many they are."""
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.errors import UserError
 from tuner_app import words
-from tuner_app.store.rows import RunEvent
+from tuner_app.store import Store, runs
+from tuner_app.store.rows import Run, RunEvent
+from tuner_app.tui.curves import Curve
+from tuner_app.tui.database import Database
 from tuner_app.tui.times import lasting
 
 STATUS = {
@@ -16,6 +21,9 @@ STATUS = {
     "done": "✓ done",
     "failed": "✗ failed",
 }
+LAST = ("learning_rate", "grad_norm", "tokens_per_second")  # figures of the machinery come after the method's
+PAGE = 500  # events that are read at a time
+MESSAGES = 20  # as many notes and warnings are kept, the newest
 
 
 def progress(step: Mapping[str, Any]) -> str:
@@ -30,14 +38,17 @@ class RunFacts:
     last: int = 0
     plan: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
+    attention: Mapping[str, Any] = field(default_factory=dict)
     step: Mapping[str, Any] = field(default_factory=dict)
     doing: str = ""
     checkpoint: int | None = None
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     held_out: Mapping[str, Any] = field(default_factory=dict)
-    series: dict[str, dict[int, float]] = field(default_factory=dict)
-    _recent: list[Mapping[str, Any]] = field(default_factory=list)
+    curves: dict[str, Curve] = field(default_factory=dict)
+    trained: float = 0.0  # seconds that the steps have taken
+    _drawn: int = 0  # the last step that is in the curves
+    _recent: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=10))
 
     def add(self, events: Iterable[RunEvent]) -> None:
         """Take in the events that are newer than those seen."""
@@ -48,15 +59,9 @@ class RunFacts:
 
     def _take(self, kind: str, data: Mapping[str, Any]) -> None:
         if kind == "step":
-            self.step, self.doing = data, ""
-            for name, value in {"loss": data["loss"], **data["metrics"]}.items():
-                # by step, because a resumed run writes its last ones again
-                self.series.setdefault(name, {})[data["step"]] = float(value)
-            self._recent = [*self._recent[-9:], data]
-        elif kind == "plan":
-            self.plan = data
-        elif kind == "data":
-            self.data = data
+            self._take_step(data)
+        elif kind in ("plan", "data", "attention"):
+            setattr(self, kind, data)
         elif kind == "loading":
             self.doing = f"loading {data['what']}"
         elif kind == "reference":
@@ -65,10 +70,29 @@ class RunFacts:
             self.held_out = data
         elif kind == "checkpoint":
             self.checkpoint = data["step"]
-        elif kind == "note" and data["message"] not in self.notes:
-            self.notes.append(str(data["message"]))
-        elif kind == "warning" and data["message"] not in self.warnings:
-            self.warnings.append(str(data["message"]))
+        elif kind in ("note", "warning"):
+            told, message = self.notes if kind == "note" else self.warnings, str(data["message"])
+            if message not in told:
+                told.append(message)
+                del told[:-MESSAGES]
+
+    def _take_step(self, data: Mapping[str, Any]) -> None:
+        self.step, self.doing = data, ""
+        self._recent.append(data)
+        if data["step"] <= self._drawn:
+            return  # a resumed run does its last steps again, and comes to the same
+        self._drawn = data["step"]
+        self.trained += data["seconds"]
+        speed = data["tokens"] / data["seconds"] if data["seconds"] else 0.0
+        machinery = {"learning_rate": data["learning_rate"], "grad_norm": data["grad_norm"]}
+        figures = {"loss": data["loss"], **data["metrics"], **machinery, "tokens_per_second": speed}
+        for name, value in figures.items():
+            self.curves.setdefault(name, Curve()).add(data["step"], self.trained, float(value))
+
+    @property
+    def figures(self) -> list[str]:
+        """The names of the curves, the most telling first."""
+        return sorted(self.curves, key=_rank)
 
     def progress(self, *, running: bool) -> str:
         """“step 12 of 40 · loss 1.234 · 512 tokens/s · 1 min 05 s left”, or what goes on before that."""
@@ -85,12 +109,33 @@ class RunFacts:
     @property
     def lines(self) -> list[str]:
         """The method's own figures of the last step, those on rows held out, and what became of the data."""
-        lines = []
-        if self.step:
-            rate, gradient = (words.number(self.step[name]) for name in ("learning_rate", "grad_norm"))
-            lines += [*words.metrics(self.step), f"learning rate {rate} · gradient {gradient}"]
+        lines = [*words.metrics(self.step)] if self.step else []
         if self.held_out:
             lines.append(f"held out: {words.held_out(self.held_out)}")
         if self.data:
             lines.append(words.used(self.data))
         return lines
+
+
+def _rank(name: str) -> tuple[int, int]:
+    if name in words.TELLING:
+        return 0, words.TELLING.index(name)
+    if name in ("loss", *words.SHOWN_FIRST):
+        return 1, ("loss", *words.SHOWN_FIRST).index(name)
+    return (3, LAST.index(name)) if name in LAST else (2, 0)
+
+
+async def follow(database: Database, name: str, facts: RunFacts) -> Run:
+    """The run as it is now; `facts` has all that it has reported, read page by page between other work."""
+    while True:
+        run, page = await database(_look, name, facts.last)
+        facts.add(page)
+        if len(page) < PAGE:
+            return run
+
+
+def _look(store: Store, name: str, after: int) -> tuple[Run, list[RunEvent]]:
+    run = runs.get(store, name)
+    if run is None:
+        raise UserError(f"There is no run “{name}”.", do="Ctrl+R lists the runs.")
+    return run, runs.events(store, run.id, after=after, limit=PAGE)

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -157,6 +157,19 @@ def reap(home: Home, store: Store) -> list[Run]:
         assert found is not None
         dead.append(found)
     return dead
+
+
+def waiting(home: Home, listed: Iterable[Run]) -> dict[str, str]:
+    """Of the runs, those that wait for the GPU, by name, and the run that has it ("chat": the chat worker).
+
+    Where nobody computes on a GPU nobody waits.
+    """
+    pid = locks.owner(locks.gpu(home))
+    if not pid:
+        return {}
+    listed = list(listed)
+    holder = next((run.name for run in listed if run.pid == pid), "chat")
+    return {run.name: holder for run in listed if run.status == "running" and run.pid and run.pid != pid}
 
 
 def _status(store: Store, run: Run) -> str:

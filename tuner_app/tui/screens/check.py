@@ -13,10 +13,11 @@ from textual.widgets import Static
 
 from engine.errors import UserError
 from engine.findings import Findings
-from tuner_app import launch, report
+from tuner_app import launch, machines, report
 from tuner_app.checking import Checking
 from tuner_app.clean import visible
 from tuner_app.launch import Plan
+from tuner_app.machines import Machines
 from tuner_app.paths import Home
 from tuner_app.store import Store
 from tuner_app.store.rows import Run
@@ -46,8 +47,9 @@ class CheckScreen(TunerScreen):
         Binding("escape", "app.pop_screen", "back to the form", key_display="esc"),
     ]
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, where: Machines | None = None) -> None:
         super().__init__()
+        self._where = where or Machines()
         self._planned = plan
         self._checking: Checking | None = None
 
@@ -104,15 +106,17 @@ class CheckScreen(TunerScreen):
     @work
     async def _start(self) -> None:
         try:
-            run = await self.tuner.database(_launch, self.tuner.home, self._planned)
+            run = await self.tuner.database(_launch, self.tuner.home, self._planned, self._where)
         except UserError as error:
             self.notice.fail(error)
             return
         self.tuner.open_screen(RunScreen(run.name))
 
 
-def _launch(store: Store, home: Home, plan: Plan) -> Run:
+def _launch(store: Store, home: Home, plan: Plan, where: Machines) -> Run:
     run = launch.prepare(store, home, plan)
+    if where.total > 1:
+        machines.note(home.run(run.name), where)
     supervisor.start_run(home, store, run)
     return run
 

@@ -1,5 +1,6 @@
 """One run, live."""
 
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,34 +12,78 @@ from textual.content import Content
 from textual.widgets import Static
 
 from engine.errors import UserError
+from tuner_app import launch, machines, remedies
 from tuner_app.clean import one_line, visible
 from tuner_app.paths import Home
 from tuner_app.store import Store, models, runs
-from tuner_app.store.rows import Request, Run, RunEvent
+from tuner_app.store.rows import Request, Run
 from tuner_app.tui.link import in_background
 from tuner_app.tui.messages import StoreChanged
-from tuner_app.tui.run_facts import STATUS, RunFacts
+from tuner_app.tui.run_facts import STATUS, RunFacts, follow
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.times import ago
-from tuner_app.tui.widgets.chart import Chart
+from tuner_app.tui.widgets.figures import Figures
 from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.top_bar import TopBar
 from tuner_app.workers import supervisor
 
-LOG_BYTES = 8192
+LOG_BYTES = 4096
 
 
-class RunScreen(TunerScreen):
+FIGURE_KEYS: list[BindingType] = [
+    Binding("right", "turn(1)", "figures", key_display="← →"),
+    Binding("tab", "turn(1)", show=False),
+    Binding("left,shift+tab", "turn(-1)", show=False),
+    Binding("a", "axis", "by time"),
+    Binding("m", "smooth", "smooth"),
+]
+
+
+class FiguresScreen(TunerScreen):
+    """A screen with `Figures`, which obey `FIGURE_KEYS`."""
+
+    @property
+    def figures(self) -> Figures:
+        """The charts."""
+        return self.query_one(Figures)
+
+    def action_turn(self, by: int) -> None:
+        self.figures.turn(by)
+
+    def action_axis(self) -> None:
+        self.figures.axis = "time" if self.figures.axis == "step" else "step"
+        self.figures.draw()
+
+    def action_smooth(self) -> None:
+        self.figures.smooth = not self.figures.smooth
+        self.figures.draw()
+
+
+class RunScreen(FiguresScreen):
     """Figures, progress, data, warnings and log; Esc leaves, and the run goes on."""
 
+    DEFAULT_CSS = """
+    RunScreen #told { height: auto; max-height: 40%; padding: 1 1 0 1; scrollbar-size-vertical: 1; }
+    RunScreen.-low #told { max-height: 7; padding: 0 1; }
+    RunScreen #facts { height: auto; }
+    RunScreen #log {
+        height: 6; padding: 0 1; color: $foreground-muted; border-top: solid $foreground 20%;
+        content-align: left bottom; text-wrap: nowrap; text-overflow: ellipsis;
+    }
+    RunScreen.-low #log { height: 3; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "pause", "pause (frees its memory)"),
-        Binding("s", "stop", "stop (keeps what it learnt)"),
+        Binding("f", "remedy", "do what is offered"),
+        Binding("p", "pause", "pause"),
+        Binding("s", "stop", "stop"),
         Binding("r", "resume", "resume"),
         Binding("c", "chat_with", "chat with it"),
-        Binding("m", "next_figure", "another figure"),
-        Binding("escape", "app.pop_screen", "back", key_display="esc"),
+        Binding("t", "again", "train again"),
+        Binding("l", "log", "log"),
+        Binding("i", "details", "settings and data"),
+        *FIGURE_KEYS,
+        Binding("escape", "back", "back", key_display="esc"),
     ]
 
     def __init__(self, name: str) -> None:
@@ -46,13 +91,15 @@ class RunScreen(TunerScreen):
         self._run_name = name
         self._row: Run | None = None
         self._facts = RunFacts()
-        self._figure = ""
+        self._loading = self._changed = False
+        self._told = ""
+        self._sure = False
 
     def compose(self) -> ComposeResult:
         yield TopBar(f"run {self._run_name}")
-        with VerticalScroll(id="told"):
+        with VerticalScroll(id="told", can_focus=False):
             yield Static(markup=False, id="facts")
-        yield Chart()
+        yield Figures()
         yield Static(markup=False, id="log")
         yield Notice()
         yield KeyBar()
@@ -63,41 +110,44 @@ class RunScreen(TunerScreen):
     def on_store_changed(self, _: StoreChanged) -> None:
         self._load()
 
+    def _load(self) -> None:
+        """Look again; what changes meanwhile is looked at afterwards, once."""
+        self._changed = True
+        if not self._loading:
+            self._loading = True
+            self._look()
+
     @work
-    async def _load(self) -> None:
+    async def _look(self) -> None:
         try:
-            run, events, log = await self.tuner.database(
-                _look, self.tuner.home, self._run_name, self._facts.last
-            )
+            while self._changed and self.is_attached:
+                self._changed = False
+                self._row = await follow(self.tuner.database, self._run_name, self._facts)
+                log = await in_background(partial(_log_tail, self.tuner.home.run(self._run_name)))
+                if self.is_attached:
+                    self._show(self._row, log)
         except UserError as error:
             self.notice.fail(error)
-            return
-        self._row = run
-        self._facts.add(events)
-        if not self.is_attached:
-            return
+        finally:
+            self._loading = False
+
+    def _show(self, run: Run, log: list[str]) -> None:
         self.query_one("#facts", Static).update(self._summary(run))
         tail = self.query_one("#log", Static)
         tail.update(visible("\n".join(log[-max(tail.content_size.height, 1) :])))
-        self._draw()
-        if run.error:
-            self.notice.fail(f"{self._run_name} {STATUS[run.status][2:]}: {run.error}")
-        elif run.status == "done":
-            self.notice.say(f"{self._run_name} is done: {_what_next(run)}")
+        self.figures.show([(run.name, self._facts)])
+        if self._told != (state := run.status + run.error):  # what was said of another key stays until then
+            self._told = state
+            self._tell_end(run)
         self.refresh_bindings()
 
-    @property
-    def _shown(self) -> str:
-        """The figure that the chart shows: PPO's loss would say nothing about how well it goes."""
-        return self._figure or ("reward" if "reward" in self._facts.series else "loss")
-
-    def _draw(self) -> None:
-        self.query_one(Chart).show(self._shown, self._facts.series.get(self._shown, {}))
-
-    def action_next_figure(self) -> None:
-        names = list(self._facts.series)
-        self._figure = names[(names.index(self._shown) + 1) % len(names)]
-        self._draw()
+    def _tell_end(self, run: Run) -> None:
+        if run.error:
+            offered = remedies.remedy(run)
+            do = f"f: {offered.text}." if offered else "l shows its log, t trains again with other settings."
+            self.notice.fail(UserError(f"{run.name} {STATUS[run.status][2:]}: {run.error}", do=do))
+        elif run.status == "done":
+            self.notice.say(f"{run.name} is done: {_what_next(run)}")
 
     def _summary(self, run: Run) -> Content:
         facts, spec = self._facts, run.spec
@@ -108,18 +158,20 @@ class RunScreen(TunerScreen):
         lines = [Content.assemble((STATUS[run.status], "bold $text-accent"), "  ", one_line(first, 200))]
         progress = facts.progress(running=run.status == "running")
         lines += [Content(visible(text)) for text in (progress, *facts.lines) if text]
-        lines += [Content(one_line(text, 300)) for text in facts.notes]
         lines += [Content.styled("! " + one_line(text, 300), "$text-warning") for text in facts.warnings]
+        lines += [Content(one_line(text, 300)) for text in facts.notes]
         return Content("\n").join(lines)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        status = self._row.status if self._row else ""
+        run = self._row
+        status = run.status if run else ""
         allowed = {
             "pause": status in ("queued", "running"),
             "stop": status in ("queued", "running"),
             "resume": status in ("stopped", "paused", "failed"),
-            "chat_with": status == "done" and self._row is not None and not self._row.makes_reward,
-            "next_figure": len(self._facts.series) > 1,
+            "chat_with": status == "done" and run is not None and not run.makes_reward,
+            "remedy": run is not None and remedies.remedy(run) is not None,
+            "again": run is not None,
         }
         return allowed.get(action, True)
 
@@ -128,8 +180,20 @@ class RunScreen(TunerScreen):
         self._end("pause", "Paused: its memory is free. r goes on exactly where it was.")
 
     def action_stop(self) -> None:
+        if not self._sure:
+            self._sure = True
+            self.notice.wait("Stop it? What it has learnt becomes a model. s stops it, Esc lets it go on.")
+            return
+        self._sure = False
         self.notice.wait("Stopping after this step; a checkpoint is kept …")
         self._end("stop", "Stopped. r resumes it from its checkpoint.")
+
+    def action_back(self) -> None:
+        if self._sure:
+            self._sure = False
+            self.notice.clear()
+        else:
+            self.app.pop_screen()
 
     @work
     async def _end(self, request: Request, then: str) -> None:
@@ -141,14 +205,12 @@ class RunScreen(TunerScreen):
         except UserError as error:
             self.notice.fail(error)
             return
-        self.notice.say(then)
-        self._load()
-
-    def action_resume(self) -> None:
-        self._resume()
+        if self.is_attached:
+            self.notice.say(then)
+            self._load()
 
     @work
-    async def _resume(self) -> None:
+    async def action_resume(self) -> None:
         assert self._row
         try:
             await self.tuner.database(_resume, self.tuner.home, self._row)
@@ -157,6 +219,31 @@ class RunScreen(TunerScreen):
             return
         self.notice.clear()
         self._load()
+
+    @work
+    async def action_remedy(self) -> None:
+        """Do what the notice offers: go on, or open the form with what would help put in."""
+        assert self._row
+        offered = remedies.remedy(self._row)
+        if offered is None or not offered.is_another_run:
+            self.action_resume()
+        else:
+            await self._open_form(offered)
+
+    @work
+    async def action_again(self) -> None:
+        await self._open_form(remedies.Remedy(""))
+
+    async def _open_form(self, changes: remedies.Remedy) -> None:
+        from tuner_app.tui.screens.train import TrainScreen
+
+        try:
+            plan = await self.tuner.database(_plan, self._run_name, changes)
+            where = machines.of_run(self.tuner.home.run(self._run_name))
+        except UserError as error:
+            self.notice.fail(error)
+            return
+        self.tuner.open_screen(TrainScreen(plan, where))
 
     async def action_chat_with(self) -> None:
         try:
@@ -167,25 +254,25 @@ class RunScreen(TunerScreen):
             return
         self.tuner.open_conversation(None)
 
+    def action_log(self) -> None:
+        from tuner_app.tui.screens.run_log import RunLogScreen
+
+        self.app.push_screen(RunLogScreen(self._run_name))
+
+    def action_details(self) -> None:
+        from tuner_app.tui.screens.run_details import RunDetailsScreen
+
+        self.app.push_screen(RunDetailsScreen(self._run_name))
+
 
 def _what_next(run: Run) -> str:
     return "it can lead PPO (Ctrl+T)." if run.makes_reward else "c chats with it."
 
 
-def _look(store: Store, home: Home, name: str, after: int) -> tuple[Run, list[RunEvent], list[str]]:
-    run = runs.get(store, name)
-    if run is None:
-        raise UserError(f"There is no run “{name}”.", do="Ctrl+R lists the runs.")
-    events: list[RunEvent] = []
-    while more := runs.events(store, run.id, after=events[-1].id if events else after):
-        events += more
-    return run, events, _log_tail(home.run(name) / "log.txt")
-
-
-def _log_tail(file: Path) -> list[str]:
+def _log_tail(folder: Path) -> list[str]:
     try:
-        with file.open("rb") as stream:
-            stream.seek(max(0, file.stat().st_size - LOG_BYTES))
+        with (folder / "log.txt").open("rb") as stream:
+            stream.seek(max(0, (folder / "log.txt").stat().st_size - LOG_BYTES))
             return stream.read().decode(errors="replace").splitlines()
     except OSError:
         return []
@@ -194,6 +281,12 @@ def _log_tail(file: Path) -> list[str]:
 def _resume(store: Store, home: Home, run: Run) -> None:
     runs.request(store, run.id, "")
     supervisor.start_run(home, store, run)
+
+
+def _plan(store: Store, name: str, changes: remedies.Remedy) -> launch.Plan:
+    run = runs.get(store, name)
+    assert run
+    return remedies.applied(launch.again(store, run), changes)
 
 
 def _base_of(store: Store, name: str) -> str:

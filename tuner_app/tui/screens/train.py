@@ -1,118 +1,208 @@
 """Starting a run."""
 
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.widgets import Button, Input, Select, Static
 
 from engine.errors import UserError
 from engine.spec import PRECISIONS, Adapter, Method, method_named, methods
-from tuner_app import launch, words
+from tuner_app import bases, launch, machines, prospects, words
 from tuner_app.clean import one_line
 from tuner_app.launch import WHERE_FROM, Plan
-from tuner_app.store import Selection, Store, models, runs, snapshots
+from tuner_app.machines import Machines
+from tuner_app.store import Selection, Store, models, runs
 from tuner_app.store.rows import AdapterRow
+from tuner_app.tui.link import in_background
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.screens.check import CheckScreen
 from tuner_app.tui.widgets.form import Fields, Row, choice_row, text_row
 from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.notice import Notice
+from tuner_app.tui.widgets.selection_words import SelectionWords
 from tuner_app.tui.widgets.top_bar import TopBar
 
 FIRST = "sft"
-BASE = {"": "the base"}
+NO_PARENT = {"": "nothing: a new one"}
 NO_REWARD = {"": "none yet"}
 
 
 class TrainScreen(TunerScreen):
-    """A form: what, on which data, from where, how; Ctrl+S checks it, and from there starts."""
+    """A form: what, on which data, from where, how; Ctrl+S checks it, and from there starts.
 
+    What matters least is folded away until Ctrl+E.
+    """
+
+    DEFAULT_CSS = """
+    TrainScreen .-rare { display: none; }
+    TrainScreen.-all .-rare { display: block; }
+    TrainScreen .section { padding: 1 0 0 1; text-style: bold; }
+    TrainScreen.-low .section { padding: 0 0 0 1; }
+    TrainScreen #fold { padding: 0 0 0 1; color: $text-accent; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "check", "check, then start"),
+        Binding("ctrl+e", "fold", "more settings"),
         Binding("tab", "app.focus_next", "next field", key_display="tab"),
         Binding("escape", "app.chat", "back", key_display="esc"),
     ]
 
+    def __init__(self, plan: Plan | None = None, where: Machines | None = None) -> None:
+        """An empty form, or one with the settings of `plan`."""
+        super().__init__()
+        self._start_plan = plan or Plan(FIRST if FIRST in methods() else next(iter(methods())))
+        self._given = plan is not None
+        self._where = where or Machines()
+        self._words = SelectionWords()
+        self._surveying = self._outdated = False
+        self._rows = 0
+
     def compose(self) -> ComposeResult:
+        plan = self._start_plan
         names = {name: name for name in methods()}
-        first = FIRST if FIRST in names else next(iter(names))
         yield TopBar("train")
         with VerticalScroll(id="form", can_focus=False):
-            yield choice_row("method", names, first, _about(first), id="method")
-            yield text_row("data", "all", "all, labels, imports, source:NAME, last:100", id="data")
+            yield choice_row("method", names, plan.method, _about(plan.method), id="method")
+            yield text_row("data", str(plan.selection), "", id="data", suggester=self._words)
             yield Static(markup=False, id="summary")
-            yield choice_row("start from", BASE, "", "the base, or go on from an adapter", id="from")
-            yield choice_row("reward model", NO_REWARD, "", "says how good the answers are", id="reward")
+            yield choice_row("base", {"": "…"}, "", "the model; Ctrl+O adds another", id="base")
+            yield choice_row("go on from", NO_PARENT, "", "an adapter to train further", id="from")
+            yield choice_row("reward model", NO_REWARD, "", "", id="reward")
             yield text_row("name", "", "of the run and its adapter", id="name", placeholder="next free")
-            yield choice_row("precision", {key: key for key in PRECISIONS}, "auto", "", id="precision")
-            yield Static("Adapter", classes="section")
-            yield Fields(Adapter, "adapter setting", id="adapter")
-            yield Static("Options of the method", classes="section")
-            yield Fields(methods()[first].options, f"{first} option", id="options")
-            yield text_row("seed", "0", "the same seed and data give the same adapter", id="seed")
+            precisions = {key: key for key in PRECISIONS}
+            yield choice_row(
+                "precision", precisions, plan.precision, PRECISIONS[plan.precision], id="precision"
+            )
+            yield Static("Adapter", classes="section -rare")
+            yield Fields(Adapter, "adapter setting", id="adapter", values=vars(plan.adapter))
+            yield Static("Options of the method", classes="section -rare")
+            yield self._options(plan.method, plan.options)
+            yield Static("Run", classes="section -rare")
+            for row in (
+                text_row("seed", str(plan.seed), "the same seed and data give the same adapter", id="seed"),
+                text_row(
+                    "processes",
+                    str(self._where.processes),
+                    "that share the work, one for each GPU",
+                    id="processes",
+                ),
+                text_row(
+                    "machines",
+                    "",
+                    "a TOML file that says which share the work",
+                    id="machines",
+                    placeholder="this one",
+                ),
+            ):
+                yield row.add_class("-rare")
+            yield Static(markup=False, id="fold")
             yield Button("Check, then start", id="start", compact=True)
         yield Notice()
         yield KeyBar()
 
+    def _options(self, method: str, values: object) -> Fields:
+        given = values if isinstance(values, dict) else dict(values or {})  # type: ignore[call-overload]
+        return Fields(methods()[method].options, f"{method} option", id="options", values=given)
+
     def on_mount(self) -> None:
-        self.query_one("#method").focus()
+        self.query_one("#data" if self._given else "#method").focus()
+        self._say_fold()
         self._load()
 
     @work
     async def _load(self) -> None:
-        await self._offer_adapters(self.tuner.settings.adapter)
-        await self._summarise()
-
-    async def _offer_adapters(self, chosen: str) -> None:
-        """Offer what the method can go on from, and be led by."""
-        method = method_named(self._method)
+        plan, settings = self._start_plan, self.tuner.settings
+        self._words.known = await self.tuner.database(prospects.selection_words)
+        self._say_words()
         try:
-            parents, rewards = await self.tuner.database(_offers, method, chosen, self.tuner.settings.base)
+            known = await self.tuner.database(_bases, settings.base)
         except UserError as error:
             self.notice.fail(error)
             return
-        self._row("#from").offer(BASE | parents, chosen)
+        self._row("#base").offer(known, plan.base or _named(known, settings.base))
+        await self._offer(plan.parent or ("" if self._given else settings.adapter), plan.reward)
+        self._survey()
+
+    async def _offer(self, parent: str, reward: str) -> None:
+        """Offer what the method can go on from, and be led by, on the base."""
+        method = method_named(self._method)
+        parents, rewards = await self.tuner.database(_offers, method, str(self._select("#base").value))
+        self._row("#from").offer(NO_PARENT | parents, parent)
         row = self._row("#reward")
         row.display = method.needs_reward
-        row.offer(rewards or NO_REWARD, str(self.query_one("#reward", Select).value))
+        row.offer(rewards or NO_REWARD, reward)
         row.help("says how good an answer is" if rewards else "Train one first: method “reward”, on pairs.")
 
     def _row(self, control: str) -> Row:
         return self.query_one(control).query_ancestor(Row)
 
+    def _select(self, control: str) -> "Select[str]":
+        return self.query_one(control, Select)
+
+    def _input(self, control: str) -> str:
+        return self.query_one(control, Input).value.strip()
+
     @property
     def _method(self) -> str:
-        return str(self.query_one("#method", Select).value)
+        return str(self._select("#method").value)
 
     @on(Select.Changed, "#method")
     async def _method_changed(self) -> None:
-        """Another method has other options."""
+        """Another method has other options; what was changed of those that both have stays changed."""
         method = method_named(self._method)
-        if self.query_one("#options", Fields).of is method.options:
+        before = self.query_one("#options", Fields)
+        if before.of is method.options:
             return  # the form has just been made
-        await self.query_one("#options").remove()
+        names = {field.name for field in fields(method.options)}
+        kept = {name: value for name, value in before.changed.items() if name in names}
+        await before.remove()
         self._row("#method").help(_about(method.name))
-        fields = Fields(method.options, f"{method.name} option", id="options")
-        await self.query_one("#form").mount(fields, before="#form > Row:last-of-type")
-        await self._offer_adapters(str(self.query_one("#from", Select).value))
-        await self._summarise()
+        sections = [*self.query(".section")]
+        await self.query_one("#form").mount(self._options(method.name, kept), before=sections[-1])
+        self._say_fold()
+        await self._offer(str(self._select("#from").value), str(self._select("#reward").value))
+        self._survey()
 
-    @on(Select.Changed, "#from")
-    async def _parent_changed(self) -> None:
-        """Another adapter may be of another base, which has other reward models."""
-        if method_named(self._method).needs_reward:
-            await self._offer_adapters(str(self.query_one("#from", Select).value))
+    @on(Select.Changed, "#base")
+    async def _base_changed(self) -> None:
+        await self._offer(str(self._select("#from").value), str(self._select("#reward").value))
 
     @on(Select.Changed, "#precision")
     def _precision_changed(self, event: Select.Changed) -> None:
-        event.select.query_ancestor(Row).help(PRECISIONS[str(event.value)])
+        self._row("#precision").help(PRECISIONS[str(event.value)])
 
-    @on(Input.Changed, "#data, #options-batch_size")
-    async def _data_changed(self) -> None:
-        await self._summarise()
+    @on(Input.Changed, "#data, #options-batch_size, #options-epochs")
+    def _data_changed(self) -> None:
+        self._say_words()
+        self._survey()
+
+    @on(Input.Changed, "#name")
+    async def _name_changed(self) -> None:
+        name = self._input("#name")
+        try:
+            if name:
+                await self.tuner.database(runs.check_name, name)
+        except UserError as error:
+            self._row("#name").wrong(str(error))
+        else:
+            self._row("#name").right()
+
+    @on(Input.Changed, "#seed, #processes, #machines")
+    def _number_changed(self, event: Input.Changed) -> None:
+        row = event.input.query_ancestor(Row)
+        try:
+            _ = self._seed() if event.input.id == "seed" else self._machines()
+        except UserError as error:
+            row.wrong(str(error))
+        else:
+            row.right()
 
     @on(Input.Submitted)
     def _next_field(self) -> None:
@@ -122,75 +212,131 @@ class TrainScreen(TunerScreen):
     def _pressed(self) -> None:
         self.action_check()
 
-    async def _summarise(self) -> None:
-        """Say how much there is to learn from, before anything starts."""
-        kind = method_named(self._method).kind
-        try:
-            selection = Selection.parse(self.query_one("#data", Input).value or "all")
-            found = await self.tuner.database(snapshots.available, kind, selection)
-        except UserError as error:
-            text = "✗ " + str(error)
-        else:
-            self._suggest(kind, found.examples)
-            text = (
-                words.selected(kind, found)
-                if found.examples
-                else f"✗ No {words.PLURALS[kind]} here. {WHERE_FROM[kind]}."
-            )
-        self.query_one("#summary", Static).update(text)
+    def action_fold(self) -> None:
+        self.toggle_class("-all")
+        self._say_fold()
 
-    def _suggest(self, kind: str, rows: int) -> None:
-        options = self.query_one("#options", Fields)
-        batch = self.query_one("#options-batch_size", Input).value
+    def _say_fold(self) -> None:
+        rare = [row._label for row in self.query("Row.-rare").results(Row)]
+        text = f"▸ {len(rare)} more (Ctrl+E): {', '.join(rare)}"
+        self.query_one("#fold", Static).update(Content("▾ Ctrl+E folds" if self.has_class("-all") else text))
+
+    def _say_words(self) -> None:
+        matching = self._words.matching(self._input("#data"))
+        self._row("#data").help(one_line("  ".join(matching or self._words.known), 300))
+
+    def _survey(self) -> None:
+        """Say how much there is to learn from; what is typed meanwhile is looked at afterwards, once."""
+        self._outdated = True
+        if not self._surveying:
+            self._surveying = True
+            self._look()
+
+    @work
+    async def _look(self) -> None:
+        try:
+            while self._outdated and self.is_attached:
+                self._outdated = False
+                kind = method_named(self._method).kind
+                try:
+                    selection = Selection.parse(self._input("#data"))
+                    # in a thread of its own: a million rows take a while, and labels must not wait
+                    found = await in_background(
+                        partial(prospects.prospect, self.tuner.store, kind, selection)
+                    )
+                except UserError as error:
+                    self._row("#data").wrong(str(error))
+                    self._summary("", 0)
+                    continue
+                none = f"✗ No {words.PLURALS[kind]} here. {WHERE_FROM[kind]}."
+                self._summary(str(found) if found.found.examples else none, found.found.examples)
+        finally:
+            self._surveying = False
+
+    def _summary(self, text: str, rows: int) -> None:
+        if not self.is_attached:
+            return
+        self._rows = rows
+        options, kind = self.query_one("#options", Fields), method_named(self._method).kind
+        batch = self._input("#options-batch_size")
         if rows and batch.isdecimal() and int(batch):
             epochs = launch.suited_epochs(rows, {"batch_size": batch})
             options.suggest("epochs", epochs, f"{epochs} proposed for {words.many(rows, kind)}")
+            seen = self._input("#options-epochs")
+            if seen.isdecimal() and not options.query("#options-rollout_batch"):
+                text += f" {-(-rows // int(batch)) * int(seen):,} steps."
+        self.query_one("#summary", Static).update(Content(text))
 
     def action_check(self) -> None:
         self.notice.clear()
         try:
-            plan = self._plan()
+            plan, where = self._plan(), self._machines()
         except UserError as error:
             self.notice.fail(error)
             return
-        self._check(plan)
+        self._check(plan, where)
+
+    def _seed(self) -> int:
+        if not self._input("#seed").isdecimal():
+            raise UserError("The seed is a whole number, not below 0.")
+        return int(self._input("#seed"))
+
+    def _machines(self) -> Machines:
+        processes, file = self._input("#processes"), self._input("#machines")
+        if not processes.isdecimal():
+            raise UserError(f"The number of processes is a whole number, not “{processes}”.")
+        where = machines.asked(int(processes), Path(file).expanduser() if file else None)
+        if where.rank:
+            raise UserError(
+                f"{file} makes this machine number {where.rank}, which works for the first one.",
+                do=f"Type there: tuner train {self._method} --machines {file}",
+            )
+        return where
 
     def _plan(self) -> Plan:
         method = method_named(self._method)
         adapter = self.query_one("#adapter", Fields).values()
         options = self.query_one("#options", Fields).values()
-        seed = self.query_one("#seed", Input).value.strip()
-        if not seed.isdecimal():
-            raise UserError("The seed is a whole number, not below 0.")
         return Plan(
             method=method.name,
-            base="" if self.query_one("#from", Select).value else self.tuner.settings.base,
-            parent=str(self.query_one("#from", Select).value),
-            reward=str(self.query_one("#reward", Select).value) if method.needs_reward else "",
-            name=self.query_one("#name", Input).value.strip(),
-            selection=Selection.parse(self.query_one("#data", Input).value or "all"),
+            base=str(self._select("#base").value),
+            parent=str(self._select("#from").value),
+            reward=str(self._select("#reward").value) if method.needs_reward else "",
+            name=self._input("#name"),
+            selection=Selection.parse(self._input("#data")),
             adapter=Adapter(**adapter),
-            precision=str(self.query_one("#precision", Select).value),
+            precision=str(self._select("#precision").value),
             options=options,
-            seed=int(seed),
+            seed=self._seed(),
         )
 
     @work
-    async def _check(self, plan: Plan) -> None:
+    async def _check(self, plan: Plan, where: Machines) -> None:
         try:
             await self.tuner.database(launch.check, self.tuner.home, plan)
         except UserError as error:  # said here, where it can be mended
             self.notice.fail(error)
             return
-        self.tuner.push_screen(CheckScreen(plan))
+        self.tuner.push_screen(CheckScreen(plan, where))
 
 
-def _offers(store: Store, method: Method, parent: str, base: str) -> tuple[dict[str, str], dict[str, str]]:
-    """The adapters to go on from, and the reward models of the same base, the newest first: name to text."""
-    parents = launch.parents(store, method)
-    on = {row.name: row.base_id for row in parents}
+def _bases(store: Store, chosen: str) -> dict[str, str]:
+    """The bases to choose from: name to text; `chosen` is one of them."""
+    found = {row.name: one_line(row.name, 64) for row in models.bases(store)}
+    chosen = bases.find(store, chosen).name
+    return found | {name: one_line(name, 64) for name in (chosen, bases.BUILTIN) if name not in found}
+
+
+def _named(known: dict[str, str], base: str) -> str:
+    name = base.rstrip("/").rsplit("/", 1)[-1]
+    return base if base in known else name
+
+
+def _offers(store: Store, method: Method, base: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The adapters to go on from, and the reward models, of a base, the newest reward first: name to text."""
     of = models.base(store, base)
-    rewards = launch.rewards(store, on.get(parent, of.id if of else 0))
+    parents = [row for row in launch.parents(store, method) if of and row.base_id == of.id]
+    rewards = launch.rewards(store, of.id if of else 0)
     return (
         {row.name: one_line(row.name, 64) for row in parents},
         {row.name: _scored(store, row) for row in reversed(rewards)},

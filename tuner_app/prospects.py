@@ -1,0 +1,53 @@
+"""What a selection would give to training, before anything starts. No torch."""
+
+from dataclasses import dataclass
+
+from engine.examples import Demonstration, Example, Pair, Rated
+from tuner_app import words
+from tuner_app.store import Selection, Store, people, snapshots
+from tuner_app.store.rows import Summary
+
+SAMPLE = 100  # rows whose length is looked at
+CHARACTERS = 4  # to a token, about: the check before a run counts them
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """How much there is of one kind, and about how many tokens a row of it has."""
+
+    kind: str
+    found: Summary
+    tokens_each: float
+
+    def __str__(self) -> str:
+        """“12 pairs: 4 from labels, 8 from imports. About 1,400 tokens, at 4 characters each.”"""
+        tokens = int(float(f"{self.tokens_each * self.found.examples:.2g}"))
+        return (
+            f"{words.selected(self.kind, self.found)}. "
+            f"About {tokens:,} tokens (an estimate: {CHARACTERS} characters each)."
+        )
+
+
+def prospect(store: Store, kind: str, selection: Selection) -> Prospect:
+    """What `selection` holds of one kind of example, or of prompts. It may take seconds on a million rows."""
+    sample = snapshots.sample(store, kind, selection, SAMPLE)
+    characters = sum(map(_characters, sample)) / max(1, len(sample))
+    return Prospect(kind, snapshots.available(store, kind, selection), characters / CHARACTERS)
+
+
+def selection_words(store: Store) -> list[str]:
+    """All words that a selection can be made of here, the imports' newest first."""
+    sources = [f"source:{name}" for name in snapshots.sources(store)]
+    persons = [f"person:{person.name}" for person in people.listed(store)]
+    return ["all", "labels", "imports", *sources, *persons, "last:100", "since:2026-01-31"]
+
+
+def _characters(example: Example) -> int:
+    if isinstance(example, Demonstration):
+        return sum(len(message.content) for message in example.messages)
+    replies = 0
+    if isinstance(example, Pair):
+        replies = len(example.chosen) + len(example.rejected)
+    elif isinstance(example, Rated):
+        replies = len(example.reply)
+    return sum(len(message.content) for message in example.prompt) + replies

@@ -1,0 +1,103 @@
+"""Several runs laid over each other."""
+
+from typing import Any, ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widgets import Static
+
+from engine.errors import UserError
+from tuner_app.clean import one_line
+from tuner_app.store.rows import Run
+from tuner_app.tui.messages import StoreChanged
+from tuner_app.tui.run_facts import STATUS, RunFacts, follow, progress
+from tuner_app.tui.screens.run import FIGURE_KEYS, FiguresScreen
+from tuner_app.tui.widgets.chart import MARKS
+from tuner_app.tui.widgets.figures import Figures
+from tuner_app.tui.widgets.key_bar import KeyBar
+from tuner_app.tui.widgets.notice import Notice
+from tuner_app.tui.widgets.top_bar import TopBar
+
+
+class CompareScreen(FiguresScreen):
+    """What sets the runs apart, a line each, and their figures in the same charts, live."""
+
+    DEFAULT_CSS = """
+    CompareScreen #apart { height: auto; max-height: 40%; padding: 0 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *FIGURE_KEYS,
+        Binding("escape", "app.pop_screen", "back", key_display="esc"),
+    ]
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__()
+        self._facts = {name: RunFacts() for name in names}
+        self._loading = self._changed = False
+
+    def compose(self) -> ComposeResult:
+        yield TopBar(f"{len(self._facts)} runs")
+        yield Static(markup=False, id="apart")
+        yield Figures()
+        yield Notice()
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self._load()
+
+    def on_store_changed(self, _: StoreChanged) -> None:
+        self._load()
+
+    def _load(self) -> None:
+        self._changed = True
+        if not self._loading:
+            self._loading = True
+            self._look()
+
+    @work
+    async def _look(self) -> None:
+        try:
+            while self._changed and self.is_attached:
+                self._changed = False
+                found = [
+                    await follow(self.tuner.database, name, facts) for name, facts in self._facts.items()
+                ]
+                if self.is_attached:
+                    self.query_one("#apart", Static).update(self._apart(found))
+                    self.figures.show(list(self._facts.items()))
+        except UserError as error:
+            self.notice.fail(error)
+        finally:
+            self._loading = False
+
+    def _apart(self, found: list[Run]) -> Content:
+        settings = [_settings(run) for run in found]
+        differing = [
+            name
+            for name in dict.fromkeys(name for each in settings for name in each)
+            if len({each.get(name) for each in settings}) > 1
+        ]
+        lines = []
+        for mark, run, each in zip(MARKS, found, settings, strict=False):
+            facts = self._facts[run.name]
+            parts = [f"{STATUS[run.status]} {progress(facts.step)}".strip()]
+            parts += [f"{name.replace('_', ' ')} {each[name]}" for name in differing if name in each]
+            text = one_line(" · ".join(parts), 400)
+            lines.append(Content.assemble(f"{mark} ", (one_line(run.name, 24), "bold"), "  ", text))
+        return Content("\n").join(lines)
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    spec = run.spec
+    return {
+        "method": run.method,
+        "base": spec["base"],
+        "from": spec["parent"] or "the base",
+        "precision": spec["precision"],
+        **spec["adapter"],
+        **spec["options"],
+        "seed": spec["seed"],
+        "data": run.snapshot_hash[:8],
+    }
