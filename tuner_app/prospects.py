@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from engine.examples import Demonstration, Example, Pair, Rated
 from tuner_app import words
-from tuner_app.store import Selection, Store, people, snapshots
+from tuner_app.store import Selection, Store, example_tags, people, snapshots
 from tuner_app.store.rows import Summary
 
 SAMPLE = 100  # rows whose length is looked at
@@ -39,7 +39,8 @@ def selection_words(store: Store) -> list[str]:
     """All words that a selection can be made of here, the imports' newest first."""
     sources = [f"source:{name}" for name in snapshots.sources(store)]
     persons = [f"person:{person.name}" for person in people.listed(store)]
-    return ["all", "labels", "imports", *sources, *persons, "last:100", "since:2026-01-31"]
+    tags = [f"tag:{name}" for name in example_tags.known(store)]
+    return ["all", "labels", "imports", *sources, *persons, *tags, "last:100", "since:2026-01-31"]
 
 
 def _characters(example: Example) -> int:

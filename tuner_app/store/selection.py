@@ -40,7 +40,8 @@ class Selection:
 
     def __str__(self) -> str:
         """The words that `parse` reads."""
-        named = {"source": self.source, "person": self.person, "last": self.limit, "since": self.since}
+        named = {"source": self.source, "person": self.person, "tag": self.tag}
+        named |= {"last": str(self.limit or ""), "since": self.since}
         words = [self.origin, *(f"{name}:{value}" if value else "" for name, value in named.items())]
         return ",".join(filter(None, words)) or "all"
 
