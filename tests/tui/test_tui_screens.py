@@ -81,7 +81,7 @@ async def test_keys_are_all_on_the_screen(home: Home, server: ScriptedServer, si
             ("ctrl+l", "⏎ open  / search  r rename  d put away (kept)  v put away ones  esc back"),
             ("ctrl+o", "⏎ let it answer"),
             ("ctrl+t", "tab next field  ^s check, then start  ^e more settings  esc back"),
-            ("ctrl+r", "⏎ open: chart, stop, resume, chat with it  esc back"),
+            ("ctrl+r", "⏎ open: charts, stop, resume, chat with it  esc back"),
         ):
             await person.press(key)
             await person.sees(keys, everywhere)

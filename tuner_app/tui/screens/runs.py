@@ -66,7 +66,7 @@ class RunsScreen(TunerScreen):
         yield TopBar("runs")
         yield DataTable[Text](cursor_type="row", zebra_stripes=False)
         yield Notice()
-        yield KeyBar("open")
+        yield KeyBar("open: charts, stop, resume, chat with it")
 
     def on_mount(self) -> None:
         table = self._table
