@@ -62,7 +62,7 @@ class ShotsScreen(SavingScreen):
         with VerticalScroll(id="example", can_focus=False):
             yield Static(markup=False)
         yield Notice()
-        yield KeyBar("choose")
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
@@ -174,4 +174,4 @@ class ShotsScreen(SavingScreen):
 class _Shots(OptionList):
     """A list in which Space chooses too."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "select", "choose", key_display="space")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space,enter", "select", "choose", key_display="space/⏎")]
