@@ -21,7 +21,7 @@ from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.title_field import TitleField
 from tuner_app.tui.widgets.top_bar import TopBar
 
-PAGE = 100
+PAGE = 50
 AHEAD = 40  # rows below the highlighted one, or the last in view, that are to be there
 BEFORE = 20  # characters of an excerpt before what was searched for
 TYPING_SECONDS = 0.15  # in which the next letter may come before a search begins

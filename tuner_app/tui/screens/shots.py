@@ -174,4 +174,6 @@ class ShotsScreen(SavingScreen):
 class _Shots(OptionList):
     """A list in which Space chooses too."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("space,enter", "select", "choose", key_display="space/⏎")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space,enter", "select", "choose", key_display="space/⏎")
+    ]
