@@ -1,7 +1,5 @@
 """The list of conversations, page by page, and what is found in them."""
 
-import pytest
-
 from tuner_app.store import Store, chat_search, chats
 from tuner_app.store.rows import Conversation
 
@@ -70,18 +68,3 @@ def test_what_is_archived_is_listed_apart(store: Store) -> None:
     chats.archive(store, gone.id)
     assert titles(store) == titles(store, "cows") == ["here"]
     assert titles(store, archived=True) == titles(store, "cows", archived=True) == ["gone"]
-
-
-@pytest.mark.parametrize("hit", ["left", "right"])
-def test_a_hit_is_shown_on_a_branch_that_holds_it(store: Store, hit: str) -> None:
-    chat = chats.start(store)
-    ask = chats.add(store, chat.id, role="user", content="?")
-    for name in ("left", "right"):
-        answer = chats.add(store, chat.id, role="assistant", content=name, parent_id=ask.id)
-        chats.add(store, chat.id, role="user", content=f"{name} on", parent_id=answer.id)
-    (found,) = [row for row in chats.answers(store, ask.id) if row.content == hit]
-    chats.show(store, found.id)
-    assert [row.content for row in chats.path(store, chat.id)] == ["?", hit, f"{hit} on"]
-    tip = chats.get(store, chat.id).tip_id
-    chats.show(store, ask.id)
-    assert chats.get(store, chat.id).tip_id == tip, "it is on this branch: nothing moves"

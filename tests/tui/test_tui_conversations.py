@@ -1,10 +1,12 @@
 """The list of conversations: searched, renamed, put away and brought back."""
 
+import pytest
 from person import opened
 from textual.widgets import OptionList
 
 from tuner_app.paths import Home
 from tuner_app.store import Store, chats
+from tuner_app.tui import branches
 
 
 def talk(store: Store, title: str, *said: str) -> int:
@@ -14,6 +16,21 @@ def talk(store: Store, title: str, *said: str) -> int:
         tip = chats.get(store, chat.id).tip_id
         chats.add(store, chat.id, role="assistant" if number % 2 else "user", content=text, parent_id=tip)
     return chat.id
+
+
+@pytest.mark.parametrize("hit", ["left", "right"])
+def test_a_hit_is_shown_on_a_branch_that_holds_it(store: Store, hit: str) -> None:
+    chat = chats.start(store)
+    ask = chats.add(store, chat.id, role="user", content="?")
+    for name in ("left", "right"):
+        answer = chats.add(store, chat.id, role="assistant", content=name, parent_id=ask.id)
+        chats.add(store, chat.id, role="user", content=f"{name} on", parent_id=answer.id)
+    (found,) = [row for row in chats.answers(store, ask.id) if row.content == hit]
+    branches.go_to(store, found.id)
+    assert [row.content for row in chats.path(store, chat.id)] == ["?", hit, f"{hit} on"]
+    tip = chats.get(store, chat.id).tip_id
+    branches.go_to(store, ask.id)
+    assert chats.get(store, chat.id).tip_id == tip, "it is on this branch: nothing moves"
 
 
 async def test_a_search_opens_the_branch_that_holds_the_text(home: Home, store: Store) -> None:

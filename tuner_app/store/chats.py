@@ -125,22 +125,6 @@ def set_tip(store: Store, conversation_id: int, message_id: int) -> None:
         store.execute("UPDATE conversations SET tip_id = ? WHERE id = ?", (message_id, conversation_id))
 
 
-def show(store: Store, message_id: int) -> None:
-    """Put a message's conversation on a branch that holds it: the one that it is on, or the newest."""
-    with store.write():
-        here = message(store, message_id).conversation_id
-        if message_id in {one.id for one in path(store, here)}:
-            return
-        newest = store.one(
-            """WITH RECURSIVE below (id) AS (
-                 SELECT ? UNION ALL SELECT m.id FROM below JOIN messages m ON m.parent_id = below.id
-               ) SELECT max(id) AS id FROM below""",
-            (message_id,),
-        )
-        assert newest is not None
-        set_tip(store, here, newest["id"])
-
-
 def path(store: Store, conversation_id: int, tip_id: int | None = None) -> list[Message]:
     """The messages from the first to `tip_id`, or to the conversation's tip."""
     rows = store.query(

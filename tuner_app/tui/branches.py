@@ -24,6 +24,14 @@ def follow(store: Store, message: Message) -> None:
     chats.set_tip(store, message.conversation_id, _end(store, message).id)
 
 
+def go_to(store: Store, message_id: int) -> None:
+    """Move to a branch that holds a message, unless the conversation is on one."""
+    with store.write():
+        message = chats.message(store, message_id)
+        if message not in chats.path(store, message.conversation_id):
+            follow(store, message)
+
+
 def _end(store: Store, message: Message) -> Message:
     question = chats.latest_question(store, message.id)
     if question is None:

@@ -7,7 +7,7 @@ from tuner_app.settings import Settings
 from tuner_app.store import Store, asked, chats, tags
 from tuner_app.store.asked import Asked, Prompt
 from tuner_app.store.rows import Conversation, Message
-from tuner_app.tui import judged
+from tuner_app.tui import branches, judged
 from tuner_app.tui.judged import CORRECTED, Standing
 
 
@@ -64,7 +64,7 @@ def latest(store: Store) -> Dialogue:
 def load(store: Store, conversation_id: int, message_id: int | None = None) -> Dialogue:
     """A conversation's branch with the labels on it; the branch of a message, where one is named."""
     if message_id is not None:
-        chats.show(store, message_id)
+        branches.go_to(store, message_id)
     with store.read():
         conversation = chats.get(store, conversation_id)
         path = chats.path(store, conversation_id)
@@ -92,9 +92,7 @@ def ask(
         conversation = (
             chats.start(store, title=title) if conversation_id is None else chats.get(store, conversation_id)
         )
-        if (
-            not conversation.title and conversation.tip_id is None
-        ):  # how it asks was set before its first prompt
+        if not conversation.title and conversation.tip_id is None:  # only how it asks was set before
             chats.rename(store, conversation.id, title)
         parent_id = instead.parent_id if instead else conversation.tip_id
         return chats.add(store, conversation.id, role="user", content=text, parent_id=parent_id, uid=uid)

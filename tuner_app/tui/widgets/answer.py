@@ -24,7 +24,7 @@ MARKS = {
     "skip": "skipped",
 }
 _ENDINGS = {
-    "length": "cut off at the longest answer; max_tokens in settings.json allows more",
+    "length": "cut off at the longest answer; F3 allows more",
     "stopped": "stopped",
     "failed": "broken off",
 }
