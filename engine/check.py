@@ -18,13 +18,14 @@ from engine.encode import FEWEST
 from engine.errors import UserError
 from engine.examples import Example, Rated, prompt_of
 from engine.findings import Findings, Part, Run, Step
-from engine.job import Job
+from engine.job import Job, Row
 from engine.loop import batches
 from engine.reference import unknown
 from engine.spec import Emit, Event, ReferenceCache, Spec, method_named
 from engine.template import template_for
 
-SHOWN = 3  # rows of which every token is shown
+SHOWN = 12  # rows of which every token is shown
+LEFT_OUT = 5  # rows that are left out, of which it is shown too
 NEVER = 10**9
 
 
@@ -70,9 +71,9 @@ class Rehearsal:
         self.events.append((perf_counter(), event))
         self.emit(event)
 
-    def narrow(self, job: Job, trees: list[Tree]) -> tuple[Job, list[Tree]]:
+    def narrow(self, job: Job, trees: list[Tree], left_out: list[Row]) -> tuple[Job, list[Tree]]:
         """Look at all rows, then go on with those of the longest micro-batch, twice: the first warms up."""
-        self.job, self.trees = job, trees
+        self.job, self.trees, self.left_out = job, trees, left_out
         self.rows = longest(job, trees)
         self.reference = self._unknown(job, trees, self.cache)
         self._narrowed = True
@@ -111,6 +112,7 @@ class Rehearsal:
             memory=self.memory.peak(),
             available=usage.available(job.base.device),
         )
+        titles, shown = self._shown()
         return Findings(
             method=job.spec.method,
             data=self._of("data")[0][1],
@@ -118,7 +120,8 @@ class Rehearsal:
             plan=self._of("plan")[0][1],
             template=template_in_words(job),
             warnings=[data["message"] for _, data in self._of("warning")],
-            rows=self._shown(),
+            titles=titles,
+            rows=shown,
             step=step,
             run=run,
         )
@@ -141,9 +144,20 @@ class Rehearsal:
         times = [when for when, _ in self._of("reference")]
         return times[-1] - times[0] if times else 0.0
 
-    def _shown(self) -> list[list[Part]]:
-        first = zip(self.job.examples[:SHOWN], self.trees[:SHOWN], strict=True)
-        return [mask.parts(self.job.base.tokenizer, example, tree) for example, tree in first]
+    def _shown(self) -> tuple[list[str], list[list[Part]]]:
+        """The first rows, the longest, and some that are left out: what to call them, and their parts."""
+        lengths = [tree.longest for tree in self.trees]
+        longest, most = lengths.index(max(lengths)), self.job.max_length
+        titles, rows = [], []
+        for i in dict.fromkeys([*range(min(SHOWN, len(lengths))), longest]):
+            titles.append(f"row {i + 1}, {lengths[i]:,} tokens" + (", the longest" if i == longest else ""))
+            rows.append((self.job.examples[i], self.trees[i]))
+        for example, tree in self.left_out[:LEFT_OUT]:
+            long = f"{tree.longest:,} tokens, and max_length is {most:,}"
+            why = long if tree.longest > most else "it has no token to train on"
+            titles.append(f"a row that is left out: {why}")
+            rows.append((example, tree))
+        return titles, [mask.parts(self.job.base.tokenizer, *row) for row in rows]
 
 
 def longest(job: Job, trees: Sequence[Tree]) -> list[int]:

@@ -29,6 +29,7 @@ def encode(job: "Job", to_tree: Callable[[Example], Tree]) -> "tuple[Job, list[T
     job.emit(Event("data", counts))
     kept = [number for number, tree in enumerate(trees) if census.usable(tree, job.max_length)]
     used = [trees[number] for number in kept]
+    left_out = [(job.examples[i], trees[i]) for i in sorted({*range(len(trees))} - {*kept})]
     job = replace(job, examples=[job.examples[number] for number in kept])
     if len(used) < FEWEST:
         raise UserError(
@@ -40,7 +41,7 @@ def encode(job: "Job", to_tree: Callable[[Example], Tree]) -> "tuple[Job, list[T
     with job.base.autocast():
         kernel = attention_kernel(job.base.model, job.collate([max(used, key=lambda tree: tree.length)]))
     job.emit(Event("attention", {"layout": job.layout, "kernel": kernel}))
-    return job.narrow(job, used) if job.narrow else (job, used)
+    return job.narrow(job, used, left_out) if job.narrow else (job, used)
 
 
 def _more_rows(job: "Job") -> str:

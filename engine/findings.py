@@ -51,8 +51,9 @@ class Findings:
     """`data`, `attention` and `plan` are the data of those events (`engine.spec.Event`); the plan is the
     rehearsal's.
 
-    `rows` are the first ones, part by part. `template` says in words how the run's chat template differs from
-    the one that chat uses for the base, "" when it does not.
+    `rows` are the first ones, the longest, and some that are left out, part by part; `titles` say which.
+    `template` says in words how the run's chat template differs from the one that chat uses for the base, ""
+    when it does not.
     """
 
     method: str
@@ -61,6 +62,7 @@ class Findings:
     plan: Mapping[str, Any]
     template: str
     warnings: list[str]
+    titles: list[str]
     rows: list[list[Part]]
     step: Step
     run: Run

@@ -61,6 +61,9 @@ class Result:
     stopped: Stopped
 
 
+Row = tuple[Example, Tree]  # an example, and what it is in tokens
+
+
 @dataclass(frozen=True)
 class Job:
     """All that a method's `train` needs.
@@ -69,7 +72,8 @@ class Job:
     "" when it is fresh. `takes_trees`: whether the model can be given the tree layout; `layout` says how the
     run's trees are laid out (`engine.encode` settles it). `identity` names the specification with its data;
     `checkpoint` is where to resume; `room`: how much is computed at once.
-    A rehearsal (`engine.check`) gets the trees of all rows through `narrow` and goes on with a few of them.
+    A rehearsal (`engine.check`) gets the trees of all rows through `narrow`, with the rows that are left out,
+    and goes on with a few of them.
     """
 
     spec: Spec
@@ -88,7 +92,7 @@ class Job:
     should_stop: ShouldStop
     reference_cache: ReferenceCache | None
     gold: Gold | None
-    narrow: "Callable[[Job, list[Tree]], tuple[Job, list[Tree]]] | None" = None
+    narrow: "Callable[[Job, list[Tree], list[Row]], tuple[Job, list[Tree]]] | None" = None
 
     @property
     def checkpoints(self) -> Path:

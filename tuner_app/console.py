@@ -26,6 +26,7 @@ from tuner_app.store.rows import AdapterRow, Base, Run, RunEvent
 from tuner_app.workers import supervisor
 
 POLL_SECONDS = 0.25
+SHOWN = 3  # rows of a check; the app and --json have more
 STAGES = {"loading": "Loading the base …", "data": "Reading the rows …"}
 SHADES = {
     "mark": "bold",
@@ -73,10 +74,10 @@ def check(home: Home, store: Store, plan: launch.Plan, *, as_json: bool) -> None
     out = Console(highlight=False, soft_wrap=True)
     for line in report.lines(found):
         out.print(Text(visible(line), style="yellow" if line.startswith("! ") else ""))
-    out.print(Text(f"\nThe first rows. {report.LEGEND}"))
-    for number, row in enumerate(found.rows, start=1):
+    out.print(Text(f"\n{report.LEGEND}"))
+    for title, row in zip(found.titles[:SHOWN], found.rows, strict=False):
         for part in row:
-            out.print(Text(f"\nrow {number}, {part.name}:", style="bold"))
+            out.print(Text(f"\n{title}, {part.name}:", style="bold"))
             out.print(Text.assemble(*((text, SHADES[kind]) for text, kind in report.marked(part))))
 
 

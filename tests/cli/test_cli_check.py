@@ -66,7 +66,7 @@ def test_a_check_says_what_a_run_would_do_and_leaves_no_trace(tuner, imported, m
     assert traces(tmp_path / "home") == before
 
     found = Findings.from_json(json.loads(tuner("check", "dpo", "--base", model, "--json").out))
-    assert (found.method, found.data["rows"], len(found.rows)) == ("dpo", 8, 3)
+    assert (found.method, found.data["rows"], len(found.rows)) == ("dpo", 8, 8)
     assert tuner("runs").out.startswith("No runs yet")
 
 

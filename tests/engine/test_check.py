@@ -110,6 +110,23 @@ def test_every_token_of_a_conversation_is_shown_with_whether_it_is_trained_on(mo
     assert "".join(text for text, on in last.pieces if on) == "日本<|end|>"
 
 
+def test_the_longest_row_and_those_left_out_are_shown_with_the_reason(model: Path) -> None:
+    row, long = (
+        Demonstration((Message("user", "Hello!"), Message("assistant", "the quick brown fox " * times)))
+        for times in (1, 9)
+    )
+    rows = [*[row] * 14, long]
+    titles = checked(model, "sft", rows).titles
+    assert len(titles) == 13
+    assert titles[0].startswith("row 1, ")
+    assert titles[-1].startswith("row 15, ")
+    assert titles[-1].endswith(" tokens, the longest")
+    tokens = int(titles[-1].split()[2])
+    assert checked(model, "sft", rows, options={"max_length": tokens - 1}).titles[-1] == (
+        f"a row that is left out: {tokens} tokens, and max_length is {tokens - 1}"
+    )
+
+
 def test_a_pair_is_shown_as_prompt_chosen_and_rejected(model: Path) -> None:
     rows: list[Example] = [Pair(ASKED, "jumps", "a lazy dog"), Pair(ASKED, "yellow", "lemons")]
     prompt, chosen, rejected = checked(model, "dpo", rows).rows[0]

@@ -34,7 +34,16 @@ FOUND = Findings(
     plan={"trainable": 2000, "parameters": 3_000_000, "precision": "fp32", "device": "cpu"},
     template="",
     warnings=["Something [bold]odd[/bold]."],
-    rows=[[Part("conversation", [("[red]asked\x1b[2J", False), (" answered", True), ("<end>", True)])]],
+    titles=[
+        "row 1, 3 tokens",
+        "row 2, 64 tokens, the longest",
+        "a row that is left out: 2,000 tokens, and max_length is 1,024",
+    ],
+    rows=[
+        [Part("conversation", [("[red]asked\x1b[2J", False), (" answered", True), ("<end>", True)])],
+        [Part("conversation", [("much", False), (" more", True)])],
+        [Part("conversation", [("far too", False), (" long", True)])],
+    ],
     step=Step(rows=2, tokens=64, seconds=0.5, memory=10**8),
     run=Run(
         steps=12,
@@ -108,6 +117,14 @@ async def test_the_loss_mask_is_seen_before_a_run_starts(
         await person.sees("12 steps, 640 tokens, about 5 s", "at most 1.0 GB of 8.0 GB", "flash kernel")
         await person.press("end")
         await person.sees("[red]asked␛[2J⟦ answered<end>⟧")
+        await person.press("l")
+        await person.sees("row 2, 64 tokens, the longest", "much⟦ more⟧", "2 of 3")
+        await person.press("o")
+        await person.sees("left out: 2,000 tokens, and max_length is 1,024", "far too⟦ long⟧")
+        await person.press("right")
+        await person.sees("3 of 5 rows")
+        await person.press("left", "left")
+        await person.sees("much⟦ more⟧", "⟦…⟧ is trained on")
         assert runs.listed(store) == []
         await person.press("ctrl+s")
         await person.sees("run sft-1", "◌ queued")

@@ -40,18 +40,25 @@ SHADES: dict[report.Kind, str] = {
 
 
 class CheckScreen(TunerScreen):
-    """Rows, loss mask, time and memory; Ctrl+S starts the run, also before all of it is known."""
+    """What was found in words, then row after row with its loss mask; Ctrl+S starts the run, also before all
+    of it is known."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "start training"),
+        Binding("right,n,pagedown", "turn(1)", "next row", key_display="→"),
+        Binding("left,p,pageup", "turn(-1)", "row before", key_display="←"),
+        Binding("l", "longest", "longest"),
+        Binding("o", "left_out", "left out"),
         Binding("escape", "app.pop_screen", "back to the form", key_display="esc"),
     ]
 
     def __init__(self, plan: Plan, where: Machines | None = None) -> None:
         super().__init__()
-        self._where = where or Machines()
         self._planned = plan
+        self._where = where or Machines()
         self._checking: Checking | None = None
+        self._found: Findings | None = None
+        self._page = 0  # 0: the words; n: the nth row
 
     def compose(self) -> ComposeResult:
         yield TopBar(f"check {self._planned.method}")
@@ -78,26 +85,56 @@ class CheckScreen(TunerScreen):
             loop.call_soon_threadsafe(self._say, STAGES.get(kind, "Trying one step"))
 
         try:
-            self._checking = await self.tuner.database(Checking, self.tuner.home, self._planned)
+            self._checking = checking = await self.tuner.database(Checking, self.tuner.home, self._planned)
             if not self.is_attached:
                 self._end_check()
                 return
-            found = await in_background(lambda: self._found(on_event))
+            self._found = await in_background(lambda: checking.findings(on_event))
         except UserError as error:
             if self.is_attached:
                 self.notice.fail(error)
             return
         if self.is_attached:
             self.notice.clear()
-            self.query_one("#findings Static", Static).update(_content(found))
-
-    def _found(self, on_event: Any) -> Findings:
-        assert self._checking
-        return self._checking.findings(on_event)
+            self._show()
 
     def _say(self, stage: str) -> None:
         if self.is_attached:
             self.notice.wait(f"{stage} …  Ctrl+S starts the run without waiting.")
+
+    def _show(self) -> None:
+        assert self._found
+        page = _row(self._found, self._page - 1) if self._page else _words(self._found)
+        self.query_one("#findings Static", Static).update(page)
+        self.query_one("#findings").scroll_home(animate=False)
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("turn", "longest", "left_out"):
+            return self._found is not None and (action == "turn" or self._titled(action) > 0)
+        return True
+
+    def _titled(self, action: str) -> int:
+        """The page of the longest row, or of the next that is left out; 0 without one."""
+        assert self._found
+        titles = list(enumerate(self._found.titles, start=1))
+        if action == "longest":
+            return next((page for page, title in titles if title.endswith("the longest")), 0)
+        out = [page for page, title in titles if "left out" in title]
+        return next((page for page in out if page > self._page), out[0] if out else 0)
+
+    def action_turn(self, by: int) -> None:
+        assert self._found
+        self._page = (self._page + by) % (len(self._found.rows) + 1)
+        self._show()
+
+    def action_longest(self) -> None:
+        self._page = self._titled("longest")
+        self._show()
+
+    def action_left_out(self) -> None:
+        self._page = self._titled("left_out")
+        self._show()
 
     def action_start(self) -> None:
         self._end_check()
@@ -121,14 +158,23 @@ def _launch(store: Store, home: Home, plan: Plan, where: Machines) -> Run:
     return run
 
 
-def _content(found: Findings) -> Content:
+def _words(found: Findings) -> Content:
+    """The findings in words, and the first row."""
     lines = [
         Content.styled(visible(line), "$text-warning" if line.startswith("! ") else "")
         for line in report.lines(found)
     ]
-    lines += [Content(""), Content.styled(f"The first rows. {report.LEGEND}", "$foreground-muted")]
-    for number, row in enumerate(found.rows, start=1):
-        for part in row:
-            lines += [Content(""), Content.styled(f"row {number}, {part.name}:", "bold")]
-            lines.append(Content.assemble(*((text, SHADES[kind]) for text, kind in report.marked(part))))
+    return Content("\n").join([*lines, Content(""), _row(found, 0)])
+
+
+def _row(found: Findings, number: int) -> Content:
+    """A row token by token; what is trained on stands between brackets, underlined, in other colours."""
+    many = f"{number + 1} of {len(found.rows)}"
+    lines = [
+        Content.assemble((found.titles[number], "bold"), (f"   {many}; → the next", "$foreground-muted")),
+        Content.styled(report.LEGEND, "$foreground-muted"),
+    ]
+    for part in found.rows[number]:
+        lines += [Content(""), Content.styled(f"{part.name}:", "bold")]
+        lines.append(Content.assemble(*((text, SHADES[kind]) for text, kind in report.marked(part))))
     return Content("\n").join(lines)
