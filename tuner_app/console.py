@@ -14,8 +14,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from engine.errors import UserError
-from engine.spec import method_named, refuse_sharded, refuse_sharded_kind
-from tuner_app import launch, machines, report, words
+from tuner_app import launch, report, words
 from tuner_app.checking import Checking
 from tuner_app.clean import visible
 from tuner_app.machines import Machines
@@ -44,12 +43,7 @@ def train(
     home: Home, store: Store, plan: launch.Plan, where: Machines, *, detach: bool, as_json: bool
 ) -> int:
     """Start the planned run, on the processes of `where`, and follow it to its end unless detached."""
-    if where.shard:
-        refuse_sharded(method_named(plan.method))
-        refuse_sharded_kind(plan.adapter.kind)
-    run = launch.prepare(store, home, plan)
-    if where.total > 1:
-        machines.note(home.run(run.name), where)
+    run = launch.prepare(store, home, plan, where)
     epochs = run.spec["options"]["epochs"]
     if epochs > 1 and "epochs" not in plan.options:
         error_console.print(Text(f"The rows are few: each is seen {epochs} times. --epochs says otherwise."))

@@ -16,8 +16,11 @@ from engine.spec import (
     method_named,
     options_from,
     refuse_full_over_four_bits,
+    refuse_sharded,
+    refuse_sharded_kind,
 )
-from tuner_app import bases, settings
+from tuner_app import bases, machines, settings
+from tuner_app.machines import Machines
 from tuner_app.paths import Home
 from tuner_app.store import Store, models, runs, snapshots
 from tuner_app.store.rows import AdapterRow, Base, Run, Summary
@@ -68,13 +71,18 @@ class Checked:
     data: Summary
 
 
-def prepare(store: Store, home: Home, plan: Plan) -> Run:
+def prepare(store: Store, home: Home, plan: Plan, where: Machines | None = None) -> Run:
     """Check the plan, freeze its data and write the run down, ready for `supervisor.start_run`.
+
+    `where` its processes are to be; None: one, here.
 
     Raises UserError, and writes no run, when it could not work: an unknown method or option, no such base, a
     parent of another base, no reward model where one is needed, too little data, a name that is taken.
     """
     found = check(store, home, plan)
+    if where and where.shard:
+        refuse_sharded(found.method)
+        refuse_sharded_kind(plan.adapter.kind)
     base = bases.register(store, found.base.name if found.base.id else found.base.source)
     if not bases.has_template(base.source):
         bases.write_fallback(home, base)
@@ -90,6 +98,8 @@ def prepare(store: Store, home: Home, plan: Plan) -> Run:
         snapshot_hash=snapshot.hash,
     )
     runs.emit(store, run.id, "asked", {"data": str(plan.selection)})
+    if where and where.total > 1:
+        machines.note(home.run(run.name), where)
     return run
 
 

@@ -255,12 +255,12 @@ async def test_figures_of_every_method_are_shown_live(home: Home, run: Run, labe
     async with opened(home) as person:
         await person.press("ctrl+r", "enter")
         step(labelled, run, 1, metrics={"margin": 0.3, "accuracy": 0.75, **sides})
-        await person.sees("accuracy 0.75 · margin 0.3", "accuracy  1 of 10")
+        await person.sees("accuracy 0.75 · margin 0.3", "accuracy (1 of 10)")
         await person.sees("chosen: logp -45.2, reward 0.2 · rejected: logp -50, reward -0.1")
         await person.press("right")
-        await person.sees("loss  2 of 10")
+        await person.sees("loss (2 of 10)")
         await person.press("left", "left")
-        await person.sees("tokens per second  10 of 10")
+        await person.sees("tokens per second (10 of 10)")
         step(labelled, run, 2, metrics={"reward": 0.5, "gold": 0.61, "kl": 1.25, "value_loss": 0.1})
         await person.sees("gold 0.61 · reward 0.5 · kl 1.25 · value loss 0.1")
         held_out = {"what": "held-out pairs", "accuracy": 0.85, "low": 0.7095, "high": 0.9294, "pairs": 40}

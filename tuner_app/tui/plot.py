@@ -108,7 +108,7 @@ def _join(
     at = round(start)
     for column in range(left + 1, right + 1):
         to = round(start + (end - start) * (column - left) / (right - left))
-        found[column] = (at, to) if at < to else (to, at)
+        found[column] = (min(at + 1, to), to) if at <= to else (to, at - 1)
         at = to
 
 

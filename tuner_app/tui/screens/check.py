@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from engine.errors import UserError
 from engine.findings import Findings
-from tuner_app import launch, machines, report
+from tuner_app import launch, report
 from tuner_app.checking import Checking
 from tuner_app.clean import visible
 from tuner_app.launch import Plan
@@ -151,9 +151,7 @@ class CheckScreen(TunerScreen):
 
 
 def _launch(store: Store, home: Home, plan: Plan, where: Machines) -> Run:
-    run = launch.prepare(store, home, plan)
-    if where.total > 1:
-        machines.note(home.run(run.name), where)
+    run = launch.prepare(store, home, plan, where)
     supervisor.start_run(home, store, run)
     return run
 

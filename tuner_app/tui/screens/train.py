@@ -1,9 +1,10 @@
 """Starting a run."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -85,31 +86,26 @@ class TrainScreen(TunerScreen):
             yield Static("Options of the method", classes="section -rare")
             yield self._options(plan.method, plan.options)
             yield Static("Run", classes="section -rare")
-            for row in (
-                text_row("seed", str(plan.seed), "the same seed and data give the same adapter", id="seed"),
-                text_row(
-                    "processes",
-                    str(self._where.processes),
-                    "that share the work, one for each GPU",
-                    id="processes",
-                ),
-                text_row(
-                    "machines",
-                    "",
-                    "a TOML file that says which share the work",
-                    id="machines",
-                    placeholder="this one",
-                ),
-            ):
+            for row in self._last_rows():
                 yield row.add_class("-rare")
             yield Static(markup=False, id="fold")
             yield Button("Check, then start", id="start", compact=True)
         yield Notice()
         yield KeyBar()
 
-    def _options(self, method: str, values: object) -> Fields:
-        given = values if isinstance(values, dict) else dict(values or {})  # type: ignore[call-overload]
-        return Fields(methods()[method].options, f"{method} option", id="options", values=given)
+    def _last_rows(self) -> tuple[Row, ...]:
+        seed, where, yes_no = str(self._start_plan.seed), self._where, {"no": "no", "yes": "yes"}
+        many, shard = str(where.processes), "yes" if where.shard else "no"
+        file = "a TOML file that says which ones share the work"
+        return (
+            text_row("seed", seed, "the same seed and data give the same adapter", id="seed"),
+            text_row("processes", many, "that share the work, one for each GPU", id="processes"),
+            choice_row("shard", yes_no, shard, "cut the base up among them: each holds its part", id="shard"),
+            text_row("machines", "", file, id="machines", placeholder="this one alone"),
+        )
+
+    def _options(self, method: str, values: Mapping[str, Any]) -> Fields:
+        return Fields(methods()[method].options, f"{method} option", id="options", values=values)
 
     def on_mount(self) -> None:
         self.query_one("#data" if self._given else "#method").focus()
@@ -195,10 +191,11 @@ class TrainScreen(TunerScreen):
             self._row("#name").right()
 
     @on(Input.Changed, "#seed, #processes, #machines")
-    def _number_changed(self, event: Input.Changed) -> None:
-        row = event.input.query_ancestor(Row)
+    @on(Select.Changed, "#shard")
+    def _number_changed(self, event: Input.Changed | Select.Changed) -> None:
+        row = event.control.query_ancestor(Row)
         try:
-            _ = self._seed() if event.input.id == "seed" else self._machines()
+            _ = self._seed() if event.control.id == "seed" else self._machines()
         except UserError as error:
             row.wrong(str(error))
         else:
@@ -285,7 +282,8 @@ class TrainScreen(TunerScreen):
         processes, file = self._input("#processes"), self._input("#machines")
         if not processes.isdecimal():
             raise UserError(f"The number of processes is a whole number, not “{processes}”.")
-        where = machines.asked(int(processes), Path(file).expanduser() if file else None)
+        shard = self._select("#shard").value == "yes"
+        where = machines.asked(int(processes), Path(file).expanduser() if file else None, shard=shard)
         if where.rank:
             raise UserError(
                 f"{file} makes this machine number {where.rank}, which works for the first one.",

@@ -24,10 +24,10 @@ SMOOTH = 20  # a smoothed curve forgets over this part of its points
 
 @dataclass(frozen=True)
 class Series:
-    """One run's curve, what the run is called, and which mark and colour it has."""
+    """One run's curve and, where several runs are laid over each other, its name and which mark it has."""
 
-    name: str
     curve: Curve
+    name: str = ""
     place: int = 0
 
     @property
@@ -118,12 +118,9 @@ class Chart(Widget):
         for series in self._series:
             style = self._style(f"line-{series.place}")
             value = in_short(series.curve.last) if series.curve.buckets else "none"
-            if len(self._series) > 1:
-                parts.append(Segment(f"  {MARKS[series.place]} ", style))
-                value = f"{one_line(series.name, 16)} {value}"
-            else:
-                parts.append(Segment("  "))
-            parts.append(Segment(value, style))
+            if series.name:
+                value = f"{MARKS[series.place]} {one_line(series.name, 12)} {value}"
+            parts += [Segment("  "), Segment(value, style)]
         if self._smooth and self._series:
             parts.append(
                 Segment(f"  line: mean of about {max(s.window for s in self._series):,} steps", quiet)
@@ -142,8 +139,7 @@ class Chart(Widget):
                 [(self._at(bucket), mean, mean) for bucket, mean in zip(buckets, means, strict=True)]
                 for buckets, means in zip(curves, map(smoothed, curves, windows), strict=True)
             ]
-        several = len(values) > 1
-        marks = [MARKS[series.place] if several else "" for series in self._series]
+        marks = [MARKS[series.place] if series.name else "" for series in self._series]
         return behind + [plot.Line(*drawn) for drawn in zip(values, marks, strict=True)]
 
     def _at(self, bucket: Bucket) -> float:

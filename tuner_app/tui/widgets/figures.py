@@ -72,9 +72,13 @@ class Figures(Grid):
         for number, (chart, name) in enumerate(zip(charts, shown, strict=False)):
             chart.display = True
             series = [
-                Series(run, facts.curves[name], place)
+                Series(facts.curves[name], run if len(self._runs) > 1 else "", place)
                 for place, (run, facts) in enumerate(self._runs)
                 if name in facts.curves
             ]
-            many = f"  {self._first + number + 1} of {len(names)}" if self._room < len(names) else ""
-            chart.show(name.replace("_", " ") + many, series, axis=self.axis, smooth=self.smooth)
+            hidden = number == 0 and self._room < len(names)  # then say how many there are
+            which = (
+                f"{self._first + 1}–{self._first + len(shown)}" if self._room > 1 else f"{self._first + 1}"
+            )
+            title = name.replace("_", " ") + (f" ({which} of {len(names)})" if hidden else "")
+            chart.show(title, series, axis=self.axis, smooth=self.smooth)
