@@ -87,6 +87,8 @@ def ran_out(job: "Job") -> UserError:
     help = [f"rows shorter than max_length {job.max_length} (longer ones are left out, and counted)"]
     if job.base.shards:  # else this has been tried
         help.insert(0, f"micro_tokens {job.room.micro_tokens // 2}, checkpointing (both slower)")
+    else:
+        help.append("the base cut up among devices, with --processes N --shard (slower)")
     if job.base.precision != "nf4":
         help.insert(0, "precision nf4 (a quarter of bf16's memory for the base; its weights are rounded)")
     return UserError(

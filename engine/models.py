@@ -97,8 +97,8 @@ def load(
     if precision == "auto":
         precision = "bf16" if place.type == "cuda" else "fp32"
     tokenizer = load_tokenizer(folder)
-    load_weights = _load_sharded if sharded else _load_whole
-    model, shards = load_weights(folder, config, precision, place)
+    loading = (folder, config, precision, place)
+    model, shards = _load_sharded(*loading) if sharded else (_load_weights(*loading), None)
     ends = [tokenizer.eos_token_id, model.generation_config.eos_token_id]
     flat = [i for entry in ends for i in (entry if isinstance(entry, list) else [entry]) if i is not None]
     return Base(
@@ -122,7 +122,7 @@ def computes_in_half(precision: Precision, device: torch.device) -> bool:
 
 def weights(base: Base) -> dict[str, torch.Tensor]:
     """A base's own weights by parameter, read from its folder again, in the precision it was loaded in."""
-    again, _ = _load_whole(base.folder, read_config(base.folder), base.precision, base.device)
+    again = _load_weights(base.folder, read_config(base.folder), base.precision, base.device)
     return {name: parameter.detach() for name, parameter in again.named_parameters()}
 
 
@@ -316,15 +316,9 @@ def _weight_files(folder: Path) -> list[Path]:
     raise UserError(f"{folder} has no weights.", do="Put model.safetensors there.")
 
 
-def _load_whole(
-    folder: Path, config: Any, precision: Precision, device: torch.device
-) -> tuple[Any, Shards | None]:
-    return _load_weights(folder, config, precision, device, device), None
-
-
 def _load_sharded(
     folder: Path, config: Any, precision: Precision, device: torch.device
-) -> tuple[Any, Shards | None]:
+) -> tuple[Any, Shards]:
     """The model and how it is cut up. The processes of a machine load it whole one after the other, into the
     machine's memory: a device never holds more than its part and a block."""
     process = PartialState(cpu=device.type == "cpu")
@@ -341,9 +335,9 @@ def _load_sharded(
 
 
 def _load_weights(
-    folder: Path, config: Any, precision: Precision, device: torch.device, into: torch.device
+    folder: Path, config: Any, precision: Precision, device: torch.device, memory: torch.device | None = None
 ) -> Any:
-    """The model for `device`, in the memory `into`."""
+    """The model for `device`, in its memory or another's."""
     _weight_files(folder)
     dtype = torch.bfloat16 if computes_in_half(precision, device) else torch.float32
     quantization = None
@@ -360,7 +354,7 @@ def _load_weights(
             config=config,
             dtype=dtype,
             quantization_config=quantization,
-            device_map={"": into},
+            device_map={"": memory or device},
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,
@@ -370,7 +364,8 @@ def _load_weights(
         if out_of_memory(error):
             raise UserError(
                 f"Memory does not suffice to load {folder} as {precision}.",
-                do="Load it as nf4 (a quarter of bf16's memory), or choose a smaller model.",
+                do="Load it as nf4 (a quarter of bf16's memory), cut it up among devices (--processes N "
+                "--shard), or choose a smaller model.",
             ) from error
         raise UserError(
             f"The weights in {folder} cannot be loaded: {_first_line(error)}", do="Download the model again."

@@ -54,9 +54,10 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_two_processes_train_pause_and_go_on(place: Place) -> None:
+@pytest.mark.parametrize("where", [TWO, Machines(processes=2, shard=True)], ids=["whole", "sharded"])
+def test_two_processes_train_pause_and_go_on(where: Machines, place: Place) -> None:
     alone = place.trained(place.plan(name="alone"))
-    run = start(place, "two")
+    run = start(place, "two", where)
     wait_for(lambda: losses(place, run), LOADED)
     supervisor.stop_run(place.home, place.store, run, request="pause", grace=60)
     assert place.run("two").status == "paused"
@@ -148,6 +149,17 @@ def test_the_format_that_is_shown_is_one_that_works(tmp_path: Path) -> None:
     assert (found.total, found.rank, found.meeting(tmp_path)) == (2, 0, "tcp://10.0.0.1:29500")
     with pytest.raises(UserError, match="No such file"):
         machines.asked(1, tmp_path / "absent.toml")
+
+
+def test_sharding_is_asked_for_by_option_or_file(tmp_path: Path) -> None:
+    file = tmp_path / "machines.toml"
+    file.write_text("processes = 2")
+    assert not machines.asked(1, file).shard
+    assert machines.asked(1, file, shard=True).shard
+    file.write_text("processes = 2\nshard = true")
+    assert machines.asked(1, file).shard
+    with pytest.raises(UserError, match="there is one"):
+        machines.asked(1, None, shard=True)
 
 
 def test_one_process_unless_noted_otherwise(tmp_path: Path) -> None:
