@@ -121,7 +121,7 @@ def _move_rest(causal_lm: Any, cut_up: Any, device: torch.device) -> None:
     """Bring what is not cut up to the device: norms, biases, buffers, and what 4-bit weights are read by."""
     for parameter in causal_lm.parameters():
         if parameter not in cut_up:
-            parameter.data = parameter.data.to(device)
+            parameter.data = parameter.data.to(device, copy=True)  # no view of a file that is mapped
         if state := getattr(parameter, "quant_state", None):
             state.to(device)
     for module in causal_lm.modules():
