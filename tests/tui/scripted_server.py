@@ -14,7 +14,7 @@ class ScriptedServer:
 
     A `ConnectionError` among them breaks the connection off after one word; a `ValueError` is refused with
     its text. While `gate` is cleared, an answer stops after its first word. With a `context`, it counts words
-    as tokens before they are answered; `models` are its names for them.
+    as tokens before they are answered; `usage` is what it says afterwards; `models` are its names for them.
     """
 
     def __init__(self) -> None:
@@ -22,6 +22,7 @@ class ScriptedServer:
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.context = 0
+        self.usage = 0
         self.models = ["base"]
         self.gate = threading.Event()
         self.gate.set()
@@ -113,6 +114,8 @@ class ScriptedServer:
         if isinstance(answer, Exception):
             raise OSError("scripted")
         chunk(_event({"index": 0, "delta": {}, "finish_reason": "stop"}))
+        if self.usage:
+            chunk("data: " + json.dumps({"choices": [], "usage": {"total_tokens": self.usage}}) + "\n\n")
         chunk("data: [DONE]\n\n")
         chunk("")
 

@@ -6,12 +6,12 @@ import pytest
 from person import opened
 from scripted_server import ScriptedServer
 
-from engine.examples import Message
+from engine.examples import Message, Pair
 from tuner_app import settings
 from tuner_app.client import Use
 from tuner_app.paths import Home
 from tuner_app.settings import Decoding, Settings
-from tuner_app.store import Store, chats, labels
+from tuner_app.store import Store, chats, examples, labels
 from tuner_app.store.asked import Asked, Prompt
 from tuner_app.tui import asking
 
@@ -143,3 +143,44 @@ async def test_the_context_in_use_and_what_falls_out_of_it(
     assert [len(request["messages"]) for request in server.requests] == [1, 1]
     (conversation,) = chats.conversations(store)
     assert chats.path(store, conversation.id)[-1].decoding["asked"] == {"left_out": 2}
+
+
+async def test_a_server_that_counts_only_afterwards_and_one_that_refuses(
+    home: Home, server: ScriptedServer, store: Store
+) -> None:
+    server.usage = 31
+    server.answers = ["fine", ValueError("400 tokens are too many.")]
+    async with opened(home) as person:
+        await person.ask("hi", "fine")
+        await person.sees("31 tokens")
+        await person.type("more")
+        await person.press("enter")
+        await person.sees("400 tokens are too many.", "Your prompt is kept")
+        assert "31 tokens" not in person.screen(), "one more message is not counted"
+        await person.press("enter")
+        await person.sees("31 tokens")
+        await person.press("ctrl+n")
+        await person.until(lambda: "31 tokens" not in person.screen())
+
+
+async def test_a_second_answer_is_asked_as_the_first_was(
+    home: Home, server: ScriptedServer, store: Store
+) -> None:
+    server.answers = ["one", "two"]
+    async with opened(home) as person:
+        await person.press("f3")
+        await person.type("Be brief.")
+        await person.press("escape")
+        await person.ask("hi", "one")
+        await person.press("f3")
+        await person.type("Now long. ")
+        await person.press("escape", "tab")
+        await person.second()
+        await person.press("1")
+        await person.sees("Fed 1 pair")
+    assert server.requests[1]["messages"] == server.requests[0]["messages"]
+    (conversation,) = chats.conversations(store)
+    assert conversation.system == "Now long. Be brief."
+    (pair,) = examples.listed(store, "pair")
+    assert isinstance(pair.example, Pair)
+    assert pair.example.prompt == (Message("system", "Be brief."), Message("user", "hi"))

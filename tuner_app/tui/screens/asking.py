@@ -49,6 +49,7 @@ class AskingScreen(JudgingScreen):
     def __init__(self) -> None:
         super().__init__()
         self._use = ""
+        self._used_by: int | None = None  # the conversation that this is about
         self._counted: object = None
 
     def on_mount(self) -> None:
@@ -105,6 +106,7 @@ class AskingScreen(JudgingScreen):
     async def fit(self, client: "ChatClient", prompt: Prompt, by: Settings) -> Prompt:
         """What of `prompt` fits; says which messages do not."""
         fit = await asking.fitted(client, prompt, by)
+        self._use = ""
         self._say(fit)
         if fit.prompt.asked.left_out:
             self.notice.say(f"{asking.left_out_in_words(fit).capitalize()} any more and were not sent.")
@@ -120,9 +122,11 @@ class AskingScreen(JudgingScreen):
 
     def _changed(self, _: object = None) -> None:
         here, turns = self.dialogue.conversation, self.dialogue.turns
+        if self._used_by != (here and here.id):
+            self._used_by, self._use = here and here.id, ""
         now = (turns[-1].message.id, asked.now(here), self.by) if here and turns else None
         if now != self._counted and (now is None or self.tuner.link == Link("ready")):
-            self._counted, self._use = now, self._use if now else ""
+            self._counted = now
             if now:
                 self._count(turns[-1].message)
         self._tell()
@@ -142,7 +146,7 @@ class AskingScreen(JudgingScreen):
         if fit.context:
             parts = [f"{fit.tokens}/{fit.context} tokens", asking.left_out_in_words(fit)]
             self._use = ", ".join(part for part in parts if part)
-            self._tell()
+        self._tell()
 
     def _tell(self) -> None:
         here = self.dialogue.conversation
