@@ -12,6 +12,7 @@ from engine.logps import hidden_states
 # What a profile calls them → what we do. The first that a name starts with counts.
 KERNELS = {
     "flash_attn::": "flash_attention_2",
+    "BlockAttention": "blocks",  # engine.attention's
     "aten::_scaled_dot_product_flash_attention": "flash",  # "…_for_cpu" too
     "aten::_scaled_dot_product_efficient_attention": "efficient",
     "aten::_scaled_dot_product_cudnn_attention": "cudnn",
@@ -24,8 +25,8 @@ OTHER = "eager"  # written out in single products, or no attention at all
 def attention_kernel(causal_lm: Any, batch: Batch) -> str:
     """The kernel of every attention in one forward pass on `batch`, without gradients.
 
-    "flash", "efficient", "cudnn" and "math" are torch's, "flash_attention_2" the package's; "eager" when
-    there was none of them. Several, which layers of several kinds lead to, are joined by " and ".
+    "flash", "efficient", "cudnn" and "math" are torch's, "flash_attention_2" the package's, "blocks" ours;
+    "eager" when there was none of them. Several, for layers of several kinds, are joined by " and ".
     """
     with profile(activities=[ProfilerActivity.CPU]) as seen, torch.no_grad():  # calls, so not CUDA's side
         hidden_states(causal_lm, batch)

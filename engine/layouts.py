@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from engine import attention
 from engine.batches import Branch, Layout, Tree, collate
 from engine.errors import UserError
 from engine.examples import Prompt
@@ -60,7 +61,8 @@ def takes(causal_lm: Any, vocabulary: int, layout: Layout) -> bool:
 
 
 def choose(job: "Job", trees: Sequence[Tree]) -> Layout:
-    """The layout for a run on `trees`."""
+    """The layout for a run on `trees`, for which attention is made as fast as it can be."""
+    attention.use(job.base.model, job.base.dtype)
     if job.takes_trees and any(len(tree.branches) > 1 for tree in trees):
         if can_share(job, trees):
             return "tree"

@@ -13,6 +13,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from engine import attention
+
 NAME = "ragged"
 ROWS = 8  # at a time: fewer are more calls, more are more padding
 
@@ -38,7 +40,7 @@ def ragged(
 
 def use(causal_lm: Any) -> None:
     """Let the model attend so, where that pays: on a CPU, in place of sdpa, with masks of true and false."""
-    if causal_lm.device.type == "cpu" and causal_lm.config._attn_implementation == "sdpa":
+    if causal_lm.device.type == "cpu" and causal_lm.config._attn_implementation in ("sdpa", attention.NAME):
         causal_lm.set_attn_implementation(NAME)
 
 
