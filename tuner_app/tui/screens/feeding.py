@@ -16,7 +16,6 @@ from tuner_app.tui.messages import StoreChanged
 from tuner_app.tui.queue import Clock, Queue, Shown, midnight
 from tuner_app.tui.screens.base import SavingScreen
 from tuner_app.tui.spread import Spread, lay_out
-from tuner_app.tui.widgets.editor import Editor
 from tuner_app.tui.widgets.sheet import Sheet
 from tuner_app.tui.widgets.tally import Pace, Tally
 
@@ -40,7 +39,7 @@ class FeedingScreen(SavingScreen):
         self.queue = Queue()
         self.far = Progress(0, 0, 0, 0)
         self.clock = Clock()
-        self.marked = 0
+        self.marked: int | None = None
         self.differing = self.stopped = self._reading = False
         self._looked = monotonic()
 
@@ -118,7 +117,7 @@ class FeedingScreen(SavingScreen):
     def advance(self) -> None:
         """Show the next item."""
         self.queue.advance()
-        self.marked = 0
+        self.marked = None
         self.draw()
         if len(self.queue) < LOW:
             self._read_on()
@@ -131,9 +130,12 @@ class FeedingScreen(SavingScreen):
             sheet.show(Spread(lines, 0, sheet.place))
         else:
             if stay or shown.spread.width != sheet.place:
-                marked = self.marked if self.query(Editor) or stay else None
                 shown.spread = lay_out(
-                    shown.waiting.item, shown.order, sheet.place, marked=marked, differing=self.differing
+                    shown.waiting.item,
+                    shown.order,
+                    sheet.place,
+                    marked=self.marked,
+                    differing=self.differing,
                 )
             sheet.show(shown.spread, stay=stay)
         self.count()

@@ -121,6 +121,7 @@ class LabelScreen(FeedingScreen):
         shown = self.queue.current
         if shown is None or self.query(Correction):
             return
+        self.marked = self.marked or 0
         correction = Correction(shown.waiting.item.replies[shown.order[self.marked]].content)
         await self.mount(correction, before=self.query_one(Tally))
         self.query_one(Tally).say("Correct it: it will count as the better one. Ctrl+S saves, Esc abandons.")
@@ -128,7 +129,7 @@ class LabelScreen(FeedingScreen):
 
     def on_correction_written(self, event: Correction.Written) -> None:
         if shown := self.queue.current:
-            self._judge("correct", {"reply": shown.order[self.marked], "text": event.text})
+            self._judge("correct", {"reply": shown.order[self.marked or 0], "text": event.text})
 
     async def on_correction_abandoned(self, _: Correction.Abandoned) -> None:
         await self._stop_editing()
@@ -188,8 +189,10 @@ def _told(shown: Shown, event: LabelEvent) -> str:
     """What was saved, whose each reply was, and what that fed to training."""
     replies = shown.waiting.item.replies
     fed = f"Fed {labels.describe_fed(labels.fed(shown.waiting.item, event))}."
-    names = [f"{place + 1} was {_by(replies[reply])}" for place, reply in enumerate(shown.order)]
-    whose = ", ".join(names) if len(names) > 1 else _by(replies[0])
+    names = [_by(replies[reply]) for reply in shown.order]
+    whose = names[0]
+    if len(names) == 2:
+        whose = f"both by {names[0]}" if names[0] == names[1] else f"1 was {names[0]}, 2 was {names[1]}"
     if event.verb == "choose":
         return f"{shown.order.index(event.value['reply']) + 1} is better: {whose}. {fed}"
     if event.verb == "correct":

@@ -26,13 +26,13 @@ from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.text_box import TextBox
 from tuner_app.tui.widgets.top_bar import TopBar
 
-KINDS = {"pair": "which of two is better", "single": "one: good or bad"}
+KINDS = {"pair": "two answers", "single": "one answer"}
 ORIGINS = {
     "typed": "typed here",
     "conversations": "asked in the chat",
     "examples": "of stored examples",
     "file": "in a file",
-    "stored": "stored, with answers",
+    "stored": "stored answers",
 }
 SAME = "\0"  # the first model answers again: no adapter has such a name
 USUAL = 200
@@ -49,10 +49,8 @@ class NewBatchScreen(TunerScreen):
         Binding("escape", "app.pop_screen", "back", key_display="esc"),
     ]
     DEFAULT_CSS = """
-    NewBatchScreen #typed { height: 6; margin: 0 1 0 15; background: $panel; }
+    NewBatchScreen #typed { height: 4; margin: 0 1 0 15; background: $panel; }
     .-wide NewBatchScreen #typed { margin: 0 1 0 21; }
-    NewBatchScreen Row Select { width: 30; }
-    NewBatchScreen Row Input { width: 30; }
     """
 
     def compose(self) -> ComposeResult:
@@ -60,22 +58,22 @@ class NewBatchScreen(TunerScreen):
         yield TopBar("new batch")
         with VerticalScroll(id="form", can_focus=False):
             yield text_row("name", "", "of the batch", id="name", placeholder="next free")
-            yield choice_row("judge", KINDS, "pair", "two answers teach DPO and reward models too", id="kind")
-            yield choice_row("prompts", ORIGINS, "typed", "", id="origin")
+            yield choice_row("judge", KINDS, "pair", "which is better, or: is it good", id="kind")
+            yield choice_row(
+                "prompts", ORIGINS, "typed", "stored answers are judged as they are", id="origin"
+            )
             yield choice_row("from", {"": "all of them"}, "", "an import, or all that is stored", id="source")
             yield text_row(
                 "file", "", "one prompt a line (.txt), or any file that can be imported", id="file"
             )
             yield TextBox(placeholder="One prompt on each line; paste as many as you like.", id="typed")
-            yield text_row(
-                "at most", str(USUAL), f"prompts; the newest first, up to {batches.MOST:,}", id="limit"
-            )
+            yield text_row("at most", str(USUAL), "prompts, the newest first", id="limit")
             yield Static(markup=False, id="summary")
             yield choice_row("answered by", {"": "the base"}, "", "", id="first")
             yield choice_row("and by", {SAME: "the same"}, SAME, "whose is whose stays hidden", id="second")
             yield text_row("temperature", str(WARM), "0 is greedy", id="temperature")
             yield text_row("longest", str(kept.max_tokens), "answer, in tokens", id="max_tokens")
-            yield text_row("system", "", "said first, where a prompt has no system prompt", id="system")
+            yield text_row("system", "", "system prompt, where a prompt has none", id="system")
             yield Button("Make it, and start", id="start", compact=True)
         yield Notice()
         yield KeyBar("make it")
@@ -100,6 +98,8 @@ class NewBatchScreen(TunerScreen):
         self._row("#first").offer(makers, chosen.adapter)
         self._row("#second").offer({SAME: "the same"} | makers, SAME)
         self.query_one("#origin", Select).value = origin
+        if origin == "typed":
+            self.query_one("#typed").focus()
         self._summarise()
 
     def _row(self, control: str) -> Row:
