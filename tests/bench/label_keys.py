@@ -5,8 +5,8 @@
 FOLDER holds, or is given, a home with that many labels (`big_home.py`). A batch of pairs is added to it and
 judged with one key after the other, each as soon as the pair before is on the screen; every label is on disk
 before the next pair is drawn. The commands, a training run for one, go on meanwhile. Prints JSON:
-milliseconds from the key to the last byte of the next pair, the app's resident memory in MB, and how many
-labels were found in the database afterwards.
+milliseconds from the key to the last byte of the next pair, the app's processor time for it and resident
+memory in MB, and how many labels were found in the database afterwards.
 """
 
 import argparse
@@ -93,6 +93,11 @@ class Terminal:
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGESIZE") / 1e6
 
+    def used(self) -> float:
+        """The processor milliseconds that the app has used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") * 1e3
+
     def quit(self) -> None:
         """End the app as a person does."""
         os.write(self._pty, b"\x11")
@@ -115,17 +120,19 @@ def label(home: Home, batch: Batch, keys: int, columns: int, rows: int) -> dict[
         terminal.rest(1.0)
         terminal.press(b"\r", _mark(batch.uid, 0).encode(), times=3)
         terminal.rest(1.0)
-        took = []
+        took, used = [], terminal.used()
         for number in range(keys):
             key = KEYS[number % len(KEYS) :][:1]
             took.append(terminal.press(key, _mark(batch.uid, number + 1).encode(), times=3))
             terminal.rest(0.05)
+        used = terminal.used() - used
         took.sort()
         return {
             "keys": keys,
             "p50_ms": round(statistics.median(took), 1),
             "p99_ms": round(took[min(keys - 1, int(keys * 0.99))], 1),
             "worst_ms": round(took[-1], 1),
+            "processor_ms": round(used / keys, 1),
             "resident_mb": round(terminal.resident(), 1),
         }
     finally:

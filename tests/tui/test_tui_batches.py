@@ -62,7 +62,7 @@ async def test_prompts_are_pasted_and_answered_by_two_models(
     async with opened(home, (100, 40)) as person:
         await form(person)
         await person.sees("No prompts here yet")
-        await person.press("enter")
+        await person.press("ctrl+s")
         await person.sees("There are no prompts.")
         await choose(person, "#first", "dpo-1")
         await choose(person, "#second", "sft-1")

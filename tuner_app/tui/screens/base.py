@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 
 from engine.errors import UserError
 from tuner_app.tui.widgets.notice import Notice
@@ -33,6 +33,13 @@ class TunerScreen(Screen[None]):
         return cast("TunerApp", self.app)
 
     @property
+    def is_current(self) -> bool:
+        """Whether it can be seen. Textual takes what lies right under any screen to show through, and paints
+        both each time that something changes below; only a dialogue lets it through."""
+        top = self.app.screen if self.app.screen_stack else None
+        return top is self or (isinstance(top, ModalScreen) and super().is_current)
+
+    @property
     def notice(self) -> Notice:
         """The place for what was saved and what went wrong."""
         return self.query_one(Notice)
@@ -49,7 +56,8 @@ class SavingScreen(TunerScreen):
 
     def save(self, key: object, saving: Saving) -> None:
         """Write in the background; a later write under the same key replaces one that failed."""
-        self._unsaved.pop(key, None)
+        if self._unsaved.pop(key, None):
+            self.refresh_bindings()
         self.run_worker(self.save_now(key, saving))
 
     def action_save_again(self) -> None:
@@ -71,5 +79,4 @@ class SavingScreen(TunerScreen):
             self.notice.fail(UserError(f"{saving.what} is not saved: {error.what}", kept=kept, do=error.do))
             self.refresh_bindings()
             return
-        self.refresh_bindings()
         await saving.then(result)

@@ -6,12 +6,14 @@ from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Size
+from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.style import Style
 
 from tuner_app.tui.spread import GAP, Spread
 
+_RULE = "│".center(GAP)
 PROMPT_SHARE = 3  # of a prompt that is too long, what fills one third of the place is shown at first
 
 
@@ -64,6 +66,8 @@ class Sheet(ScrollView, can_focus=True):
         Binding("end", "scroll_lines(1_000_000)", "", show=False),
     ]
 
+    virtual_size = Reactive(Size(0, 0), layout=False)  # the scrollbar is always there
+
     def __init__(self) -> None:
         super().__init__()
         self._spread = Spread((), 0, 0)
@@ -75,12 +79,18 @@ class Sheet(ScrollView, can_focus=True):
 
     def show(self, spread: Spread, *, stay: bool = False) -> None:
         """Show these lines from where the question and the replies begin; `stay` where the view is."""
+        unscrolled = self.scroll_offset.y == 0
+        rows = max(len(self._spread.lines), len(spread.lines))
         self._spread = spread
         self.virtual_size = Size(spread.width, len(spread.lines))
+        self.vertical_scrollbar.window_virtual_size = len(spread.lines)
         if not stay:
             start = max(0, spread.prompt - max(3, self.content_size.height // PROMPT_SHARE))
             self.scroll_to(y=start, animate=False, immediate=True)
-        self.refresh()
+        if unscrolled and self.scroll_offset.y == 0:
+            self.refresh_lines(0, rows)
+        else:
+            self.refresh()
 
     def action_scroll_lines(self, by: int) -> None:
         self.scroll_relative(y=by, animate=False)
@@ -91,15 +101,17 @@ class Sheet(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         base, width = self.visual_style, self.content_size.width
         at = y + self.scroll_offset.y
-        line = self._spread.lines[at] if at < len(self._spread.lines) else ()
-        strips = [self._strip(content, base) for content in line]
-        if len(strips) == 2:
-            column, plain = self._spread.column, base.rich_style
-            rule = Strip([Segment(" │ ", plain)], GAP)
-            strips = [strips[0].adjust_cell_length(column, plain), rule, strips[1]]
-        return Strip.join(strips).adjust_cell_length(width, base.rich_style)
+        line = self._spread.lines[at] if at < len(self._spread.lines) else (Content(""),)
+        if len(line) == 1:
+            segments = self._segments(line[0], width, base)
+        else:
+            column = self._spread.column
+            left, right = (self._segments(content, column, base) for content in line)
+            segments = [*left, Segment(_RULE, base.rich_style), *right]
+        return Strip(segments).adjust_cell_length(width, base.rich_style)  # it may just be resized
 
-    def _strip(self, content: Content, base: Style) -> Strip:
-        parse = self.app.stylesheet.parse_style
-        parts = content.render(base, "", parse_style=parse)
-        return Strip([Segment(text, style.rich_style) for text, style in parts])
+    def _segments(self, content: Content, width: int, base: Style) -> list[Segment]:
+        """The text of a line, and blanks to its end."""
+        parts = content.render(base, "", parse_style=self.app.stylesheet.parse_style)
+        segments = [Segment(text, style.rich_style) for text, style in parts]
+        return [*segments, Segment(" " * (width - content.cell_length), base.rich_style)]
