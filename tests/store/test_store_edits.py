@@ -109,14 +109,27 @@ def test_a_step_is_undone_as_a_whole_but_for_what_was_changed_since(full: Store)
     known = ids(full)
     done = edits.remove(full, list(known.values()))
     assert trained_on(full) == set()
-    edits.restore(full, [known[pair("a")]])
-    again = edits.remove(full, [known[pair("a")]])
+    restored = edits.restore(full, [known[pair("a")]])
     assert edits.undo(full, done).examples == 2
-    assert trained_on(full) == {pair("b"), pair("c")}
-    back = edits.undo(full, again)
+    assert edits.undo(full, done).examples == 0
     assert trained_on(full) == {pair("a"), pair("b"), pair("c")}
-    edits.undo(full, back)
+    back = edits.undo(full, restored)
     assert trained_on(full) == {pair("b"), pair("c")}
+    edits.undo(full, back)
+    assert trained_on(full) == {pair("a"), pair("b"), pair("c")}
+
+
+def test_steps_are_undone_one_after_the_other(full: Store) -> None:
+    known = ids(full)
+    removed = edits.remove(full, [known[pair("a")], known[pair("b")]])
+    restored = edits.restore(full, [known[pair("a")]])
+    new, edited = edits.change(full, known[pair("a")], pair("a2"))
+    edits.remove(full, [new])
+    assert edits.undo(full, edited).examples == 0  # what it led to has been removed since
+    edits.restore(full, [new])
+    for step, left in ((edited, {"a", "c"}), (restored, {"c"}), (removed, {"a", "b", "c"})):
+        edits.undo(full, step)
+        assert trained_on(full) == {pair(text) for text in left}
 
 
 def test_undoing_an_edit_into_another_example_leaves_that_one(full: Store) -> None:

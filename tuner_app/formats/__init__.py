@@ -7,6 +7,7 @@ characters, lone surrogates, bytes outside the encoding), empty replies, unknown
 from tuner_app.formats.catalogue import FORMATS, named
 from tuner_app.formats.reading import Reading, read
 from tuner_app.formats.records import Format, Refusal, Row
+from tuner_app.formats.strangers import UnknownColumnsError
 from tuner_app.formats.writing import write
 
-__all__ = ["FORMATS", "Format", "Reading", "Refusal", "Row", "named", "read", "write"]
+__all__ = ["FORMATS", "Format", "Reading", "Refusal", "Row", "UnknownColumnsError", "named", "read", "write"]

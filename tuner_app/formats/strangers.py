@@ -11,6 +11,14 @@ from tuner_app.formats.containers import Container
 from tuner_app.formats.records import Format, Record
 
 
+class UnknownColumnsError(UserError):
+    """The columns of a file fit no format, but may under other names: `proposal` maps ours to the file's."""
+
+    def __init__(self, what: str, *, do: str, proposal: Mapping[str, str]) -> None:
+        super().__init__(what, do=do)
+        self.proposal = proposal
+
+
 def refusal(
     container: Container,
     sample: Sequence[Record],
@@ -36,7 +44,7 @@ def refusal(
     command += shlex.quote(",".join(f"{role}={name}" for role, name in guess.items()))
     if container.encoding not in ("utf-8", "utf-8-sig", "utf-16"):
         command += f" --encoding {container.encoding}"
-    return UserError(what, do=f"{_needs(_nearest(set(guess)))}\nTry: {command}")
+    return UnknownColumnsError(what, do=f"{_needs(_nearest(set(guess)))}\nTry: {command}", proposal=guess)
 
 
 def _needs(form: Format) -> str:

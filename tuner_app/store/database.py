@@ -2,7 +2,7 @@
 
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ class Store:
         with sqlite.translated(self.path):
             return int(self.db.execute(sql, parameters).lastrowid or 0)
 
-    def execute_many(self, sql: str, rows: Sequence[Parameters]) -> int:
+    def execute_many(self, sql: str, rows: Iterable[Parameters]) -> int:
         """Run a statement for each of `rows` inside a `write` block; how many rows changed."""
         assert self.db.in_transaction, "a write outside of store.write()"
         with sqlite.translated(self.path):

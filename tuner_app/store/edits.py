@@ -73,14 +73,12 @@ def restore(store: Store, example_ids: Sequence[int], *, person: str = people.ME
 
 
 def undo(store: Store, done: Change, *, person: str = people.ME) -> Change:
-    """Lead back all that a step changed, as far as nobody has changed it again since."""
+    """Lead back all that a step changed, as far as it still is as that step left it."""
     with store.write():
         rows = store.query(
-            """SELECT d.example_id, d.becomes_id FROM example_edits d WHERE d.id BETWEEN :first AND :last
-               AND NOT EXISTS (SELECT 1 FROM example_edits later
-                 WHERE later.example_id IN (d.example_id, d.becomes_id) AND later.id > :last)
-               AND NOT EXISTS (SELECT 1 FROM example_edits later
-                 WHERE later.becomes_id IN (d.example_id, d.becomes_id) AND later.id > :last)""",
+            """SELECT example_id, becomes_id FROM example_edits WHERE id BETWEEN :first AND :last
+               AND (becomes_id IS NULL OR becomes_id NOT IN (SELECT example_id FROM withdrawn))
+               AND (becomes_id IS example_id OR example_id IN (SELECT example_id FROM withdrawn))""",
             {"first": done.first, "last": done.last},
         )
         ways = [(row["example_id"], None if done.joined else row["becomes_id"]) for row in rows]

@@ -9,7 +9,8 @@ import hashlib
 import json
 import pickle
 import tempfile
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import IO, Any, Literal
 
@@ -20,6 +21,7 @@ from tuner_app.store.database import Store
 from tuner_app.store.keys import judged, prompt_key
 from tuner_app.store.rows import Added, ExampleRow, Source
 
+PAGE = 1000  # examples whose texts are held at once
 _BATCH = 2000
 _INSERT = (
     "INSERT INTO examples (hash, kind, question, answer, body, created) VALUES (?, ?, ?, ?, ?, ?)"
@@ -36,15 +38,23 @@ BROUGHT = """(EXISTS (SELECT 1 FROM imports i WHERE i.example_id = x.id)
 IN_USE = f"{BROUGHT} AND x.id NOT IN (SELECT example_id FROM withdrawn)"
 
 
-def add(store: Store, items: Iterable[tuple[Example, int]], *, source: str) -> Added:
+def add(
+    store: Store,
+    items: Iterable[tuple[Example, int]],
+    *,
+    source: str,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Added:
     """Keep examples with their line numbers as brought by the import `source`: all of them, or none.
 
     `items` may be long and slow: it is read to its end, into a temporary file, before the database is
-    locked, so that nobody's label has to wait for it.
+    locked, so that nobody's label has to wait for it. Then the examples are kept part by part, which is
+    nothing yet: an example counts once an import has brought it, and that is one transaction at the end.
+    `progress` is told how many are done, of how many (0 while they are read); what it raises ends the import.
     """
     with tempfile.TemporaryFile() as spool:
         try:
-            total = _spool(spool, items)
+            total = _spool(spool, items, progress)
         except OSError as error:
             raise UserError(
                 f"There is no room for the import in {tempfile.gettempdir()}: {error.strerror}.",
@@ -53,9 +63,18 @@ def add(store: Store, items: Iterable[tuple[Example, int]], *, source: str) -> A
             ) from error
         if not total:
             return Added(0, 0)
+        new, brought = 0, (array("q"), array("q"))  # the ids, and their lines
+        for batch in _unspool(spool):
+            with store.write():
+                new += _keep(store, batch, *brought)
+            progress(len(brought[0]), total)
         with store.write():
             source_id = _source(store, source)
-            new = sum(_add_batch(store, batch, source_id) for batch in _unspool(spool))
+            store.execute_many(
+                "INSERT INTO imports (source_id, kind, example_id, line) SELECT ?, kind, id, ? FROM examples"
+                " WHERE id = ? ON CONFLICT DO NOTHING",
+                ((source_id, line, id) for id, line in zip(*brought, strict=True)),
+            )
             follow_edits(store, "imports", source_id)
     return Added(new, total - new)
 
@@ -92,6 +111,15 @@ def get(store: Store, hash: str) -> Example:
     if row is None:
         raise UserError(f"There is no example {hash}.")
     return from_json(json.loads(row["body"]))
+
+
+def with_ids(store: Store, ids: Sequence[int]) -> list[Example]:
+    """The examples with these ids, in their order."""
+    rows = store.query(
+        "SELECT x.body FROM json_each(?) j JOIN examples x ON x.id = j.value ORDER BY j.key",
+        (json.dumps(list(ids)),),
+    )
+    return [from_json(json.loads(row["body"])) for row in rows]
 
 
 def count(store: Store, kind: str | None = None) -> dict[str, int]:
@@ -139,12 +167,15 @@ def _prepared(example: Example) -> tuple[tuple[str, str, int | None, int | None,
     return (hash, kind_of(example), *judged(example), body), prompt_key(example)
 
 
-def _spool(spool: IO[bytes], items: Iterable[tuple[Example, int]]) -> int:
+def _spool(
+    spool: IO[bytes], items: Iterable[tuple[Example, int]], progress: Callable[[int, int], None]
+) -> int:
     prepared = ((*_prepared(example), line) for example, line in items)
     total = 0
     while batch := list(islice(prepared, _BATCH)):
         pickle.dump(batch, spool)
         total += len(batch)
+        progress(total, 0)
     spool.seek(0)
     return total
 
@@ -167,15 +198,17 @@ def _source(store: Store, name: str) -> int:
     return int(row["id"])
 
 
-def _add_batch(store: Store, batch: list[tuple[Any, ...]], source_id: int) -> int:
+def _keep(store: Store, batch: list[tuple[Any, ...]], ids: "array[int]", lines: "array[int]") -> int:
+    """Keep a batch, and add its ids and lines; how many examples were not there before."""
     now = stamps.now()
     new = store.execute_many(_INSERT, [(*values, now) for values, _, _ in batch])
     store.execute_many(_ASKS, [(prompt, values[0]) for values, prompt, _ in batch])
-    store.execute_many(
-        "INSERT INTO imports (source_id, kind, example_id, line) SELECT ?, kind, id, ? FROM examples"
-        " WHERE hash = ? ON CONFLICT DO NOTHING",
-        [(source_id, line, values[0]) for values, _, line in batch],
+    found = store.query(
+        "SELECT x.id FROM json_each(?) h JOIN examples x ON x.hash = h.value ORDER BY h.key",
+        (json.dumps([values[0] for values, _, _ in batch]),),
     )
+    ids.extend(row["id"] for row in found)
+    lines.extend(line for _, _, line in batch)
     return new
 
 

@@ -22,7 +22,7 @@ from tuner_app.store.selection import Selection
 
 LABEL = "label"
 VIEWS = ("demonstration", "pair", "rated", LABEL)
-PIECE_SECONDS = 0.03  # of looking before what was found is handed over
+PIECE_SECONDS = 0.1  # of looking before what was found is handed over
 FIRST_SPAN = 2000
 LONGEST_TEXT = 10_000
 _WORD = re.compile(r'(\w+):"([^"]*)"|(\w+):(\S+)|"([^"]*)"|(\S+)')
@@ -110,9 +110,9 @@ def find(store: Store, wanted: Filter, *, oldest: bool = False) -> Iterator[Foun
 
 
 def newest_view(store: Store) -> str:
-    """The view that has the example that came last; the labels' where there is none."""
+    """The view that has the example that came last."""
     row = store.one("SELECT kind FROM examples ORDER BY id DESC LIMIT 1")
-    return row["kind"] if row else LABEL
+    return row["kind"] if row else VIEWS[0]
 
 
 _HEADS = "heads h JOIN label_events e ON e.id = h.event_id JOIN items i ON i.id = e.item_id"

@@ -1,5 +1,6 @@
 """The data: examples and labels as tables, to look through, filter, tag, edit, remove, import and export."""
 
+from array import array
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -22,6 +23,7 @@ from tuner_app.tui.screens.handling import HandlingScreen
 from tuner_app.tui.times import ago
 from tuner_app.tui.widgets.entry_view import EntryView
 from tuner_app.tui.widgets.key_bar import KeyBar
+from tuner_app.tui.widgets.line_field import LineField
 from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.row_table import RowTable
 from tuner_app.tui.widgets.top_bar import TopBar
@@ -50,6 +52,8 @@ class DataScreen(HandlingScreen):
             for number, (view, title) in enumerate(TITLES.items(), 1)
         ),
         Binding("tab", "next_view", "", show=False, tooltip="the next view"),
+        Binding("i", "import", "import", tooltip="import a file, after a look at what it holds"),
+        Binding("x", "export", "export", tooltip="export the marked rows, or all that the filter finds"),
         Binding("slash", "filter", "filter", key_display="/", tooltip=f"filter: {HINT}"),
         Binding("o", "turn", "", show=False, tooltip="the newest first, or the oldest"),
         Binding("enter", "to_entry", "read", key_display="⏎", tooltip="scroll the text of the row"),
@@ -79,7 +83,7 @@ class DataScreen(HandlingScreen):
         yield TopBar("data")
         with Vertical(id="data"):
             yield Static(markup=False, id="views")
-            yield Input(id="filter", placeholder=HINT, compact=True)
+            yield LineField(id="filter", placeholder=HINT, compact=True)
             with Container(id="halves"):
                 yield RowTable()
                 yield EntryView()
@@ -93,6 +97,7 @@ class DataScreen(HandlingScreen):
 
     @work
     async def _open(self) -> None:
+        """Show the view that has what came last."""
         try:
             self._view = await self.tuner.database(newest_view)
         except UserError as error:
@@ -120,6 +125,8 @@ class DataScreen(HandlingScreen):
 
     def look(self, *, stay: bool = False) -> None:
         """Look for the filter's rows; with `stay` the cursor keeps its place."""
+        if not self.query(RowTable):
+            return  # the app closes
         line = self.query_one("#filter", Input).value
         try:
             wanted = Filter.parse(line, self._view)
@@ -131,7 +138,7 @@ class DataScreen(HandlingScreen):
         if self._scan:
             self._scan.cancel()
         self.table.clear(_COLUMNS[wanted.view], cursor=self.table.cursor if stay else 0)
-        self.query_one(EntryView).show(None)
+        self._show_entry(None)
         self._scan = Scan(self.tuner.store, wanted, oldest=self._oldest, report=self._report)
         self._scan.start()
         self._tell()
@@ -142,7 +149,7 @@ class DataScreen(HandlingScreen):
         self.call_later(self._found, scan, found)
 
     def _found(self, scan: Scan, found: "Found | UserError | None") -> None:
-        if scan is not self._scan:
+        if scan is not self._scan or not self.query(RowTable):
             return
         if isinstance(found, Found):
             self.table.extend(found.ids, found.groups)
@@ -153,6 +160,10 @@ class DataScreen(HandlingScreen):
 
     def _tell(self) -> None:
         """Which view this is, how many rows it has, and how many are marked."""
+        views = self.query_one("#views", Static)
+        if self._problem:
+            views.update(Content.styled(one_line(self._problem, 300), "bold"))
+            return
         parts: list[str | tuple[str, str]] = []
         for number, (view, title) in enumerate(TITLES.items(), 1):
             if view == self._view:
@@ -164,8 +175,7 @@ class DataScreen(HandlingScreen):
         count = f"{rows:,} row{'' if rows == 1 else 's'}" + ("" if self.complete else " …")
         marked = f" · ◆ {self.table.marked:,} marked" if self.table.marked else ""
         order = " · oldest first" if self._oldest else ""
-        said = self._problem or count + marked + order
-        self.query_one("#views", Static).update(Content.assemble(*parts, "  ", (one_line(said, 200), "bold")))
+        views.update(Content.assemble(*parts, "  ", (count + marked + order, "bold")))
 
     @on(RowTable.RowsWanted)
     async def _read_rows(self, event: RowTable.RowsWanted) -> None:
@@ -181,8 +191,9 @@ class DataScreen(HandlingScreen):
         except UserError as error:
             self.notice.fail(error)
             return
-        if view == self._view:
-            self.table.put(_cells(view, rows))
+        for table in self.query(RowTable):  # none while the app closes
+            if view == self._view:
+                table.put(_cells(view, rows))
 
     @on(RowTable.Highlighted)
     def _highlighted(self, event: RowTable.Highlighted) -> None:
@@ -198,7 +209,8 @@ class DataScreen(HandlingScreen):
         except UserError as error:
             self.notice.fail(error)
         else:
-            self.query_one(EntryView).show(entry)
+            for view in self.query(EntryView):
+                view.show(entry)
 
     @on(RowTable.Marked)
     def _marked(self) -> None:
@@ -224,6 +236,33 @@ class DataScreen(HandlingScreen):
 
     def action_again(self) -> None:
         self.look(stay=True)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "export":
+            return self._view != LABEL
+        return super().check_action(action, parameters)
+
+    @work
+    async def action_import(self) -> None:
+        from tuner_app.tui.screens.importing import ImportScreen
+
+        screen = ImportScreen()
+        await self.app.push_screen_wait(screen)
+        if screen.imported:
+            self._open()
+
+    def action_export(self) -> None:
+        from tuner_app.tui.screens.exporting import ExportScreen
+
+        if not self.complete:
+            self.notice.fail("The filter is still looking: wait until it has found all rows.")
+        elif not self.table.ids:
+            self.notice.fail("There is nothing here to export.")
+        else:
+            marked = self.table.marked
+            what = "those marked" if marked else self.query_one("#filter", Input).value or "all"
+            ids = self.table.chosen() if marked else array("q", self.table.ids)
+            self.app.push_screen(ExportScreen(self._view, ids, one_line(what, 200)))
 
     def action_to_entry(self) -> None:
         self.query_one(EntryView).focus()

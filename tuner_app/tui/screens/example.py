@@ -19,7 +19,7 @@ from tuner_app.tui.widgets.text_box import TextBox
 from tuner_app.tui.widgets.top_bar import TopBar
 
 
-class ExampleScreen(Screen["Example | None"]):
+class ExampleScreen(Screen[Example | None]):
     """Ctrl+S hands the edited example over, Esc nothing."""
 
     KEYS_OF = "Editing an example"

@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from engine.examples import Rated
+from engine.examples import Example, Rated
 from tuner_app.clean import one_line, visible
 from tuner_app.store.edits import Edit
 from tuner_app.tui.screens.example import parts
@@ -23,7 +23,7 @@ _TITLE = "History   (Enter: as it was before; Esc: back)"
 _WORDS = re.compile(r"\s+|\S+")
 
 
-class HistoryScreen(ModalScreen["Example | None"]):
+class HistoryScreen(ModalScreen[Example | None]):
     """The edits, the latest first, and what the selected one changed; Enter goes back to before it."""
 
     KEYS_OF = "History"

@@ -11,6 +11,9 @@ from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
+from tuner_app.clean import visible
+from tuner_app.tui.widgets.line_field import LineField
+
 
 class QuestionScreen(ModalScreen[str]):
     """Enter answers, Esc answers nothing (""); what is `known` is offered while it is typed."""
@@ -27,13 +30,13 @@ class QuestionScreen(ModalScreen[str]):
         super().__init__()
         self._question = question
         self._hint = hint
-        self._known = known
+        self._known = [one for one in known if one == visible(one)]
         self._value = value
 
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(Content.styled(self._question, "bold"), markup=False)
-            yield Input(self._value, suggester=SuggestFromList(self._known), compact=True)
+            yield LineField(self._value, suggester=SuggestFromList(self._known), compact=True)
             yield Static(Content(self._hint), markup=False, classes="hint")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

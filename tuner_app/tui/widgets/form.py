@@ -14,6 +14,7 @@ from textual.widgets import Input, Select, Static
 from engine.errors import UserError
 from engine.spec import build
 from tuner_app.clean import one_line
+from tuner_app.tui.widgets.line_field import LineField
 
 
 class Row(Horizontal):
@@ -76,7 +77,7 @@ def text_row(
     label: str, value: str, help: str, *, id: str, placeholder: str = "", suggester: Suggester | None = None
 ) -> Row:
     """A line with a text field."""
-    field = Input(value, id=id, placeholder=placeholder, suggester=suggester, compact=True)
+    field = LineField(value, id=id, placeholder=placeholder, suggester=suggester, compact=True)
     return Row(label, field, help)
 
 

@@ -1,0 +1,284 @@
+"""Importing a file: what it is and what would become of its rows, before anything is kept."""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.timer import Timer
+from textual.widgets import Input, Select, Static
+from textual.worker import Worker, get_current_worker
+
+from engine.errors import UserError
+from engine.examples import Demonstration, Example, Pair, Rated, kind_of, prompt_of
+from tuner_app.clean import one_line
+from tuner_app.formats import FORMATS, Refusal, UnknownColumnsError
+from tuner_app.intake import SHOWN, Intake, Report, parse_columns
+from tuner_app.tui.screens.base import TunerScreen
+from tuner_app.tui.widgets.form import Row, choice_row, text_row
+from tuner_app.tui.widgets.key_bar import KeyBar
+from tuner_app.tui.widgets.notice import Notice
+from tuner_app.tui.widgets.path_field import PathField
+from tuner_app.tui.widgets.row_table import RowTable
+from tuner_app.tui.widgets.top_bar import TopBar
+from tuner_app.words import many
+
+TYPING_SECONDS = 0.3
+TELL_SECONDS = 0.2
+COLUMNS = [("line", 9), ("becomes", 15), ("prompt", -2), ("answers", -3)]
+
+
+class Cancelled(Exception):  # noqa: N818 - no error: the person has changed their mind
+    """The file is no longer to be read."""
+
+
+class ImportScreen(TunerScreen):
+    """The file is read as it is named, in a thread of its own; Enter in the table or Ctrl+S imports it."""
+
+    KEYS_OF = "Import"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "import", "import", tooltip="import what is shown: all rows but those refused"),
+        Binding("enter", "import", "", show=False),
+        Binding("tab", "app.focus_next", "next field", key_display="tab"),
+        Binding("escape", "leave", "back", key_display="esc", tooltip="stop reading or importing; back"),
+    ]
+    DEFAULT_CSS = """
+    #file { height: auto; padding: 1 1 0 1; }
+    #found { height: auto; padding: 0 1; color: $text-accent; }
+    """
+
+    CSS = "#file PathField, #file #columns, #file #prompt { width: 9fr; }"  # wider than in other forms
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._typed: Timer | None = None
+        self._reading: Worker[None] | None = None
+        self._importing = False
+        self.imported = False
+        self._cells: dict[int, tuple[str, ...]] = {}
+
+    def compose(self) -> ComposeResult:
+        formats = {"": "found out", **{name: name for name in FORMATS}}
+        yield TopBar("import")
+        with Vertical(id="file"):
+            yield Row("file", PathField(id="path"), "")
+            yield choice_row("format", formats, "", "of its rows", id="format")
+            yield text_row("columns", "", "", id="columns", placeholder="prompt=question,completion=answer")
+            yield text_row("prompt", "", "", id="prompt", placeholder="what was asked, where rows do not say")
+        yield Static(markup=False, id="found")
+        yield RowTable()
+        yield Notice()
+        yield KeyBar("import")
+
+    def on_mount(self) -> None:
+        self.query_one(PathField).focus()
+        self._table.clear(COLUMNS)
+
+    def on_unmount(self) -> None:
+        if self._reading:
+            self._reading.cancel()
+
+    @property
+    def _table(self) -> RowTable:
+        return self.query_one(RowTable)
+
+    def _intake(self) -> Intake:
+        return Intake(
+            self.query_one(PathField).path,
+            kind=str(self.query_one("#format", Select).value),
+            columns=parse_columns(self.query_one("#columns", Input).value),
+            prompt=self.query_one("#prompt", Input).value.strip(),
+        )
+
+    # --- the preview
+
+    @on(Input.Changed)
+    @on(Select.Changed)
+    def _changed(self) -> None:
+        if self._typed:
+            self._typed.stop()
+        self._typed = self.set_timer(TYPING_SECONDS, self.preview)
+
+    def preview(self) -> None:
+        """Read the file that the fields name, from its start."""
+        if self._importing:
+            return
+        if self._reading:
+            self._reading.cancel()
+        self._table.clear(COLUMNS)
+        self._say("")
+        try:
+            intake = self._intake()
+        except UserError as error:
+            self._say(f"✗ {error.what}")
+            return
+        if not intake.path.is_file():
+            self._say(f"✗ There is no file {intake.path}." if self.query_one(PathField).value else "")
+            return
+        self._reading = self._read(intake)
+
+    @work(thread=True)
+    def _read(self, intake: Intake) -> None:
+        tell = self._teller()
+        try:
+            begun = Report(str(intake.path))
+            first = intake.first(begun)
+            tell(self._show, intake, begun, first)
+            report = Report(str(intake.path))
+            intake.read(report, progress=_Often(lambda: tell(self._count, report, False)))
+            tell(self._count, report, True)
+        except UnknownColumnsError as error:
+            tell(self._propose, error)
+        except UserError as error:
+            tell(self._say, f"✗ {error}")
+        except Cancelled:
+            pass
+
+    def _teller(self) -> Callable[..., None]:
+        """What a thread calls to have something done on the screen; it ends a thread that was cancelled."""
+        worker = get_current_worker()
+
+        def tell(function: Callable[..., object], *args: object) -> None:
+            if worker.is_cancelled:
+                raise Cancelled
+            self.app.call_from_thread(function, *args)
+
+        return tell
+
+    def _propose(self, error: UnknownColumnsError) -> None:
+        """Columns that no format has: fill in a guess of what they are, for the person to mend."""
+        columns = self.query_one("#columns", Input)
+        if columns.value:
+            self._say(f"✗ {error}")
+            return
+        columns.value = ",".join(f"{role}={name}" for role, name in error.proposal.items())
+        self.notice.wait(f"{error.what} The columns above are a guess: mend it where it is wrong.")
+
+    def _show(self, intake: Intake, begun: Report, first: list[tuple[Example, int]]) -> None:
+        rows = [(refusal.line, _refused(refusal)) for refusal in begun.refused[:SHOWN]]
+        rows += [(line, _taken(example, line)) for example, line in first]
+        self._put([cells for _, cells in sorted(rows, key=lambda row: row[0])])
+        self._count(begun, False)
+
+    def _count(self, report: Report, whole: bool) -> None:
+        kinds = ", ".join(many(count, kind) for kind, count in report.kinds.items()) or "no rows"
+        refused = f"{len(report.refused):,} refused" if report.refused else "none refused"
+        self._say(f"{report.format} ({report.container}): {kinds}, {refused}{'' if whole else ' …'}")
+        if whole:
+            if report.refused:  # all of them are known now: they come before the rows that are taken
+                taken = [cells for cells in self._cells.values() if not cells[1].startswith("✗")]
+                self._put([_refused(refusal) for refusal in report.refused] + taken)
+            if report.notes:
+                self.notice.wait("\n".join(report.notes))
+
+    def _put(self, rows: list[tuple[str, ...]]) -> None:
+        from array import array
+
+        self._cells = dict(enumerate(rows))
+        self._table.clear(COLUMNS)
+        self._table.extend(array("q", range(len(rows))))
+
+    @on(RowTable.RowsWanted)
+    def _rows_wanted(self, event: RowTable.RowsWanted) -> None:
+        self._table.put((id, self._cells[id]) for id in event.ids if id in self._cells)
+
+    def _say(self, text: str) -> None:
+        self.query_one("#found", Static).update(Content(text))
+
+    # --- the import
+
+    def on_input_submitted(self) -> None:
+        self.action_import()
+
+    def action_import(self) -> None:
+        if self._importing:
+            return
+        try:
+            intake = self._intake()
+        except UserError as error:
+            self.notice.fail(error)
+            return
+        if not intake.path.is_file():
+            self.notice.fail(f"There is no file {intake.path}.")
+            return
+        if self._typed:
+            self._typed.stop()
+        if self._reading:
+            self._reading.cancel()
+        self._importing = True
+        self.notice.wait("Reading …")
+        self._reading = self._import(intake)
+
+    @work(thread=True)
+    def _import(self, intake: Intake) -> None:
+        report = Report(str(intake.path))
+        tell = self._teller()
+        often = _Often(lambda done, total: tell(self._progress, done, total))
+        try:
+            intake.keep(self.tuner.store, report, often)
+            self.app.call_from_thread(self._imported, report)
+        except UserError as error:
+            self.app.call_from_thread(self._failed, error)
+        except Cancelled:
+            self.app.call_from_thread(self._failed, UserError("Stopped.", kept="Nothing was imported."))
+
+    def _progress(self, done: int, total: int) -> None:
+        what = f"Keeping: {done:,} of {total:,}" if total else f"Reading: {done:,}"
+        self.notice.wait(f"{what} rows. Esc stops it, and nothing is kept.")
+
+    def _imported(self, report: Report) -> None:
+        self._importing = False
+        self._count(report, True)
+        if report.rows:
+            self.imported = True
+            refused = f", {len(report.refused):,} refused" if report.refused else ""
+            self.notice.say(
+                f"Imported: {report.new:,} new, {report.known:,} already there{refused}. Esc: back."
+            )
+        else:
+            self.notice.fail("No row of this file can be taken; the reasons are in the table.")
+
+    def _failed(self, error: UserError) -> None:
+        self._importing = False
+        self.notice.fail(error)
+
+    def action_leave(self) -> None:
+        if self._importing and self._reading:
+            self._reading.cancel()
+        else:
+            self.dismiss()
+
+
+class _Often:
+    """Calls on a few times a second at most, however often it is called."""
+
+    def __init__(self, call: Callable[..., None]) -> None:
+        self._call = call
+        self._next = monotonic() + TELL_SECONDS
+
+    def __call__(self, *args: int) -> None:
+        if monotonic() >= self._next:
+            self._call(*args)
+            self._next = monotonic() + TELL_SECONDS
+
+
+def _refused(refusal: Refusal) -> tuple[str, ...]:
+    return (f"{refusal.line:,}", "✗ refused", one_line(refusal.reason, 200), "")
+
+
+def _taken(example: Example, line: int) -> tuple[str, ...]:
+    prompt = prompt_of(example).prompt
+    replies: tuple[str, ...] = ()
+    match example:
+        case Demonstration(messages=messages):
+            replies = (messages[-1].content,)
+        case Pair(chosen=chosen, rejected=rejected):
+            replies = (chosen, rejected)
+        case Rated(reply=reply, good=good):
+            replies = ("good" if good else "bad", reply)
+    shown = (prompt[-1].content if prompt else "", " ┃ ".join(text[:400] for text in replies))
+    return (f"{line:,}", kind_of(example), *(one_line(text, 400) for text in shown))
