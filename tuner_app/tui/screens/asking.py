@@ -122,8 +122,9 @@ class AskingScreen(JudgingScreen):
 
     def _changed(self, _: object = None) -> None:
         here, turns = self.dialogue.conversation, self.dialogue.turns
-        if self._used_by != (here and here.id):
-            self._used_by, self._use = here and here.id, ""
+        about = here.id if here else None
+        if self._used_by != about:
+            self._used_by, self._use = about, ""
         now = (turns[-1].message.id, asked.now(here), self.by) if here and turns else None
         if now != self._counted and (now is None or self.tuner.link == Link("ready")):
             self._counted = now

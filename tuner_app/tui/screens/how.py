@@ -46,11 +46,13 @@ class HowScreen(SavingScreen):
     ]
     DEFAULT_CSS = """
     #how { height: 1fr; padding: 1 1 0 1; scrollbar-size-vertical: 1; }
-    #system { height: auto; min-height: 3; max-height: 8; margin: 0 0 1 0; border: none; padding: 0 1;
-              border-left: outer $foreground 20%; background: $panel; }
+    #system {
+        height: auto; min-height: 3; max-height: 8; margin: 0 0 1 0; padding: 0 1; background: $background;
+        border: none; border-top: solid $foreground 20% !important;
+    }
+    #system:focus { border-top: solid $accent !important; }
     .-wide #shots { padding: 1 0 0 7; }
     #shots { padding: 1 0 0 1; height: auto; }
-    #system:focus { border-left: outer $accent; }
     """
 
     def __init__(self, conversation: Conversation | None, changed: Callable[[Conversation], None]) -> None:
@@ -65,7 +67,9 @@ class HowScreen(SavingScreen):
         decoding = asking.decoding_of(self.tuner.settings, self._here)
         yield TopBar("how this chat asks")
         with VerticalScroll(id="how", can_focus=False):
-            yield TextBox(self._system, id="system", placeholder="System prompt: none")
+            system = TextBox(self._system, id="system", placeholder="None: the model answers as it is")
+            system.border_title = "system prompt"
+            yield system
             yield choice_row(
                 "decoding", _PRESETS, self._preset(decoding), "fills in what is below", id="preset"
             )
