@@ -126,3 +126,19 @@ async def test_pages_come_as_they_are_looked_at(home: Home, store: Store) -> Non
         await person.sees("number 0\n")
         await person.press("home")
         await person.sees("number 169")
+
+
+async def test_hostile_text_is_found_and_shown_and_stays_as_it_is(home: Home, store: Store) -> None:
+    hostile = "[bold]x[/] \x1b[2J \u202e [@click=app.quit]needle[/] \x02\x03 $y"
+    chat = talk(store, hostile, hostile)
+    async with opened(home, (120, 24)) as person:
+        await person.press("ctrl+l", "slash")
+        await person.type("needle")
+        await person.sees("[bold]x[/] ␛[2J ⟨U+202E⟩ [@click=app.quit]needle[/]", "›needle‹[/]")
+        await person.press("enter", "r", "enter")
+        await person.sees("⏎ open")
+        assert not {"\x1b", "\u202e", "\x02"} & set(person.screen())
+        await person.press("slash", "ctrl+u")
+        await person.type('" AND (')
+        await person.sees("conversations: 0 found")
+    assert chats.get(store, chat).title == hostile

@@ -214,7 +214,7 @@ class ConversationsScreen(TunerScreen):
 
     def on_title_field_left(self, event: TitleField.Left) -> None:
         self.query_one(OptionList).focus()
-        if event.title and self._chosen and event.title != self._chosen.conversation.title:
+        if event.title and self._chosen:
             self._rename(self._chosen, event.title)
 
     @work

@@ -32,7 +32,8 @@ class TitleField(Input):
             self.title = title
 
     def __init__(self, title: str, *, line: int) -> None:
-        super().__init__(visible(title).replace("\n", " "), compact=True, select_on_focus=False)
+        self._shown = visible(title).replace("\n", " ")
+        super().__init__(self._shown, compact=True, select_on_focus=False)
         self.styles.offset = (0, line)
 
     def on_mount(self) -> None:
@@ -49,5 +50,5 @@ class TitleField(Input):
 
     def _leave(self, title: str) -> None:
         if not self._pruning:
-            self.post_message(self.Left(title))
+            self.post_message(self.Left("" if title == self._shown else title))
             self.remove()
