@@ -11,7 +11,7 @@ from engine.errors import UserError
 from engine.examples import Demonstration, Message, Pair, Rated
 from tuner_app import settings
 from tuner_app.paths import Home
-from tuner_app.store import Store, batches, examples, labels
+from tuner_app.store import Store, batches, examples, labels, tags
 from tuner_app.store.rows import Asked, Batch, LabelEvent, Maker, Reply
 from tuner_app.tui.screens.label import LabelScreen
 
@@ -251,6 +251,30 @@ async def test_differences_and_the_layout(home: Home, store: Store) -> None:
 def underlined(person: Person) -> set[str]:
     strips = person.app.screen._compositor.render_strips()
     return {seg.text.strip() for strip in strips for seg in strip if seg.style and seg.style.underline}
+
+
+async def test_saying_why(home: Home, store: Store) -> None:
+    make(store, [pair(n) for n in range(3)])
+    async with opened(home) as person:
+        await labelling(person)
+        await person.press("t")
+        await person.sees("Give a label first")
+        await person.press("1")
+        await person.sees("Question 1?")
+        await person.press("t")
+        await person.sees("why? a word or two")
+        await person.type("too long, 12")
+        await person.press("enter")
+        await person.sees("The last label: #too long #12.", "1/3 judged")
+        await person.press("2")
+        await person.sees("Question 2?")
+        await person.press("t")
+        await person.sees("too long 1")
+        await person.press("escape", "0")
+        await person.sees("3/3 judged")
+    first, *others = events(store)
+    assert tags.of_labels(store, [first.uid]) == {first.uid: ("too long", "12")}
+    assert tags.of_labels(store, [event.uid for event in others]) == {}
 
 
 async def test_a_goal_and_other_keys(home: Home, store: Store) -> None:

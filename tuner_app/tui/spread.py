@@ -8,7 +8,7 @@ from textual.content import Content
 
 from tuner_app.clean import visible
 from tuner_app.store.rows import Item
-from tuner_app.tui.differences import differences
+from tuner_app.tui.changes import changes
 
 WIDE = 96  # cells from which there are two columns
 GAP = 3
@@ -69,14 +69,14 @@ def _head(place: int, width: int, marked: bool, count: int) -> Content:
 
 
 def _marked(texts: list[str]) -> list[Content]:
-    found = differences(*texts)
-    if found is None:
-        note = Content.styled("(too long to compare word by word)\n", "italic")
-        return [note + Content(text) for text in texts]
-    contents = [Content(text) for text in texts]
-    for side, spans in enumerate(found):
-        for start, end in spans:
-            contents[side] = contents[side].stylize(_DIFFERENT, start, end)
+    """Two texts with what the other does not have there underlined."""
+    contents, at = [Content(text) for text in texts], [0, 0]
+    for pieces in changes(*texts):
+        for side, piece in enumerate(pieces):
+            end = at[side] + len(piece)
+            if pieces[0] != pieces[1]:
+                contents[side] = contents[side].stylize(_DIFFERENT, at[side], end)
+            at[side] = end
     return contents
 
 

@@ -5,14 +5,16 @@ from functools import partial
 from typing import Any, ClassVar
 from uuid import uuid4
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from engine.errors import UserError
 from tuner_app import settings as settings_file
-from tuner_app.store import batches, labels
+from tuner_app.store import batches, labels, tags
 from tuner_app.store.rows import Batch, LabelEvent, Reply, Verb, Waiting
+from tuner_app.tui import judged
 from tuner_app.tui.queue import Shown
 from tuner_app.tui.screens.base import Saving
 from tuner_app.tui.screens.feeding import FeedingScreen
@@ -20,6 +22,7 @@ from tuner_app.tui.widgets.editor import Correction
 from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.sheet import Sheet
+from tuner_app.tui.widgets.tag_field import TagField
 from tuner_app.tui.widgets.tally import Tally
 from tuner_app.tui.widgets.top_bar import TopBar
 
@@ -32,18 +35,20 @@ class LabelScreen(FeedingScreen):
 
     KEYS_OF = "Labelling"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t", "why", "why", id="tag", tooltip="say in a word why the last label was given"),
         Binding("g", "goal", "goal", tooltip="how many labels you mean to give in a day"),
         Binding("r", "try_again", "try again", tooltip="have the prompts without answers answered after all"),
         Binding("escape", "back", "batches", key_display="esc", tooltip="back to the batches"),
     ]
     DEFAULT_CSS = """
     LabelScreen Correction { max-height: 50%; border-top: solid $accent; }
-    LabelScreen #goal { margin: 0 1; }
+    LabelScreen #goal, LabelScreen TagField { margin: 0 1; }
     """
 
     def __init__(self, batch: Batch) -> None:
         super().__init__(batch)
         self._saving = False
+        self._last = ""
 
     def compose(self) -> ComposeResult:
         yield TopBar(f"label · {self.chosen.name}")
@@ -83,6 +88,7 @@ class LabelScreen(FeedingScreen):
             tally.say("This one was judged in another window meanwhile: that label stands.", "✗")
         else:
             tally.say(_told(shown, event), "✓")
+            self._last = event.uid
             self.clock.tick()
         self.far = replace(self.far, judged=self.far.judged + 1, ready=max(0, self.far.ready - 1))
         if self.query(Correction):
@@ -105,6 +111,7 @@ class LabelScreen(FeedingScreen):
             tally.say("There is no label of yours in this batch to take back.", "✗")
             return
         self.queue.go_back(Shown.of(waiting, self.query_one(Sheet).place, differing=self.differing))
+        self._last = ""
         self.clock.back()
         self.far = replace(self.far, judged=self.far.judged - 1, ready=self.far.ready + 1)
         tally.say("Taken back. Judge it again, or skip it.", "✓")
@@ -140,6 +147,30 @@ class LabelScreen(FeedingScreen):
         await self.query(Correction).remove()
         self.query_one(Sheet).focus()
 
+    # --- saying why
+
+    async def action_why(self) -> None:
+        if not self._last:
+            self.query_one(Tally).say("Give a label first; then say why.", "✗")
+        elif not self.query(TagField):
+            try:
+                used = await self.tuner.database(tags.most_used)
+            except UserError as error:
+                self.notice.fail(error)
+                return
+            await self.mount(TagField(used), before=self.query_one(Tally))
+
+    async def on_tag_field_given(self, event: TagField.Given) -> None:
+        await self.query(TagField).remove()
+        self.query_one(Sheet).focus()
+        if event.tags:
+            write = partial(self.tuner.database, judged.tag, self._last, event.tags, uuid4().hex)
+            self.save("tag", Saving("The tag", write, self._tagged))
+
+    async def _tagged(self, standing: tuple[str, ...]) -> None:
+        said = " ".join(f"#{tag}" for tag in standing) or "no tag"
+        self.query_one(Tally).say(f"The last label: {said}.", "✓")
+
     # --- going about
 
     def action_differ(self) -> None:
@@ -158,7 +189,8 @@ class LabelScreen(FeedingScreen):
             await self.mount(goal, before=self.query_one(KeyBar))
         self.query_one("#goal").focus()
 
-    async def on_input_submitted(self, event: Input.Submitted) -> None:
+    @on(Input.Submitted, "#goal")
+    async def _goal_given(self, event: Input.Submitted) -> None:
         goal = max(0, int(event.value or 0))
         try:
             settings_file.save(self.tuner.home, replace(settings_file.load(self.tuner.home), goal=goal))
