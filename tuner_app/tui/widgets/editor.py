@@ -39,8 +39,18 @@ class Editor(TextBox):
         self.post_message(self.Left())
 
 
+class PromptEditor(Editor):
+    """A prompt that was sent, to be sent again otherwise."""
+
+    KEYS_OF = "Editing a prompt"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "save", "send")]
+
+
 class Correction(Vertical):
-    """An editor, and below it what was changed of the `original` so far; begins with `text`."""
+    """An editor, and below it what was changed of the `original` so far; begins with `text`.
+
+    With `prompt` it is a prompt that is edited.
+    """
 
     DEFAULT_CSS = """
     Correction { height: auto; }
@@ -61,10 +71,10 @@ class Correction(Vertical):
             super().__init__()
             self.text = text
 
-    def __init__(self, original: str, text: str | None = None) -> None:
+    def __init__(self, original: str, text: str | None = None, *, prompt: bool = False) -> None:
         super().__init__()
         self.original = original
-        self.editor = Editor(original if text is None else text)
+        self.editor = (PromptEditor if prompt else Editor)(original if text is None else text)
         self._changes = Static(markup=False, classes="changes")
         self._later: Timer | None = None
         self._shown = visible(original)  # a field has no control characters

@@ -27,7 +27,7 @@ _MARKED = re.compile(r"[*_`#|~\[\]<>\\&]|^ *([-+]|\d{1,9}[.)]) |^    |^ *(-{3,}|
 class Prose(Widget):
     """Lines of text. Only those on the screen are drawn, so a text may have a million."""
 
-    DEFAULT_CSS = "Prose { height: auto; width: 1fr; }"
+    DEFAULT_CSS = "Prose { height: auto; width: 1fr; max-width: 120; }"
 
     def __init__(self, text: str = "", *, markdown: bool = True, caret: bool = False) -> None:
         """With `caret` the place where more text will come is marked."""

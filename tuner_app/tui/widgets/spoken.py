@@ -85,7 +85,9 @@ class Spoken(Vertical, can_focus=True):
             self.query_one(Correction).editor.focus()
             return
         self._said.display = False
-        await self.mount(Correction(self.turn.message.content, self.draft or None), after=self._said)
+        message = self.turn.message
+        correction = Correction(message.content, self.draft or None, prompt=message.role == "user")
+        await self.mount(correction, after=self._said)
         self.refresh_bindings()
 
     async def stop_editing(self) -> None:
