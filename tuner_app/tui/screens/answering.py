@@ -137,7 +137,7 @@ class AnsweringScreen(AskingScreen):
         if beside:
             await self.compare(beside, answer)
         elif selected and isinstance(self.focused, Spoken):  # it takes the place of the one selected
-            self.transcript.stops()[-1].focus()
+            self.transcript.select(self.transcript.stops()[-1])
 
     def _explained(self, error: UserError, *, partly: bool) -> UserError:
         """The error with what was kept of this exchange, and the key that goes on."""

@@ -172,7 +172,7 @@ class ChatScreen(AnsweringScreen):
 
     def on_prompt_left(self, _: PromptLeft | None = None) -> None:
         if stops := self.transcript.stops():
-            stops[-1].focus()
+            self.transcript.select(stops[-1])
 
     def on_spoken_stepped(self, event: Spoken.Stepped) -> None:
         if not self.transcript.step(event.spoken, event.by):

@@ -117,7 +117,7 @@ class JudgingScreen(SavingScreen):
         await self._reload_at(spoken)
         here = self._at(undone.answer)
         if here:
-            here.focus()
+            self.transcript.select(here)
         elsewhere = "" if here else f" It was on another branch: “{one_line(undone.answer.content, 30)}”."
         self.notice.say(f"Undone: {MARKS[undone.verb]}.{elsewhere}")
 
@@ -148,7 +148,7 @@ class JudgingScreen(SavingScreen):
         await self.reload()
         stops = self.transcript.stops()
         if selected and place < len(stops):
-            stops[place].focus()
+            self.transcript.select(stops[place])
 
     # --- two answers
 

@@ -17,6 +17,8 @@ class PromptBox(TextBox):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "send", "send", key_display="⏎", tooltip="send; in an empty box, ask again"),
         Binding("ctrl+j,shift+enter,alt+enter", "newline", "new line", key_display="^j"),
+        Binding("pageup", "screen.page(-1)", "", show=False, tooltip="read a page up or down"),
+        Binding("pagedown", "screen.page(1)", "", show=False),
         Binding("tab", "leave", "answers", key_display="tab/esc", tooltip="go to the answers"),
         Binding("f2", "screen.next_model", "next model", key_display="F2"),
         Binding("f3", "screen.how", "how to ask", key_display="F3"),
@@ -28,6 +30,10 @@ class PromptBox(TextBox):
     async def _on_key(self, event: events.Key) -> None:
         if event.key == "enter":
             event.prevent_default()  # left to the binding
+            return
+        if event.key == "up" and not self.text:
+            event.prevent_default()
+            self.action_leave()
             return
         await super()._on_key(event)
 

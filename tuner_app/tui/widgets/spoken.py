@@ -95,7 +95,7 @@ class Spoken(Vertical, can_focus=True):
         await self.query(Correction).remove()
         self._said.display = True
         self._show()
-        self.focus()
+        self.focus(scroll_visible=False)
         self.refresh_bindings()
 
     def on_correction_written(self, event: Correction.Written) -> None:

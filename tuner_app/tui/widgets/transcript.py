@@ -68,7 +68,7 @@ class Transcript(VerticalScroll, can_focus=False):
         """Bring a message into view, and select it."""
         if widget := self.spoken(message_id):
             self.anchor(False)
-            self.call_after_refresh(self._select, widget, from_above=True)
+            self.call_after_refresh(self._go_to, widget, from_above=True)
 
     def stops(self) -> list[Spoken | Comparison]:
         """What can be selected, from top to bottom."""
@@ -93,10 +93,17 @@ class Transcript(VerticalScroll, can_focus=False):
             place = stops.index(at) + by if at in stops else len(stops)
             if place == len(stops):
                 return False
-            self._select(stops[max(min(place, len(stops) - 1), 0)], from_above=by > 0)
+            from_above = by == 1 or by < -1  # the first message is shown from its start, the last to its end
+            self._go_to(stops[max(min(place, len(stops) - 1), 0)], from_above=from_above)
         return True
 
-    def _select(self, stop: Widget, *, from_above: bool) -> None:
+    def select(self, stop: Widget) -> None:
+        """Select a stop; the view stays where it is as long as the stop can be seen."""
+        stop.focus(scroll_visible=False)
+        if stop.region and not stop.region.overlaps(self.scrollable_content_region):
+            self._go_to(stop, from_above=True)
+
+    def _go_to(self, stop: Widget, *, from_above: bool) -> None:
         stop.focus(scroll_visible=False)
         view, place = self.scrollable_content_region, stop.virtual_region
         if place.height <= view.height:
