@@ -156,3 +156,20 @@ def test_half_a_character_is_kept_where_json_can(store: Store) -> None:
     item = labels.item_for_single(store, [], Reply("\udc00"))
     labels.record(store, item.hash, "good", uid="1")
     assert labels.item(store, item.hash).replies[0].content == "\udc00"
+
+
+def test_where_branches_part_and_which_was_gone_on_with_last(store: Store) -> None:
+    chat = chats.start(store)
+    first = chats.add(store, chat.id, role="user", content="a")
+    other = chats.add(store, chat.id, role="user", content="b")
+    answer = chats.add(store, chat.id, role="assistant", content="c", parent_id=first.id)
+    again = chats.add(store, chat.id, role="assistant", content="d", parent_id=first.id)
+    later = chats.add(store, chat.id, role="user", content="e", parent_id=answer.id)
+    assert chats.beside(store, other) == [first, other]
+    assert chats.beside(store, again) == [answer, again]
+    assert chats.latest_question(store, first.id) == later
+    assert chats.latest_question(store, again.id) is None
+    chats.set_tip(store, chat.id, answer.id)
+    parting = chats.partings(store, chat.id)
+    assert parting.beside(other) == [first.id, other.id]
+    assert [parting.goes_on(message) for message in (answer, again, first)] == [True, False, False]

@@ -303,3 +303,21 @@ def test_the_head_does_not_depend_on_the_order_of_events() -> None:
         assert head is not None
         assert head.uid == "c"
     assert labels.head_of([]) is None
+
+
+def test_the_latest_label_of_a_conversation(store: Store) -> None:
+    for name in ("one", "two"):
+        chat = chats.start(store)
+        question = chats.add(store, chat.id, role="user", content="?")
+        for text in ("a", "b"):
+            answer = chats.add(store, chat.id, role="assistant", content=name + text, parent_id=question.id)
+            item = labels.item_for_single(store, [question], Reply(answer.content, message_id=answer.id))
+            labels.record(store, item.hash, "good", uid=name + text)
+        found = labels.latest_in(store, chat.id)
+        assert found is not None
+        assert (found[0].uid, found[1]) == (f"{name}b", answer.id)
+        labels.undo(store, found[0].item_hash, uid=f"{name} undone")
+        found = labels.latest_in(store, chat.id)
+        assert found is not None
+        assert found[0].uid == f"{name}a"
+    assert labels.latest_in(store, 99) is None
