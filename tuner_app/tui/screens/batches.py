@@ -35,6 +35,8 @@ class BatchesScreen(TunerScreen):
         Binding("escape", "app.chat", "back", key_display="esc"),
     ]
 
+    DEFAULT_CSS = "BatchesScreen OptionList { text-wrap: nowrap; text-overflow: ellipsis; }"
+
     def compose(self) -> ComposeResult:
         yield TopBar("label")
         yield OptionList(markup=False)
@@ -59,7 +61,7 @@ class BatchesScreen(TunerScreen):
         at = rows.highlighted or 0
         rows.clear_options()
         rows.add_options(Option(_line(batch, far), id=str(batch.id)) for batch, far in listed)
-        rows.add_option(Option(Content.assemble(("＋ ", "bold"), "a new batch"), id=NEW))
+        rows.add_option(Option(Content.assemble(("+ ", "bold"), "a new batch"), id=NEW))
         rows.highlighted = min(at, len(listed))
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -108,7 +110,7 @@ def _line(batch: Batch, far: Progress) -> Content:
     by = " against ".join(maker.adapter or "the base" for maker in batch.makers) or "stored answers"
     return Content.assemble(
         (f"{ago(batch.created):>10}  ", "$foreground-muted"),
-        (f"{one_line(batch.name, 28):<28}  ", "bold"),
+        (f"{one_line(batch.name, 24):<24}  ", "bold"),
         f"{state:>9}  {', '.join(more)}",
-        (f"  {batch.kind} by {one_line(by, 40)}", "$foreground-muted"),
+        (f"   {batch.kind} by {one_line(by, 40)}", "$foreground-muted"),
     )

@@ -42,6 +42,7 @@ class LabelScreen(FeedingScreen):
     ]
     DEFAULT_CSS = """
     LabelScreen Correction { max-height: 50%; border-top: solid $accent; }
+    LabelScreen Correction .changes { padding: 0 1; }
     LabelScreen #goal, LabelScreen TagField { margin: 0 1; }
     """
 

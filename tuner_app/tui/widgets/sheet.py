@@ -25,7 +25,7 @@ class Sheet(ScrollView, can_focus=True):
     """
 
     DEFAULT_CSS = """
-    Sheet { height: 1fr; padding: 0 0 0 1; overflow-y: scroll; overflow-x: hidden;
+    Sheet { height: 1fr; padding: 0 1; overflow-y: scroll; overflow-x: hidden;
             scrollbar-size-vertical: 1; background: $background; }
     """
     KEYS_OF = "Judging"
@@ -75,7 +75,7 @@ class Sheet(ScrollView, can_focus=True):
     @property
     def place(self) -> int:
         """How many cells wide the lines may be."""
-        return max(self.content_size.width, 20)
+        return max(self.scrollable_content_region.width, 20)
 
     def show(self, spread: Spread, *, stay: bool = False) -> None:
         """Show these lines from where the question and the replies begin; `stay` where the view is."""
@@ -99,7 +99,7 @@ class Sheet(ScrollView, can_focus=True):
         self.scroll_relative(y=by * max(1, self.content_size.height - 1), animate=False)
 
     def render_line(self, y: int) -> Strip:
-        base, width = self.visual_style, self.content_size.width
+        base, width = self.visual_style, self.scrollable_content_region.width
         at = y + self.scroll_offset.y
         line = self._spread.lines[at] if at < len(self._spread.lines) else (Content(""),)
         if len(line) == 1:
