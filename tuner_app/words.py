@@ -84,5 +84,6 @@ def metrics(step: Mapping[str, Any]) -> list[str]:
 
 
 def number(value: Any) -> str:
-    """Three digits of a figure, which may have come as text, “nan” for one."""
-    return f"{float(value):.3g}"
+    """Three digits of a figure, more of thousands; it may have come as text, “nan” for one."""
+    figure = float(value)
+    return f"{figure:,.0f}" if 1000 <= abs(figure) < 1e7 else f"{figure:.3g}"

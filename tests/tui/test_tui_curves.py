@@ -32,7 +32,8 @@ def test_a_curve_of_few_points_keeps_each_and_leaves_out_what_is_no_number() -> 
 
 def test_smoothing_takes_the_mean_of_both_sides_and_does_not_lag() -> None:
     line = [Bucket(step, 0.0, step, step, float(step)) for step in range(20)]
-    assert smoothed(line, 6) == pytest.approx([float(step) for step in range(20)])
+    assert smoothed(line, 6)[3:-3] == pytest.approx([float(step) for step in range(3, 17)])
+    assert smoothed(line, 6)[0] == 1.5, "at the ends, of those that there are"
     jagged = [Bucket(step, 0.0, 0, 0, float(step % 2)) for step in range(20)]
     assert max(abs(mean - 0.5) for mean in smoothed(jagged, 10)[5:-5]) < 0.1
     assert smoothed([], 10) == []
@@ -48,6 +49,12 @@ def test_a_line_is_drawn_from_corner_to_corner_without_a_gap() -> None:
     rising = plot.Line([(1, 1, 1), (8, 8, 8)])
     assert drawn(rising) == ["  ⡠⠊", "⡠⠊  "]
     assert "".join(drawn(plot.Line([(1, 5, 5)]))).strip(), "a single point is seen"
+
+
+def test_what_hardly_changes_is_drawn_flat_and_not_as_its_rounding() -> None:
+    spans = plot.spans([plot.Line([(1, 0.1, 0.1), (2, 0.1 + 1e-12, 0.1 + 1e-12)])])
+    assert spans
+    assert spans[1] == plot.Span(pytest.approx(0.09), pytest.approx(0.11))
 
 
 def test_a_column_shows_the_lowest_and_the_highest_point_in_it() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from math import isfinite
 
-MOST = 512  # buckets of a curve: half of them are as many as a chart of 128 columns has dots across
+MOST = 256  # buckets of a curve: half of them are as many as a chart of 64 columns has dots across
 
 
 @dataclass
@@ -66,10 +66,7 @@ def smoothed(buckets: Sequence[Bucket], points: int) -> list[float]:
     sums = [(0.0, 0), *accumulate(((b.total, b.count) for b in buckets), _added)]
     means = []
     for here in range(len(buckets)):
-        side_here = min(
-            side, here, len(buckets) - 1 - here
-        )  # as many on both sides: else it lags at the ends
-        first, last = sums[here - side_here], sums[here + side_here + 1]
+        first, last = sums[max(0, here - side)], sums[min(here + side + 1, len(buckets))]
         means.append((last[0] - first[0]) / (last[1] - first[1]))
     return means
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor, log10
 
+FLAT = 1e-6  # a part of its values: what moves less stands still
 AXIS = 8  # columns for the numbers at the left
 _SIDES = (0x47, 0xB8)  # the dots of a character's left and right half
 _UP = (0xFF, 0x3F, 0x1B, 0x09)  # its dots from the nth on, counted from below
@@ -44,7 +45,7 @@ def spans(lines: Sequence[Line]) -> tuple[Span, Span] | None:
 
 
 def _span(low: float, high: float) -> Span:
-    if low < high:
+    if high - low > FLAT * max(abs(low), abs(high)):
         return Span(low, high)
     room = abs(low) / 10 or 1.0
     return Span(low - room, high + room)
@@ -131,4 +132,4 @@ def number(value: float, span: float) -> str:
         return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e")
     digits = max(0, 2 - floor(log10(span))) if span > 0 else 2
     text = f"{value:.{min(digits, 5)}f}"
-    return text if len(text) < AXIS else f"{value:.3g}"
+    return text if len(text) < AXIS else f"{value:,.0f}"

@@ -1,8 +1,9 @@
 """A run's events, put together for the screen, in bounded memory however many they are."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from engine.errors import UserError
@@ -23,6 +24,7 @@ STATUS = {
 }
 LAST = ("learning_rate", "grad_norm", "tokens_per_second")  # figures of the machinery come after the method's
 PAGE = 500  # events that are read at a time
+PAGES = 20  # pages after which the figures are drawn
 MESSAGES = 20  # as many notes and warnings are kept, the newest
 
 
@@ -125,13 +127,17 @@ def _rank(name: str) -> tuple[int, int]:
     return (3, LAST.index(name)) if name in LAST else (2, 0)
 
 
-async def follow(database: Database, name: str, facts: RunFacts) -> Run:
-    """The run as it is now; `facts` has all that it has reported, read page by page between other work."""
-    while True:
+async def follow(database: Database, name: str, facts: RunFacts) -> AsyncIterator[Run]:
+    """The run as it is now, when `facts` has all that it has reported, and before that every now and then: it
+    is read page by page, between other work."""
+    for number in count():
         run, page = await database(_look, name, facts.last)
         facts.add(page)
         if len(page) < PAGE:
-            return run
+            yield run
+            return
+        if number % PAGES == 0:
+            yield run
 
 
 def _look(store: Store, name: str, after: int) -> tuple[Run, list[RunEvent]]:

@@ -35,6 +35,7 @@ class CompareScreen(FiguresScreen):
     def __init__(self, names: list[str]) -> None:
         super().__init__()
         self._facts = {name: RunFacts() for name in names}
+        self._runs: dict[str, Run] = {}
         self._loading = self._changed = False
 
     def compose(self) -> ComposeResult:
@@ -61,16 +62,19 @@ class CompareScreen(FiguresScreen):
         try:
             while self._changed and self.is_attached:
                 self._changed = False
-                found = [
-                    await follow(self.tuner.database, name, facts) for name, facts in self._facts.items()
-                ]
-                if self.is_attached:
-                    self.query_one("#apart", Static).update(self._apart(found))
-                    self.figures.show(list(self._facts.items()))
+                for name, facts in self._facts.items():
+                    async for run in follow(self.tuner.database, name, facts):
+                        self._runs[name] = run
+                        if self.query(Figures):  # else the screen is going
+                            self._show()
         except UserError as error:
             self.notice.fail(error)
         finally:
             self._loading = False
+
+    def _show(self) -> None:
+        self.query_one("#apart", Static).update(self._apart(list(self._runs.values())))
+        self.figures.show(list(self._facts.items()))
 
     def _apart(self, found: list[Run]) -> Content:
         settings = [_settings(run) for run in found]

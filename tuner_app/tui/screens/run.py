@@ -122,10 +122,11 @@ class RunScreen(FiguresScreen):
         try:
             while self._changed and self.is_attached:
                 self._changed = False
-                self._row = await follow(self.tuner.database, self._run_name, self._facts)
-                log = await in_background(partial(_log_tail, self.tuner.home.run(self._run_name)))
-                if self.is_attached:
-                    self._show(self._row, log)
+                async for run in follow(self.tuner.database, self._run_name, self._facts):
+                    self._row = run
+                    log = await in_background(partial(_log_tail, self.tuner.home.run(self._run_name)))
+                    if self.query(Figures) and self.query("#log"):  # else the screen is going
+                        self._show(run, log)
         except UserError as error:
             self.notice.fail(error)
         finally:

@@ -63,7 +63,6 @@ class TrainScreen(TunerScreen):
         self._where = where or Machines()
         self._words = SelectionWords()
         self._surveying = self._outdated = False
-        self._rows = 0
 
     def compose(self) -> ComposeResult:
         plan = self._start_plan
@@ -116,12 +115,14 @@ class TrainScreen(TunerScreen):
     async def _load(self) -> None:
         plan, settings = self._start_plan, self.tuner.settings
         self._words.known = await self.tuner.database(prospects.selection_words)
-        self._say_words()
         try:
             known = await self.tuner.database(_bases, settings.base)
         except UserError as error:
             self.notice.fail(error)
             return
+        if not self.query("#base"):
+            return  # the screen is going
+        self._say_words()
         self._row("#base").offer(known, plan.base or _named(known, settings.base))
         await self._offer(plan.parent or ("" if self._given else settings.adapter), plan.reward)
         self._survey()
@@ -130,6 +131,8 @@ class TrainScreen(TunerScreen):
         """Offer what the method can go on from, and be led by, on the base."""
         method = method_named(self._method)
         parents, rewards = await self.tuner.database(_offers, method, str(self._select("#base").value))
+        if not self.query("#reward"):
+            return
         self._row("#from").offer(NO_PARENT | parents, parent)
         row = self._row("#reward")
         row.display = method.needs_reward
@@ -251,9 +254,8 @@ class TrainScreen(TunerScreen):
             self._surveying = False
 
     def _summary(self, text: str, rows: int) -> None:
-        if not self.is_attached:
-            return
-        self._rows = rows
+        if not self.query("#summary"):
+            return  # the screen is going
         options, kind = self.query_one("#options", Fields), method_named(self._method).kind
         batch = self._input("#options-batch_size")
         if rows and batch.isdecimal() and int(batch):

@@ -42,7 +42,7 @@ class Chart(Widget):
 
     DEFAULT_CSS = """
     Chart { width: 1fr; height: 1fr; padding: 0 1; }
-    Chart > .chart--title { text-style: bold; }
+    Chart > .chart--title { text-style: bold; color: $foreground; }
     Chart > .chart--quiet { color: $foreground 40%; }
     Chart > .chart--line-0 { color: $text-accent; }
     Chart > .chart--line-1 { color: $text-success; }
@@ -122,9 +122,7 @@ class Chart(Widget):
                 value = f"{MARKS[series.place]} {one_line(series.name, 12)} {value}"
             parts += [Segment("  "), Segment(value, style)]
         if self._smooth and self._series:
-            parts.append(
-                Segment(f"  line: mean of about {max(s.window for s in self._series):,} steps", quiet)
-            )
+            parts.append(Segment(f"  mean of {max(s.window for s in self._series):,} steps", quiet))
         return parts
 
     def _lines(self) -> list[plot.Line]:
