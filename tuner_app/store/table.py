@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.errors import UserError
-from engine.examples import canonical
+from engine.examples import ROLES, Demonstration, Message, Pair, Rated, canonical, to_json
 from tuner_app.store import people, tags
 from tuner_app.store.database import Store
 from tuner_app.store.example_tags import tagged
@@ -130,14 +130,13 @@ def _conditions(store: Store, wanted: Filter) -> tuple[str, dict[str, Any]]:
     found = _label_conditions(wanted) if wanted.view == LABEL else _example_conditions(wanted)
     if wanted.text:
         body = "i.body" if wanted.view == LABEL else "x.body"
-        # The JSON around what is said has words too, so what holds the text is looked at closely.
-        values["like"] = _like(canonical(wanted.text)[1:-1])
-        values["said"] = _like(wanted.text)
-        found.append(
-            rf"""CASE WHEN {body} LIKE :like ESCAPE '\' THEN
-                 EXISTS (SELECT 1 FROM json_tree({body}) part WHERE part.key IN ({_SAID})
-                         AND part.type = 'text' AND part.value LIKE :said ESCAPE '\') END"""
-        )
+        escaped = canonical(wanted.text)[1:-1]  # as the stored JSON has it
+        values["like"], values["said"] = _like(escaped), _like(wanted.text)
+        holds = rf"{body} LIKE :like ESCAPE '\'"
+        closely = rf"""EXISTS (SELECT 1 FROM json_tree({body}) part WHERE part.key IN ({_SAID})
+                       AND part.type = 'text' AND part.value LIKE :said ESCAPE '\')"""
+        around = wanted.view == LABEL or _may_be_around(escaped)
+        found.append(f"CASE WHEN {holds} THEN {closely} END" if around else holds)
     return " AND ".join(found), values
 
 
@@ -200,6 +199,14 @@ def _find_repeats(
         groups.append(row["number"])
     if ids:
         yield Found(ids, groups)
+
+
+def _may_be_around(escaped: str) -> bool:
+    """Whether a text may be found in the JSON around what examples say; where not, no closer look is due."""
+    turns = tuple(Message(role, "") for role in ROLES)
+    kinds = (Demonstration(turns), Pair(turns, "", ""), Rated((), "", True), Rated((), "", False))
+    parts = {part for one in kinds for part in canonical(to_json(one)).split('"')}
+    return escaped[0].isdigit() or any(escaped.lower() in part for part in (*parts, "tools", "margin"))
 
 
 def _like(text: str) -> str:
