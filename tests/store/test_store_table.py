@@ -153,6 +153,8 @@ def test_repeats(store: Store) -> None:
         Pair((), "Grass.", "bread"),  # 4: alone
         Pair((Message("user", "Über"),), "Ä b", "c"),  # 5
         Pair((Message("user", "über?"),), "ä, b", "c"),  # 6: near 5
+        Pair((Message("user", "1 + 1"),), "2", "3"),
+        Pair((Message("user", "1 - 1"),), "2", "3"),
     ]
     examples.add(store, [(row, n) for n, row in enumerate(rows, 1)], source="a")
     examples.add(store, [(rows[3], 1)], source="b")

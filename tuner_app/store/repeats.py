@@ -1,7 +1,6 @@
 """Examples that say the same as another one, in one of four senses."""
 
 import re
-import string
 from typing import Any, Literal
 
 from tuner_app.store import sqlite
@@ -14,8 +13,9 @@ REPEATS: dict[Repeats, str] = {
     "prompt": "other answers to the same prompt",
     "opposed": "the opposite of another",
 }
-_NOT_SAID = re.compile(r"\\n|[\W_]+")
-_BETWEEN = (string.punctuation + string.whitespace).encode()
+# The signs of prose alone: 1 + 1 is not 1 - 1.
+_BETWEEN = " \t\r\n.,;:!?'\"()"
+_NOT_SAID = re.compile(r"\\n|[\s.,;:!?'\"()…“”‘’«»、。，！？；：（）]+")
 _KEYS: dict[Repeats, str] = {
     "exact": "x.id",
     "near": "said_alike(x.body)",
@@ -58,7 +58,8 @@ def grouped(store: Store, sense: Repeats, conditions: str, parameters: dict[str,
 
 
 def _said_alike(body: str) -> int:
-    """A hash, good for this process, of the letters and digits of an example's JSON, in one case."""
+    """A hash, good for this process, of an example's JSON in one case, without spaces and punctuation."""
     if not body.isascii():
         body = _NOT_SAID.sub("", body.casefold())
-    return hash(body.lower().encode("utf-8", "surrogatepass").replace(b"\\n", b"").translate(None, _BETWEEN))
+    said = body.lower().encode("utf-8", "surrogatepass")
+    return hash(said.replace(b"\\n", b"").translate(None, _BETWEEN.encode()))

@@ -64,9 +64,12 @@ class DataScreen(HandlingScreen):
     #views { height: 1; padding: 0 1; }
     #filter { margin: 0 1; width: 1fr; }
     #halves { height: 1fr; layout: vertical; }
-    .-wide #halves { layout: horizontal; }
-    .-wide EntryView { width: 40%; height: 1fr; border-top: none; border-left: solid $foreground 20%; }
-    .-wide EntryView:focus { border-top: none; border-left: solid $accent; }
+    DataScreen.-high EntryView { height: 40%; }
+    DataScreen.-wide #halves { layout: horizontal; }
+    DataScreen.-wide EntryView {
+        width: 40%; height: 1fr; border-top: none; border-left: solid $foreground 20%;
+    }
+    DataScreen.-wide EntryView:focus { border-top: none; border-left: solid $accent; }
     """
 
     def __init__(self) -> None:

@@ -21,7 +21,6 @@ class EntryView(VerticalScroll):
     DEFAULT_CSS = """
     EntryView { padding: 0 1; border-top: solid $foreground 20%; scrollbar-size-vertical: 1; height: 9; }
     EntryView:focus { border-top: solid $accent; }
-    .-high EntryView { height: 40%; }
     EntryView Static { height: auto; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
