@@ -239,8 +239,9 @@ def prepared(
     foreign = next((row for row in rows if not isinstance(row, method.learns_from)), None)
     if foreign is not None:
         raise UserError(
-            f"{method.title} learns from {method.kind}s, and there is a {kind_of(foreign)} among the data.",
-            do=f"Give it {method.kind}s only.",
+            f"{method.title} learns from rows of the kind “{method.kind}”, and there is one of the kind "
+            f"“{kind_of(foreign)}” among the data.",
+            do="Leave the others out.",
         )
     template = template_for(base.tokenizer, spec.template, end_tokens=base.end_tokens, training=True)
     if template.source == "fallback":

@@ -178,7 +178,7 @@ def test_every_row_is_accounted_for(model: Path, tmp_path: Path) -> None:
     [
         ([], {}, "0 given"),
         (rows_for("dpo"), {"max_length": 5}, "12 longer than 5 tokens"),
-        (rows_for("sft"), {}, "learns from pairs"),
+        (rows_for("sft"), {}, "learns from rows of the kind “pair”"),
     ],
 )
 def test_data_that_cannot_be_learnt_from(
