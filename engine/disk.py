@@ -14,11 +14,11 @@ from engine.errors import UserError
 
 
 @contextmanager
-def whole(folder: Path, kept: str = "") -> Iterator[Path]:
+def whole(folder: Path, kept: str = "", again: str = "resume the run") -> Iterator[Path]:
     """A temporary folder to write files into; when the block ends they are forced to disk and it is renamed.
 
     An older `folder` is replaced. A UserError says so when the disk is full or not writable; `kept` is
-    what it tells of earlier work.
+    what it tells of earlier work, `again` what to do when the fault is mended.
     """
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
@@ -40,9 +40,9 @@ def whole(folder: Path, kept: str = "") -> Iterator[Path]:
         raise UserError(
             f"{folder} cannot be written: {'the disk is full' if full else os.strerror(number)}.",
             kept=kept,
-            do="Make room (old runs' checkpoints can go), then resume the run."
+            do=f"Make room (old runs' checkpoints can go), then {again}."
             if full
-            else "Mend that, then resume.",
+            else f"Mend that, then {again}.",
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -47,6 +47,16 @@ def located(source: str) -> str:
     return str(builtin_base()) if source == BUILTIN else source
 
 
+def cached(name: str) -> Path | None:
+    """The folder of what was downloaded of a hub's model, or None."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if not HUB_NAME.fullmatch(name):
+        return None
+    found = try_to_load_from_cache(name, "config.json")
+    return Path(found).parent if isinstance(found, str) else None
+
+
 def check(source: str) -> None:
     """Raise UserError unless `source` is a folder with a safetensors model or may be a hub name."""
     folder = Path(located(source))

@@ -16,7 +16,7 @@ from places import OPTIONS, Place, new_place
 
 from engine.errors import UserError
 from engine.findings import Findings, Part
-from tuner_app import checking, report
+from tuner_app import checking, errands, report
 from tuner_app.workers import check as worker
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2Jred⟧⟦\u202eevil"
@@ -200,7 +200,7 @@ def test_a_check_that_the_kernel_kills_says_so(place):
 
 
 def test_a_fault_of_ours_is_in_the_log_alone(place, monkeypatch):
-    monkeypatch.setitem(checking.ENVIRONMENT, "PYTHONPATH", str(place.home.folder))
+    monkeypatch.setitem(errands.ENVIRONMENT, "PYTHONPATH", str(place.home.folder))
     (place.home.folder / "sitecustomize.py").write_text(
         "import engine.census\nengine.census.counted = lambda *rest: 1 / 0\n"
     )

@@ -234,13 +234,15 @@ class Base:
     source: str
     fingerprint: str
     created: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class AdapterRow:
     """A trained adapter: over which base, gone on from which parent, made by which run.
 
-    `method` is what that run did ("" without one), and `reward` the name of the reward model that led it.
+    `method` is what that run did ("" without one), and `reward` the name of the reward model that led it;
+    `note` is a person's.
     """
 
     id: int
@@ -253,6 +255,7 @@ class AdapterRow:
     created: str
     method: str
     reward: str | None
+    note: str = ""
 
     @property
     def is_reward(self) -> bool:

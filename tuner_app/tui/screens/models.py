@@ -1,86 +1,156 @@
-"""Which model answers."""
+"""Bases and adapters: which one answers, what each takes and is good for, and what is done with them."""
 
-from typing import ClassVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
 
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import Input, OptionList
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.errors import UserError
-from tuner_app import bases
+from tuner_app import bases, fit, library, weights
 from tuner_app.clean import one_line
+from tuner_app.errands import Errand
+from tuner_app.paths import Home
 from tuner_app.store import Store, models
 from tuner_app.store.rows import AdapterRow, Base
+from tuner_app.tui.link import in_background
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.times import ago
 from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.top_bar import TopBar
 
+Purpose = Literal["add", "rename", "note", "export", "merge"]
+ASKS: dict[Purpose, str] = {
+    "add": "another base: a folder, or a hub name such as org/model",
+    "rename": "its new name",
+    "note": "a note on it",
+    "export": "a new folder for the adapter's files",
+    "merge": "a new folder for the base with the adapter merged in",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One model of the tree, with what it takes on the disk."""
+
+    depth: int
+    row: Base | AdapterRow
+    bytes: int
+
 
 class ModelsScreen(TunerScreen):
     """Bases, and under each the adapters that were trained on it, each under what it went on from."""
 
+    DEFAULT_CSS = """
+    ModelsScreen #about { height: auto; max-height: 6; padding: 0 1; background: $surface; }
+    ModelsScreen Input { display: none; }
+    ModelsScreen Input.-asked { display: block; }
+    """
+    KEYS_OF = "Models"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "app.focus_next", "another base", key_display="tab"),
-        Binding("escape", "app.chat", "back", key_display="esc"),
+        Binding("a", "ask('add')", "add a base", tooltip="look at another base, and let it answer"),
+        Binding("r", "ask('rename')", "rename"),
+        Binding("n", "ask('note')", "note"),
+        Binding("m", "ask('merge')", "merge", tooltip="write base and adapter as one model, in safetensors"),
+        Binding("x", "ask('export')", "export", tooltip="copy the adapter's files, as peft reads them"),
+        Binding("d,delete", "delete", "delete", key_display="d", tooltip="delete; asks once"),
+        Binding("escape", "leave", "back", key_display="esc"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows: list[Base | AdapterRow] = []
+        self._lines: list[Line] = []
         self._sources: dict[int, str] = {}
+        self._purpose: Purpose = "add"
+        self._to_delete: Base | AdapterRow | None = None
+        self._seen = ""  # the base that was looked at, and is added by the next Enter
+        self._merging: Errand | None = None
 
     def compose(self) -> ComposeResult:
-        yield TopBar("which model answers")
+        yield TopBar("models")
         yield OptionList(markup=False)
+        yield Static(markup=False, id="about")
         yield Notice()
-        yield Input(placeholder="Another base: a folder, or a hub name such as org/model", compact=True)
+        yield Input(compact=True)
         yield KeyBar("let it answer")
 
     def on_mount(self) -> None:
-        self.query_one(OptionList).focus()
+        self._list.focus()
         self._load()
+
+    def on_unmount(self) -> None:
+        if self._merging:
+            self._merging.stop()
+
+    @property
+    def _list(self) -> OptionList:
+        return self.query_one(OptionList)
+
+    @property
+    def _chosen(self) -> Base | AdapterRow | None:
+        at = self._list.highlighted
+        return self._lines[at].row if at is not None and at < len(self._lines) else None
 
     @work
     async def _load(self) -> None:
-        current = self.tuner.settings
+        current, shown = self.tuner.settings, self._list
         try:
-            tree = await self.tuner.database(_lineage, current.base)
+            self._lines = await self.tuner.database(_lines, self.tuner.home, current.base)
         except UserError as error:
             self.notice.fail(error)
-            tree = await self.tuner.database(models.lineage)
-        self._rows = [row for _, row in tree]
-        self._sources = {row.id: row.source for _, row in tree if isinstance(row, Base)}
-        shown = self.query_one(OptionList)
+            return
+        self._sources = {line.row.id: line.row.source for line in self._lines if isinstance(line.row, Base)}
+        before = shown.highlighted
         shown.clear_options()
         answering = 0
-        for number, (depth, row) in enumerate(tree):
-            now = self._choice(row) == (current.base, current.adapter)
+        for number, line in enumerate(self._lines):
+            now = self._choice(line.row) == (current.base, current.adapter)
             answering = number if now else answering
-            shown.add_option(Option(_line(depth, row, now), disabled=_is_reward(row)))
-        shown.highlighted = answering if tree else None
+            shown.add_option(Option(_content(line, now)))
+        at = answering if before is None else min(before, len(self._lines) - 1)
+        shown.highlighted = at if self._lines else None
 
     def _choice(self, row: Base | AdapterRow) -> tuple[str, str]:
         return (row.source, "") if isinstance(row, Base) else (self._sources[row.base_id], row.name)
 
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        base, adapter = self._choice(self._rows[event.option_index])
-        self._choose(base, adapter)
+    # --- what is known of the one that is highlighted
 
-    async def on_input_submitted(self, event: Input.Submitted) -> None:
-        if event.value.strip():
+    def on_option_list_option_highlighted(self) -> None:
+        self._to_delete = None
+        self._describe()
+
+    @work(exclusive=True)
+    async def _describe(self) -> None:
+        row = self._chosen
+        if isinstance(row, AdapterRow):
+            self._show_about([f"{row.folder}", *([f"note: {row.note}"] if row.note else [])])
+        elif row:
             try:
-                added = await self.tuner.database(bases.register, event.value.strip())
+                about = await in_background(lambda: _about(row.source))
             except UserError as error:
-                self.notice.fail(error)
-            else:
-                self._choose(added.source, "")
+                about = str(error).split("\n")
+            self._show_about(about + ([f"note: {row.note}"] if row.note else []))
 
-    def _choose(self, base: str, adapter: str) -> None:
+    def _show_about(self, lines: list[str]) -> None:
+        content = Content("\n").join(Content(one_line(line, 400)) for line in lines)
+        self.query_one("#about", Static).update(content)
+
+    # --- choosing
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        row = self._lines[event.option_index].row
+        if isinstance(row, AdapterRow) and row.is_reward:
+            self.notice.fail("A reward model scores answers: it cannot give any.")
+        else:
+            self._let_answer(*self._choice(row))
+
+    def _let_answer(self, base: str, adapter: str) -> None:
         try:
             self.tuner.choose_model(base=base, adapter=adapter)
         except UserError as error:
@@ -88,29 +158,168 @@ class ModelsScreen(TunerScreen):
         else:
             self.tuner.action_chat()
 
+    # --- doing something with it
 
-def _lineage(store: Store, base: str) -> list[tuple[int, Base | AdapterRow]]:
-    bases.register(store, base)
-    return models.lineage(store)
+    def action_ask(self, purpose: Purpose) -> None:
+        row = self._chosen
+        if purpose in ("merge", "export") and not isinstance(row, AdapterRow):
+            self.notice.fail("A base is a model of its own already: choose an adapter.")
+            return
+        self._purpose, self._seen = purpose, ""
+        self.notice.clear()
+        field = self.query_one(Input)
+        field.placeholder = ASKS[purpose]
+        field.value = {"rename": row.name, "note": row.note}.get(purpose, "") if row else ""
+        field.add_class("-asked")
+        field.focus()
+
+    def on_input_changed(self) -> None:
+        self._seen = ""
+
+    async def on_input_submitted(self, event: Input.Submitted) -> None:
+        text = event.value.strip()
+        if self._purpose == "add":
+            await self._add(text)
+        elif row := self._chosen:
+            await self._do(row, text)
+
+    async def _do(self, row: Base | AdapterRow, text: str) -> None:
+        home = self.tuner.home
+        try:
+            if self._purpose == "rename":
+                await self.tuner.database(lambda store: library.rename(home, store, row, text))
+                self.tuner.load_settings()
+                self._end_asking(f"{row.name} is called {text} now.")
+            elif self._purpose == "note":
+                await self.tuner.database(models.annotate, row, text)
+                self._end_asking("The note is kept.")
+            elif isinstance(row, AdapterRow) and self._purpose == "export":
+                target = Path(text)
+                await in_background(lambda: library.export(home, row, target))
+                self._end_asking(f"The adapter is in {text}: peft and its friends read it.")
+            elif isinstance(row, AdapterRow):
+                self._merging = await self.tuner.database(
+                    lambda store: library.merge(home, store, row, Path(text))
+                )
+                self._wait_for_merge(self._merging, text)
+        except UserError as error:
+            self.notice.fail(error)
+
+    @work
+    async def _wait_for_merge(self, merging: Errand, target: str) -> None:
+        self._end_asking("")
+        self.notice.wait(f"Merging into {target} …")
+        try:
+            bytes = await in_background(merging.answer)
+        except UserError as error:
+            if self.is_attached:
+                self.notice.fail(error)
+            return
+        if self.is_attached:
+            self.notice.say(f"{target} has the merged model, {library.sized(bytes)}: any program reads it.")
+
+    async def _add(self, text: str) -> None:
+        """Say what a base is before it is added; the second Enter adds it and lets it answer."""
+        if not text:
+            return
+        try:
+            if self._seen != text:
+                self.notice.wait(f"Looking at {one_line(text, 80)} …")
+                found = await self.tuner.database(bases.find, text)
+                about = await in_background(lambda: _about(found.source))
+                self._seen = text
+                self.notice.say("\n".join([*about, "Enter adds it and lets it answer; Esc leaves it."]))
+            else:
+                added = await self.tuner.database(bases.register, text)
+                self._let_answer(added.source, "")
+        except UserError as error:
+            self.notice.fail(error)
+
+    def _end_asking(self, said: str) -> None:
+        self.query_one(Input).remove_class("-asked")
+        self._list.focus()
+        if said:
+            self.notice.say(said)
+            self._load()
+
+    def action_leave(self) -> None:
+        if self.query_one(Input).has_focus:
+            self._end_asking("")
+            self.notice.clear()
+        else:
+            self.tuner.action_chat()
+
+    def action_delete(self) -> None:
+        if row := self._chosen:
+            self._delete(row)
+
+    @work
+    async def _delete(self, row: Base | AdapterRow) -> None:
+        home = self.tuner.home
+        try:
+            if self._to_delete != row:
+                await self.tuner.database(lambda store: library.check_deletable(home, store, row))
+                self._to_delete = row
+                at = self._list.highlighted or 0
+                self.notice.fail(
+                    f"Delete {one_line(row.name, 64)}, {library.sized(self._lines[at].bytes)}? d again does."
+                )
+                return
+            said = await self.tuner.database(lambda store: library.delete(home, store, row))
+        except UserError as error:
+            self.notice.fail(error)
+            return
+        self.notice.say(said)
+        self._load()
 
 
-def _is_reward(row: Base | AdapterRow) -> bool:
-    return isinstance(row, AdapterRow) and row.is_reward
+def _lines(store: Store, home: Home, base: str) -> list[Line]:
+    try:
+        bases.register(store, base)
+    except UserError:
+        pass  # the one that answers is gone: the others are still there to choose from
+    return [Line(depth, row, library.size(home, row)) for depth, row in models.lineage(store)]
+
+
+def _about(source: str) -> list[str]:
+    """What a base is, and whether it fits this machine."""
+    found, on = weights.read(source), fit.device()
+    free = f"{on.free / fit.GIB:.0f} of {on.total / fit.GIB:.0f} GiB free"
+    uses = [f"{fit.USES[use]} {_fits(bytes, on.free)}" for use, bytes in fit.needs(found, on.kind).items()]
+    return [
+        f"{_count(found.parameters)} parameters, {library.sized(found.bytes)} as {found.dtype}, "
+        f"{found.context:,} tokens of context; licence: {found.licence}",
+        f"takes about: {' · '.join(uses)}   ({on.name}: {free})",
+    ]
+
+
+def _fits(bytes: int, free: int) -> str:
+    return f"{'✓' if bytes <= free else '✗ too large,'} {bytes / fit.GIB:.1f} GiB"
+
+
+def _count(number: int) -> str:
+    for unit, name in ((1e9, " billion"), (1e6, " million")):
+        if number >= unit:
+            return f"{number / unit:.1f}{name}"
+    return f"{number:,}"
+
+
+def _content(line: Line, now: bool) -> Content:
+    row, depth = line.row, line.depth
+    name = one_line(row.name, 64)
+    note = one_line(row.source, 60) if isinstance(row, Base) else _made(row)
+    return Content.assemble(
+        ("● " if now else "  ", "$text-success"),
+        ("   " * depth + ("└ " if depth else ""), "$foreground-muted"),
+        (name, "bold"),
+        ("" if note == name else f"  {note}", "$foreground-muted"),
+        (f"  {library.sized(line.bytes)}", "$foreground-muted"),
+        ("  answers now" if now else "", "$text-success"),
+        (f"  “{one_line(row.note, 60)}”" if row.note else "", "italic"),
+    )
 
 
 def _made(row: AdapterRow) -> str:
     note = f"trained {ago(row.created)}"
     note += f", led by {one_line(row.reward, 64)}" if row.reward else ""
     return f"{note}; a reward model: it cannot chat" if row.is_reward else note
-
-
-def _line(depth: int, row: Base | AdapterRow, now: bool) -> Content:
-    name = one_line(row.name, 64)
-    note = one_line(row.source, 120) if isinstance(row, Base) else _made(row)
-    return Content.assemble(
-        ("● " if now else "  ", "$text-success"),
-        ("   " * depth + ("└ " if depth else ""), "$foreground-muted"),
-        (name, "bold"),
-        ("" if note == name else f"  {note}", "$foreground-muted"),
-        ("  answers now" if now else "", "$text-success"),
-    )
