@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,7 +15,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from engine.errors import UserError
-from tuner_app import launch, report, words
+from tuner_app import bases, fit, launch, library, report, words
 from tuner_app.checking import Checking
 from tuner_app.clean import visible
 from tuner_app.machines import Machines
@@ -246,3 +247,36 @@ def _measured(store: Store, row: Base | AdapterRow) -> dict[str, Any]:
         return {}
     events = runs.events(store, row.run_id, kinds=["evaluation"])
     return {"held_out": events[-1].data if events else None}
+
+
+def model_action(home: Home, store: Store, action: str, name: str, to: str) -> None:
+    """Show, rename, note, delete, export or merge one model."""
+    if action == "show":
+        row = models.adapter(store, name) or bases.find(store, name)
+        lines = [_about(store, row)] if isinstance(row, AdapterRow) else fit.about(row.source)
+        click.echo("\n".join([*lines, *([f"note: {row.note}"] if row.note else [])]))
+    else:
+        click.echo(_done_with(home, store, action, library.named(store, name), to))
+
+
+def _done_with(home: Home, store: Store, action: str, row: Base | AdapterRow, to: str) -> str:
+    if action == "rename":
+        library.rename(home, store, row, to)
+        return f"{row.name} is called {to} now."
+    if action == "note":
+        models.annotate(store, row, to)
+        return "The note is kept."
+    if action == "delete":
+        return library.delete(home, store, row)
+    if not isinstance(row, AdapterRow):
+        raise UserError(f"{row.name} is a base, a model of its own already.", do="Name an adapter.")
+    if action == "export":
+        library.export(home, row, Path(to))
+        return f"The adapter is in {to}."
+    merging = library.merge(home, store, row, Path(to))
+    try:
+        with error_console.status(f"Merging into {to} …"):
+            return f"{to} has the merged model, {words.sized(merging.answer())}."
+    except KeyboardInterrupt:
+        merging.stop()
+        raise

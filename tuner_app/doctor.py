@@ -11,7 +11,7 @@ import click
 import psutil
 
 from engine.errors import UserError
-from tuner_app import paths
+from tuner_app import fit, paths
 from tuner_app.paths import Home
 
 GIB = 1 << 30
@@ -25,7 +25,7 @@ def run(home: Home, *, as_json: bool) -> int:
         click.echo(json.dumps({**facts, "problems": problems}, ensure_ascii=False, indent=2))
     else:
         for name, value in facts.items():
-            click.echo(f"{name:<14} {value}")
+            click.echo(f"{name:<23} {value}")
         for problem in problems:
             click.secho(f"! {problem}", fg="yellow")
         if not problems:
@@ -50,6 +50,7 @@ def examine(home: Home) -> dict[str, Any]:
         "disk": f"{_free_disk(home):.1f} GiB free",
         "built-in base": str(paths.builtin_base()),
         "database": _database(home, problems),
+        **{f"fits, {use}": most for use, most in fit.sizes().items()},
     }
     if not (paths.builtin_base() / "model.safetensors").exists():
         problems.append(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from tuner_app import weights, words
 from tuner_app.weights import Weights
 
 GIB = 1 << 30
@@ -19,6 +20,7 @@ PROCESS = {"cpu": 0.45 * GIB, "gpu": 0.9 * GIB}
 NF4 = 0.52  # bytes a number in 4 bits: half a byte, and a scale for 64 of them
 RANK = 16  # the default
 TRAINED = 16  # bytes a trained number: itself, gradient and Adam's two averages, all float32
+HEAD = {"cpu": 64 << 20, "gpu": 512 << 20}  # of the vocabulary head, in chunks: engine.logps
 TOKENS = {"cpu": 512, "gpu": 8192}  # that go through the model at a time: engine.memory.room
 
 
@@ -58,7 +60,7 @@ def needs(base: Weights, kind: str) -> Mapping[str, int]:
     tokens = TOKENS[kind]
     rest = base.parameters - base.linear
     # Gradient checkpointing, the last rung of the ladder, keeps each layer's input, and one layer's inside.
-    activations = tokens * base.hidden * (base.layers + 32) * size + 2 * tokens * base.vocabulary * 4
+    activations = tokens * base.hidden * (base.layers + 32) * size + HEAD[kind]
     adapter = 2 * RANK * base.linear // max(base.hidden, 1)
     of = {
         "chat": size * base.parameters + size * base.cached * base.context,
@@ -66,6 +68,35 @@ def needs(base: Weights, kind: str) -> Mapping[str, int]:
         "full": TRAINED * base.parameters + activations,
     }
     return {use: round(PROCESS[kind] + bytes) for use, bytes in of.items()}
+
+
+def about(source: str) -> list[str]:
+    """What a base is and whether it fits this machine, in two lines. Raises UserError as `weights.read`."""
+    found, on = weights.read(source), device()
+    free = f"{on.free / GIB:.0f} of {on.total / GIB:.0f} GiB free"
+    uses = " · ".join(f"{USES[use]} {_fits(bytes, on)}" for use, bytes in needs(found, on.kind).items())
+    return [
+        f"{words.counted(found.parameters)} parameters, {words.sized(found.bytes)} as {found.dtype}, "
+        f"{found.context:,} tokens of context; licence: {found.licence}",
+        f"takes about: {uses}   ({on.name}: {free})",
+    ]
+
+
+def sizes() -> dict[str, str]:
+    """For each use the largest of the sizes that bases come in that fits this machine, in words."""
+    on = device()
+    found = {}
+    for use, name in USES.items():
+        taken = {billions: needs(base, on.kind)[use] for billions, base in common().items()}
+        fitting = [billions for billions, bytes in taken.items() if bytes <= on.free]
+        most = f"up to {fitting[-1]:g} billion parameters" if fitting else "none of half a billion or more"
+        nexts = [f"{b:g} billion take {taken[b] / GIB:.0f} GiB" for b in taken if b not in fitting][:1]
+        found[name] = "; ".join([most, *nexts])
+    return found
+
+
+def _fits(bytes: int, on: Device) -> str:
+    return f"{'✓' if bytes <= on.free else '✗ too large,'} {bytes / GIB:.1f} GiB"
 
 
 # Parameters in billions, layers, hidden size, numbers cached a token and layer, vocabulary: of common bases.

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import UserError
-from tuner_app import bases, settings
+from tuner_app import bases, settings, words
 from tuner_app.errands import Errand
 from tuner_app.paths import Home
 from tuner_app.store import Store, models
@@ -67,11 +67,11 @@ def delete(home: Home, store: Store, row: Base | AdapterRow) -> str:
     if isinstance(row, AdapterRow):
         for folder in (_folder(home, row), _folder(home, row).parent / "checkpoints"):
             shutil.rmtree(folder, ignore_errors=True)
-        return f"{row.name} is deleted: {sized(bytes)} free. What it learnt from stays in the database."
+        return f"{row.name} is deleted: {words.sized(bytes)} free. What it learnt from stays in the database."
     if Path(row.source).is_dir():
         return f"{row.name} is out of the list. Its folder {row.source} is yours, and stays."
     _forget(row.source)
-    return f"{row.name} is deleted: {sized(bytes)} free. Its name downloads it again."
+    return f"{row.name} is deleted: {words.sized(bytes)} free. Its name downloads it again."
 
 
 def merge(home: Home, store: Store, row: AdapterRow, target: Path) -> Errand:
@@ -93,14 +93,6 @@ def export(home: Home, row: AdapterRow, target: Path) -> None:
             kept="The adapter is as it was.",
             do="Check the folder's permissions and free space.",
         ) from error
-
-
-def sized(bytes: int) -> str:
-    """“1.2 MB”, “14.5 GB”."""
-    for unit, name in ((1e9, "GB"), (1e6, "MB")):
-        if bytes >= unit:
-            return f"{bytes / unit:.1f} {name}"
-    return f"{bytes / 1e3:.0f} kB"
 
 
 def _folder(home: Home, row: AdapterRow) -> Path:

@@ -42,8 +42,8 @@ def lines(found: Findings) -> list[str]:
     else:
         told.append(f"Memory: at most {share}.")
     told.append(
-        f"{_count(found.plan['trainable'])} numbers are trained, on a base of "
-        f"{_count(found.plan['parameters'])} in {found.plan['precision']} on {found.plan['device']}; "
+        f"{words.counted(found.plan['trainable'])} numbers are trained, on a base of "
+        f"{words.counted(found.plan['parameters'])} in {found.plan['precision']} on {found.plan['device']}; "
         f"attention: {attention(found.attention)}."
     )
     return told
@@ -89,10 +89,3 @@ def _time(seconds: float) -> str:
 
 def _size(bytes: int) -> str:
     return f"{bytes / 1e9:.1f} GB" if bytes >= 1e9 else f"{bytes / 1e6:.0f} MB"
-
-
-def _count(number: int) -> str:
-    for unit, name in ((1e9, " billion"), (1e6, " million")):
-        if number >= unit:
-            return f"{number / unit:.1f}{name}"
-    return f"{number:,}"

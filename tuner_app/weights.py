@@ -135,4 +135,4 @@ def _of_hub(name: str) -> Weights:
     ]
     files = about.siblings or []
     bytes = sum(file.size or 0 for file in files if file.rfilename.endswith(".safetensors"))
-    return _weights(config, tensors, bytes, str((about.card_data or {}).get("license") or UNKNOWN))
+    return _weights(config, tensors, bytes, (about.card_data and about.card_data.license) or UNKNOWN)

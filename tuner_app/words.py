@@ -87,3 +87,19 @@ def number(value: Any) -> str:
     """Three digits of a figure, more of thousands; it may have come as text, “nan” for one."""
     figure = float(value)
     return f"{figure:,.0f}" if 1000 <= abs(figure) < 1e7 else f"{figure:.3g}"
+
+
+def sized(bytes: int) -> str:
+    """“1.2 MB”, “14.5 GB”."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if bytes >= unit:
+            return f"{bytes / unit:.1f} {name}"
+    return f"{bytes / 1e3:.0f} kB"
+
+
+def counted(number: int) -> str:
+    """“2.8 million”, “7.2 billion”."""
+    for unit, name in ((1e9, " billion"), (1e6, " million")):
+        if number >= unit:
+            return f"{number / unit:.1f}{name}"
+    return f"{number:,}"

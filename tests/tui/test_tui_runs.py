@@ -1,5 +1,6 @@
 """Starting runs, watching them whoever started them, and choosing which model answers."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from textual.widgets import Input, Select
 from engine.examples import Message
 from engine.spec import Spec, methods
 from tuner_app import bases, settings
-from tuner_app.paths import Home
+from tuner_app.paths import Home, builtin_base
 from tuner_app.store import Store, labels, models, runs, snapshots
 from tuner_app.store.rows import Reply, Request, Run
 from tuner_app.workers import locks, supervisor
@@ -331,8 +332,7 @@ async def test_a_killed_run_says_what_is_left(home: Home, labelled: Store, run: 
 
 
 async def test_a_base_from_a_folder_is_chosen_or_refused(home: Home, store: Store, tmp_path: Path) -> None:
-    (tmp_path / "pickled").mkdir()
-    (tmp_path / "pickled" / "config.json").write_text("{}")
+    shutil.copytree(builtin_base(), tmp_path / "pickled", ignore=shutil.ignore_patterns("*.safetensors"))
     (tmp_path / "pickled" / "pytorch_model.bin").write_bytes(b"x")
     async with opened(home) as person:
         await person.press("ctrl+o")
@@ -341,12 +341,16 @@ async def test_a_base_from_a_folder_is_chosen_or_refused(home: Home, store: Stor
             (str(tmp_path / "nowhere"), "There is no model folder"),
             (str(tmp_path / "pickled"), "pickle weights"),
         ):
-            person.app.screen.query_one(Input).focus()
-            await set_field(person, "Input", text)
+            await person.press("a")
+            await person.paste(text)
             await person.press("enter")
             await person.sees("✗", said)
-        (tmp_path / "pickled" / "model.safetensors").write_bytes(b"x")
-        (tmp_path / "pickled" / "tokenizer.json").write_text("{}")
+            await person.press("escape")
+        shutil.copy(builtin_base() / "model.safetensors", tmp_path / "pickled")
+        await person.press("a")
+        await person.paste(str(tmp_path / "pickled"))
+        await person.press("enter")
+        await person.sees("Enter adds it")
         await person.press("enter")
         await person.sees("pickled ●")
     assert settings.load(home).base == str(tmp_path / "pickled")

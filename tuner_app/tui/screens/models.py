@@ -1,5 +1,6 @@
 """Bases and adapters: which one answers, what each takes and is good for, and what is done with them."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -12,7 +13,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.errors import UserError
-from tuner_app import bases, fit, library, weights
+from tuner_app import bases, fit, library, words
 from tuner_app.clean import one_line
 from tuner_app.errands import Errand
 from tuner_app.paths import Home
@@ -132,7 +133,7 @@ class ModelsScreen(TunerScreen):
             self._show_about([f"{row.folder}", *([f"note: {row.note}"] if row.note else [])])
         elif row:
             try:
-                about = await in_background(lambda: _about(row.source))
+                about = await in_background(lambda: fit.about(row.source))
             except UserError as error:
                 about = str(error).split("\n")
             self._show_about(about + ([f"note: {row.note}"] if row.note else []))
@@ -216,7 +217,7 @@ class ModelsScreen(TunerScreen):
                 self.notice.fail(error)
             return
         if self.is_attached:
-            self.notice.say(f"{target} has the merged model, {library.sized(bytes)}: any program reads it.")
+            self.notice.say(f"{target} has the merged model, {words.sized(bytes)}: any program reads it.")
 
     async def _add(self, text: str) -> None:
         """Say what a base is before it is added; the second Enter adds it and lets it answer."""
@@ -226,7 +227,7 @@ class ModelsScreen(TunerScreen):
             if self._seen != text:
                 self.notice.wait(f"Looking at {one_line(text, 80)} …")
                 found = await self.tuner.database(bases.find, text)
-                about = await in_background(lambda: _about(found.source))
+                about = await in_background(lambda: fit.about(found.source))
                 self._seen = text
                 self.notice.say("\n".join([*about, "Enter adds it and lets it answer; Esc leaves it."]))
             else:
@@ -262,7 +263,7 @@ class ModelsScreen(TunerScreen):
                 self._to_delete = row
                 at = self._list.highlighted or 0
                 self.notice.fail(
-                    f"Delete {one_line(row.name, 64)}, {library.sized(self._lines[at].bytes)}? d again does."
+                    f"Delete {one_line(row.name, 64)}, {words.sized(self._lines[at].bytes)}? d again does."
                 )
                 return
             said = await self.tuner.database(lambda store: library.delete(home, store, row))
@@ -274,34 +275,9 @@ class ModelsScreen(TunerScreen):
 
 
 def _lines(store: Store, home: Home, base: str) -> list[Line]:
-    try:
+    with suppress(UserError):  # the one that answers may be gone: the others are there to choose from
         bases.register(store, base)
-    except UserError:
-        pass  # the one that answers is gone: the others are still there to choose from
     return [Line(depth, row, library.size(home, row)) for depth, row in models.lineage(store)]
-
-
-def _about(source: str) -> list[str]:
-    """What a base is, and whether it fits this machine."""
-    found, on = weights.read(source), fit.device()
-    free = f"{on.free / fit.GIB:.0f} of {on.total / fit.GIB:.0f} GiB free"
-    uses = [f"{fit.USES[use]} {_fits(bytes, on.free)}" for use, bytes in fit.needs(found, on.kind).items()]
-    return [
-        f"{_count(found.parameters)} parameters, {library.sized(found.bytes)} as {found.dtype}, "
-        f"{found.context:,} tokens of context; licence: {found.licence}",
-        f"takes about: {' · '.join(uses)}   ({on.name}: {free})",
-    ]
-
-
-def _fits(bytes: int, free: int) -> str:
-    return f"{'✓' if bytes <= free else '✗ too large,'} {bytes / fit.GIB:.1f} GiB"
-
-
-def _count(number: int) -> str:
-    for unit, name in ((1e9, " billion"), (1e6, " million")):
-        if number >= unit:
-            return f"{number / unit:.1f}{name}"
-    return f"{number:,}"
 
 
 def _content(line: Line, now: bool) -> Content:
@@ -313,7 +289,7 @@ def _content(line: Line, now: bool) -> Content:
         ("   " * depth + ("└ " if depth else ""), "$foreground-muted"),
         (name, "bold"),
         ("" if note == name else f"  {note}", "$foreground-muted"),
-        (f"  {library.sized(line.bytes)}", "$foreground-muted"),
+        (f"  {words.sized(line.bytes)}", "$foreground-muted"),
         ("  answers now" if now else "", "$text-success"),
         (f"  “{one_line(row.note, 60)}”" if row.note else "", "italic"),
     )

@@ -1,0 +1,144 @@
+"""The screen of models: what each is, and what is done with it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from person import Person, opened
+
+from tuner_app import settings
+from tuner_app.paths import Home
+from tuner_app.store import Store, models
+from tuner_app.store.rows import AdapterRow
+from tuner_app.tui.screens import models as screen
+
+
+@pytest.fixture
+def adapters(home: Home, store: Store) -> list[AdapterRow]:
+    """Two adapters on the built-in base, the second trained from the first."""
+    base = models.add_base(store, "builtin", "builtin", "f")
+    made: list[AdapterRow] = []
+    for name in ("sft-1", "dpo-1"):
+        folder = home.run(name) / "adapter"
+        folder.mkdir(parents=True)
+        (folder / "adapter_model.safetensors").write_bytes(b"x" * 2_000_000)
+        parent = made[-1].id if made else None
+        of = {"base_id": base.id, "parent_id": parent, "folder": f"runs/{name}/adapter", "hash": name}
+        made.append(models.add_adapter(store, name=name, **of))  # type: ignore[arg-type]
+    return made
+
+
+async def looked_at(person: Person) -> None:
+    await person.press("ctrl+o")
+    await person.sees("2.8 million parameters", "licence: apache-2.0", "chat ✓", "QLoRA ✓", "GiB free")
+
+
+async def test_a_base_and_its_adapters_are_described(home: Home, adapters: list[AdapterRow]) -> None:
+    async with opened(home, (120, 40)) as person:
+        await looked_at(person)
+        await person.sees("└ sft-1", "   └ dpo-1", "2.0 MB", "answers now")
+
+
+async def test_a_model_is_renamed_and_noted(home: Home, store: Store, adapters: list[AdapterRow]) -> None:
+    settings.save(home, settings.Settings(adapter="dpo-1", chat_url=settings.load(home).chat_url))
+    async with opened(home, (120, 40)) as person:
+        await person.press("ctrl+o")
+        await person.sees("dpo-1", "answers now")
+        await person.press("r", *(["backspace"] * 5))
+        await person.type("sft-1")
+        await person.press("enter")
+        await person.sees("There is a run or an adapter called “sft-1” already")
+        await person.press(*(["backspace"] * 5))
+        await person.type("warm")
+        await person.press("enter")
+        await person.sees("dpo-1 is called warm now.", "└ warm")
+        await person.press("n")
+        await person.type("[bold]kind[/]")
+        await person.press("enter")
+        await person.sees("“[bold]kind[/]”", "note: [bold]kind[/]")
+    assert settings.load(home).adapter == "warm"
+    row = models.adapter(store, "warm")
+    assert row is not None
+    assert (row.note, row.folder) == ("[bold]kind[/]", "runs/dpo-1/adapter")
+
+
+async def test_what_others_need_stays_and_what_is_deleted_is_gone(
+    home: Home, store: Store, adapters: list[AdapterRow]
+) -> None:
+    async with opened(home, (120, 40)) as person:
+        await looked_at(person)
+        await person.press("d")
+        await person.sees("“builtin” answers in the chat.")
+        await person.press("down", "d")
+        await person.sees("“sft-1” cannot be deleted: dpo-1 needs it.")
+        await person.press("down", "d")
+        await person.sees("Delete dpo-1, 2.0 MB? d again does.")
+        await person.press("up", "down", "d")  # looking elsewhere takes the question back
+        await person.sees("d again does.")
+        assert home.adapter("dpo-1").exists()
+        await person.press("d")
+        await person.sees("dpo-1 is deleted: 2.0 MB free.")
+        await person.until(lambda: "└ dpo-1" not in person.screen())
+    assert not home.adapter("dpo-1").exists()
+    assert [row.name for row in models.adapters(store)] == ["sft-1"]
+
+
+async def test_an_adapter_is_exported_to_a_new_folder(
+    home: Home, adapters: list[AdapterRow], tmp_path: Path
+) -> None:
+    async with opened(home, (120, 40)) as person:
+        await looked_at(person)
+        await person.press("x")
+        await person.sees("A base is a model of its own already")
+        await person.press("down", "x")
+        await person.paste(str(tmp_path))
+        await person.press("enter")
+        await person.sees("exists already")
+        await person.type("/out")
+        await person.press("enter")
+        await person.sees("The adapter is in")
+    assert (tmp_path / "out" / "adapter_model.safetensors").stat().st_size == 2_000_000
+
+
+async def test_an_adapter_is_merged_by_a_worker(
+    home: Home, adapters: list[AdapterRow], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Merging:
+        def answer(self) -> int:
+            return 5_500_000
+
+        def stop(self) -> None:
+            pass
+
+    asked = []
+    monkeypatch.setattr(screen.library, "merge", lambda *given: asked.append(given[2:]) or Merging())
+    async with opened(home, (120, 40)) as person:
+        await looked_at(person)
+        await person.press("down", "m")
+        await person.paste(str(tmp_path / "merged"))
+        await person.press("enter")
+        await person.sees("has the merged model, 5.5 MB")
+    assert [(row.name, target.name) for row, target in asked] == [("sft-1", "merged")]
+
+
+async def test_another_base_is_looked_at_before_it_is_added(home: Home, store: Store, tmp_path: Path) -> None:
+    from tuner_app.paths import builtin_base
+
+    other = tmp_path / "other"
+    shutil.copytree(builtin_base(), other)
+    async with opened(home, (120, 40)) as person:
+        await looked_at(person)
+        await person.press("a")
+        await person.paste(str(other))
+        await person.press("enter")
+        await person.sees("Enter adds it and lets it answer", "full fine-tuning ✓")
+        assert [base.name for base in models.bases(store)] == ["builtin"]
+        await person.press("enter")
+        await person.until(lambda: settings.load(home).base == str(other))
+        await person.press("ctrl+o", "a")
+        await person.type("/nowhere")
+        await person.press("enter")
+        await person.sees("There is no model folder /nowhere")
+        await person.press("escape")
+        await person.until(lambda: "There is no model folder" not in person.screen())
+    assert [base.name for base in models.bases(store)] == ["builtin", "other"]
