@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -182,12 +183,17 @@ async def test_only_adapters_that_fit_are_offered(home: Home, labelled: Store) -
     held_out = {"what": "held-out pairs", "accuracy": 0.85, "low": 0.7, "high": 0.9, "pairs": 40}
     runs.emit(labelled, run.id, "evaluation", held_out)
 
+    settings.save(home, replace(settings.load(home), adapter="chatty"))
+
     def offered(field: str) -> list[str]:
         return [str(value) for _, value in person.app.screen.query_one(field, Select)._options]
 
     async with opened(home, (120, 60)) as person:
         await person.press("ctrl+t")
         await person.until(lambda: offered("#from") == ["", "chatty"])
+        await person.app.database(lambda store: None)
+        await person.pilot.pause()
+        assert person.app.screen.query_one("#from", Select).value == "chatty", "which answers now"
         assert "reward model" not in person.screen()
         person.app.screen.query_one("#method", Select).value = "reward"
         await person.until(lambda: offered("#from") == ["", "chatty", "old", "new"])

@@ -127,12 +127,14 @@ class TrainScreen(TunerScreen):
         await self._offer(plan.parent or ("" if self._given else settings.adapter), plan.reward)
         self._survey()
 
-    async def _offer(self, parent: str, reward: str) -> None:
-        """Offer what the method can go on from, and be led by, on the base."""
+    async def _offer(self, parent: str | None = None, reward: str | None = None) -> None:
+        """Offer what the method can go on from, and be led by, on the base; None keeps what is chosen."""
         method = method_named(self._method)
         parents, rewards = await self.tuner.database(_offers, method, str(self._select("#base").value))
         if not self.query("#reward"):
             return
+        parent = str(self._select("#from").value) if parent is None else parent
+        reward = str(self._select("#reward").value) if reward is None else reward
         self._row("#from").offer(NO_PARENT | parents, parent)
         row = self._row("#reward")
         row.display = method.needs_reward
@@ -166,12 +168,12 @@ class TrainScreen(TunerScreen):
         sections = [*self.query(".section")]
         await self.query_one("#form").mount(self._options(method.name, kept), before=sections[-1])
         self._say_fold()
-        await self._offer(str(self._select("#from").value), str(self._select("#reward").value))
+        await self._offer()
         self._survey()
 
     @on(Select.Changed, "#base")
     async def _base_changed(self) -> None:
-        await self._offer(str(self._select("#from").value), str(self._select("#reward").value))
+        await self._offer()
 
     @on(Select.Changed, "#precision")
     def _precision_changed(self, event: Select.Changed) -> None:
