@@ -34,6 +34,11 @@ def remedy(run: Run) -> Remedy | None:
         return Remedy(f"train again with a tenth of the learning rate, {rate:g}", {"learning_rate": rate})
     if said.startswith("Memory ran out"):
         return _in_less_memory(run)
+    if said.startswith("Optimiser steps on"):
+        few = options["rollout_batch"]
+        return Remedy(f"train again with steps on {few} prompts: batch_size {few}", {"batch_size": few})
+    if "not known to be better than chance" in said:
+        return Remedy("train again and trust it all the same: trust_reward", {"trust_reward": True})
     if said.startswith("It was killed"):
         return Remedy("go on from its last checkpoint; if memory was short, end other programs first")
     if "the disk is full" in said:

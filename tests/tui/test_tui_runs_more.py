@@ -162,6 +162,29 @@ async def test_a_killed_run_is_offered_to_go_on(
         lock.close()
 
 
+@pytest.mark.parametrize(
+    ("error", "options"),
+    [
+        ("Optimiser steps on 8 prompts cannot be taken from phases of 4.", {"batch_size": 4}),
+        (
+            "The reward model in /x is not known to be better than chance: no pairs were held out.",
+            {"trust_reward": True},
+        ),
+    ],
+)
+def test_ppo_that_could_not_start_is_offered_what_lets_it(
+    store: Store, trained: list[Run], error: str, options: dict[str, object]
+) -> None:
+    runs.set_status(store, trained[0].id, "failed", error=error)
+    found = runs.get(store, "sft-1")
+    assert found
+    asked = {**found.spec, "options": {"rollout_batch": 4, "batch_size": 8}}
+    offered = remedy(Run(**{**vars(found), "spec": asked}))
+    assert offered
+    assert offered.options == options
+    assert offered.is_another_run
+
+
 def test_an_error_that_nothing_is_known_about_offers_nothing(store: Store, trained: list[Run]) -> None:
     runs.set_status(store, trained[0].id, "failed", error="An unexpected fault: KeyError.")
     found = runs.get(store, "sft-1")
@@ -172,8 +195,8 @@ def test_an_error_that_nothing_is_known_about_offers_nothing(store: Store, train
 
 async def test_what_is_wrong_is_said_at_its_field_at_once(home: Home, trained: list[Run]) -> None:
     async with opened(home, (120, 50)) as person:
-        await person.press("ctrl+t", "ctrl+e")
-        await person.sees("3 demonstrations", "About", "processes")
+        await person.press("ctrl+t", "tab", "ctrl+e")  # from within a text field too
+        await person.sees("3 demonstrations", "About", "processes", "Ctrl+E folds")
         for field, value, said in (
             ("#options-epochs", "many", "takes a whole number"),
             ("#name", "sft-1", "a run or an adapter called “sft-1” already"),

@@ -50,7 +50,7 @@ class TrainScreen(TunerScreen):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "check", "check, then start"),
-        Binding("ctrl+e", "fold", "more settings"),
+        Binding("ctrl+e", "fold", "more settings", priority=True),
         Binding("tab", "app.focus_next", "next field", key_display="tab"),
         Binding("escape", "app.chat", "back", key_display="esc"),
     ]
