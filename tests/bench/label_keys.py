@@ -35,6 +35,7 @@ from tuner_app.store import Store, batches
 from tuner_app.store.rows import Asked, Batch, Reply
 
 KEYS = b"12fj0b "
+PATIENCE = 30.0  # seconds
 NOWHERE = "http://127.0.0.1:9"  # a chat server that is not needed, in place of a worker that loads a model
 
 
@@ -43,7 +44,7 @@ def add_batch(home: Home, pairs: int) -> Batch:
     settings.save(home, replace(settings.load(home), chat_url=NOWHERE))
     store = Store.open(home.database)
     uid = uuid4().hex
-    reply = "The quick brown fox jumps over the lazy dog, and then it runs away through the garden.\n" * 4
+    reply = "The quick brown fox jumps over the lazy dog, and then it runs away through the garden.\n" * 2
     asked = [
         Asked(
             (Message("user", f"Question {_mark(uid, n)}: why does the fox jump over the dog?"),),
@@ -76,7 +77,8 @@ class Terminal:
         os.write(self._pty, keys)
         drawn = b""
         while not all(drawn.count(text) >= times for text in seen):
-            if not select.select([self._pty], [], [], 60)[0]:
+            left = began + PATIENCE - time.perf_counter()
+            if left < 0 or not select.select([self._pty], [], [], left)[0]:
                 sys.exit(f"{seen} was not drawn: {drawn[-2000:]!r}")
             drawn += os.read(self._pty, 1 << 16)
         return (time.perf_counter() - began) * 1e3

@@ -1,6 +1,7 @@
 """An acknowledged label is there for ever, once: after kill -9, and with several writers."""
 
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -69,3 +70,28 @@ def test_two_writers_lose_nothing(path: Path) -> None:
         assert program.returncode == 0
     assert len(acknowledged) == 300
     assert stored(Store.open(path)) == Counter(acknowledged)
+
+
+def test_a_checkpoint_that_was_cut_short_is_gone_on_with(path: Path, tmp_path: Path) -> None:
+    """As kill -9 leaves it: the first page, which tells the size, is in the file, the last ones are not."""
+    store = Store.open(path, migrate=True)
+    store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with store.write():
+        store.execute_many(
+            "INSERT INTO people (name, kind, created) VALUES (?, 'human', '')",
+            [(f"{number}" * 500,) for number in range(100, 200)],
+        )
+    cut = tmp_path / "cut.sqlite"
+    shutil.copy(path, cut)
+    wal = Path(f"{path}-wal").read_bytes()
+    Path(f"{cut}-wal").write_bytes(wal)
+    store.close()
+    page = int.from_bytes(wal[8:12], "big")
+    frames = [wal[at : at + 24 + page] for at in range(32, len(wal), 24 + page)]
+    (first,) = (frame[24:] for frame in frames if int.from_bytes(frame[:4], "big") == 1)
+    with cut.open("r+b") as file:
+        file.write(first)
+    assert int.from_bytes(first[28:32], "big") * page > cut.stat().st_size
+    opened = Store.open(cut)
+    assert opened.query("SELECT count(*) FROM people")[0][0] == 100
+    opened.close()

@@ -18,6 +18,8 @@ BUSY_SECONDS = 5.0
 # https://sqlite.org/wal.html#walresetbug
 WAL_IS_SAFE = (3, 51, 3)
 
+_MAGIC, _HEADER = b"SQLite format 3\0", 100  # https://sqlite.org/fileformat.html#the_database_header
+
 Connection = Any  # pysqlite3 has no annotations
 Row = Any
 DatabaseError, OperationalError = sqlite3.DatabaseError, sqlite3.OperationalError
@@ -80,11 +82,26 @@ def use_journal(db: Connection, path: Path) -> None:
 
 
 def header(path: Path) -> tuple[int, int]:
-    """(application_id, user_version) as the file itself has them, without touching it or its folder."""
-    with closing(open_raw(path, "ro&immutable=1")) as db:
+    """(application_id, user_version) as the file itself has them, without touching it or its folder.
+
+    Read from the bytes: who died while moving pages from the WAL into the file has left one that SQLite,
+    where it may not look into the WAL, calls malformed.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(_HEADER)
+    except OSError:
+        start = b""
+    if len(start) == _HEADER and start.startswith(_MAGIC):
+        return _number(start, 68), _number(start, 60)
+    with closing(open_raw(path, "ro&immutable=1")) as db:  # which says what is wrong
         (application,) = db.execute("PRAGMA application_id").fetchone()
         (version,) = db.execute("PRAGMA user_version").fetchone()
         return application, version
+
+
+def _number(start: bytes, at: int) -> int:
+    return int.from_bytes(start[at : at + 4], "big", signed=True)
 
 
 def copy(db: Connection, path: Path, target: Path) -> None:
