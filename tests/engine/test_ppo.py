@@ -119,11 +119,11 @@ def test_scores_are_measured_by_the_starting_model_s_own(model: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("tokens", "ended", "says"),
     [
-        ([2, 4, 6, 8], [True, False, False, False], ["Only 64 of 256", "64 replies with an end"]),  # all 2
+        ([2, 4, 6, 8], [True, False, False, False], ["Only 64 of 256", "replies with an end (64)"]),  # all 2
         ([2, 4, 6, 8], [True, True, False, False], []),
-        ([2, 4, 6, 8], [False] * 4, ["Only 0 of 256 replies", "0 replies with an end"]),
-        ([2, 2, 2, 2], [True] * 4, ["256 replies with an end"]),
-        ([2, 4] + [6] * 254, [True] * 15 + [False] * 241, ["Only 15 of 256", "15 replies with an end"]),
+        ([2, 4, 6, 8], [False] * 4, ["Only 0 of 256 replies", "replies with an end (0)"]),
+        ([2, 2, 2, 2], [True] * 4, ["replies with an end (256)"]),
+        ([2, 4] + [6] * 254, [True] * 15 + [False] * 241, ["Only 15 of 256", "replies with an end (15)"]),
         ([2, 4] + [6] * 254, [True] * 16 + [False] * 240, ["Only 16 of 256"]),
     ],
 )
