@@ -283,3 +283,24 @@ async def test_a_correction_that_cannot_be_saved_stays_in_the_field(
         await person.press("ctrl+s")
         await person.sees("your correction", "Moo.!")
     assert len(standing(store)) == 1
+
+
+async def test_the_same_answer_given_again_is_labelled_where_it_stands(
+    home: Home, server: ScriptedServer, store: Store
+) -> None:
+    server.answers = ["Moo.", "Moo.", "Moo."]
+    async with opened(home) as person:
+        await asked(person)
+        await person.press("r")
+        await person.sees("← 2 of 2 →")
+        await person.until(lambda: not person.app.screen.query("Draft"))
+        await person.press("a")
+        await person.sees("builtin   ▲ good   ← 2 of 2 →")
+        await person.press("ctrl+n")
+        await person.sees("A new conversation.")
+        await asked(person)
+        assert "▲ good" not in person.screen()
+        await person.press("x")
+        await person.sees("builtin   ▼ bad")
+        await person.press("u")
+        await person.sees("Undone: ▼ bad.")

@@ -11,6 +11,14 @@ from tuner_app.store import stamps
 from tuner_app.store.database import Store
 from tuner_app.store.rows import Item, Reply
 
+# Reply n may have been given more than once: its messages have the positions n, n + 2, n + 4 and so on.
+_STANDS_AT = """INSERT INTO item_messages (item_id, position, message_id)
+  SELECT i.id, coalesce((SELECT max(position) + 2 FROM item_messages
+                         WHERE item_id = i.id AND position % 2 = :reply), :reply), :message
+  FROM items i WHERE i.hash = :hash AND NOT EXISTS
+    (SELECT 1 FROM item_messages
+     WHERE item_id = i.id AND position % 2 = :reply AND message_id = :message)"""
+
 
 class Said(Protocol):
     """A turn of a prompt: the engine's message, or the store's."""
@@ -68,9 +76,12 @@ def _item_for(store: Store, kind: str, prompt: Iterable[Said], replies: tuple[Re
             (hash, kind, canonical(body), stamps.now()),
         )
         store.execute_many(
-            "INSERT INTO item_messages (item_id, position, message_id)"
-            " SELECT id, ?, ? FROM items WHERE hash = ? ON CONFLICT DO NOTHING",
-            [(at, r.message_id, hash) for at, r in enumerate(replies) if r.message_id is not None],
+            _STANDS_AT,
+            [
+                {"reply": at, "message": reply.message_id, "hash": hash}
+                for at, reply in enumerate(replies)
+                if reply.message_id is not None
+            ],
         )
         return item(store, hash)
 

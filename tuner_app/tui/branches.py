@@ -38,13 +38,12 @@ def _end(store: Store, message: Message) -> Message:
         return message
     answers = chats.answers(store, question.id)
     passed_over = _passed_over(store, answers)
-    kept = [answer for answer in answers if answer.id not in passed_over] or answers
+    kept = [answer for answer in answers if answer.content not in passed_over] or answers
     return kept[-1] if kept else question
 
 
-def _passed_over(store: Store, answers: list[Message]) -> set[int | None]:
-    """The ids of answers beside which another one was chosen."""
+def _passed_over(store: Store, answers: list[Message]) -> set[str]:
+    """The texts of answers beside which another one was chosen."""
     events = labels.on_messages(store, [answer.id for answer in answers])
     chosen = {e.item_hash: e.value["reply"] for found in events.values() for e in found if e.verb == "choose"}
-    pairs = labels.items(store, chosen)
-    return {pair.replies[1 - chosen[pair.hash]].message_id for pair in pairs}
+    return {pair.replies[1 - chosen[pair.hash]].content for pair in labels.items(store, chosen)}

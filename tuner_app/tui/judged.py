@@ -107,7 +107,7 @@ def mark(message: Message, event: LabelEvent, item: Item) -> str:
         return event.verb
     if event.value.get("text") == message.content and message.finish == CORRECTED:
         return ""  # the name that it goes by says so
-    mine = item.replies[event.value["reply"]].message_id == message.id
+    mine = item.replies[event.value["reply"]].content == message.content
     better = "chosen" if event.verb == "choose" else "correct"
     return better if mine else "rejected"
 
