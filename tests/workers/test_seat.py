@@ -13,7 +13,7 @@ from test_train_worker import LONG, wait_for
 from engine.errors import UserError
 from tuner_app import launch
 from tuner_app.store import runs
-from tuner_app.store.rows import Run
+from tuner_app.store.rows import Request, Run
 from tuner_app.workers import locks, seat, supervisor, train
 
 LOADED = 240  # seconds that a worker may take to load, on a busy machine
@@ -61,13 +61,37 @@ def test_a_cpu_needs_no_seat(place: Place, monkeypatch: pytest.MonkeyPatch) -> N
 def test_chat_says_which_run_has_the_gpu(place: Place, gpu: None) -> None:
     run = run_named(place, "busy")
     runs.set_status(place.store, run.id, "running", pid=os.getpid())
-    taken = seat.for_training(place.home, place.store, lambda: "", pytest.fail)
+    taken = seat.for_training(place.home, place.store, run, lambda: "", pytest.fail)
     assert taken is not None
     with taken, pytest.raises(UserError, match="busy has it") as caught:
         seat.for_chat(place.home, place.store)
     assert "tuner runs pause busy" in caught.value.do
     with seat.for_chat(place.home, place.store):
         pass
+
+
+def test_runs_have_the_gpu_in_the_order_in_which_they_were_made(place: Place, gpu: None) -> None:
+    first, second, third = (run_named(place, name) for name in ("first", "second", "third"))
+    for run, pid in ((first, 99_999_998), (second, 99_999_999), (third, os.getpid())):
+        runs.set_status(place.store, run.id, "running", pid=pid)
+    held = {run.name: locks.hold(locks.run(place.home, run.name)) for run in (first, second)}
+    told: list[str] = []
+
+    def leave() -> Request:
+        """After each look, the worker of one more run before the third ends."""
+        if told and (lock := held.popitem()[1] if held else None):
+            lock.close()
+        return ""
+
+    taken = seat.for_training(place.home, place.store, third, leave, told.append)
+    assert taken is not None
+    with taken:
+        assert not held
+        assert told[0] == "Waiting for second, which has the GPU before this run."
+        assert supervisor.waiting(place.home, runs.listed(place.store)) == {
+            "first": "third",
+            "second": "first",
+        }
 
 
 def test_a_run_that_waits_for_its_turn_can_be_paused(place: Place, gpu: None) -> None:

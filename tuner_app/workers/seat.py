@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from engine.errors import UserError
 from tuner_app.paths import Home
 from tuner_app.store import Store, runs
-from tuner_app.store.rows import Request
+from tuner_app.store.rows import Request, Run
 from tuner_app.workers import locks, supervisor
 
 POLL = 0.25
@@ -34,11 +34,12 @@ def for_chat(home: Home, store: Store) -> AbstractContextManager[object]:
 
 
 def for_training(
-    home: Home, store: Store, should_stop: Callable[[], Request], note: Callable[[str], None]
+    home: Home, store: Store, run: Run, should_stop: Callable[[], Request], note: Callable[[str], None]
 ) -> AbstractContextManager[object] | None:
-    """A context that has the seat, if one is needed; None when the run is to end before its turn comes.
+    """A context that has the seat, if one is needed; None when `run` is to end before its turn comes.
 
-    A chat worker that has it is ended; another run is waited for. `note` tells a person of either.
+    A chat worker that has it is ended; another run is waited for, and those before it in the order in which
+    they were made. `note` tells a person of either.
     """
     if not needed():
         return nullcontext()
@@ -47,11 +48,16 @@ def for_training(
         if locks.owner(locks.gpu(home)) is not None and _chat_has_it(home):
             note("Chat leaves the GPU to this run: pause it to chat in between.")
             supervisor.stop_chat(home)
-        if seat := locks.take(locks.gpu(home), None):
+        before = supervisor.before(home, runs.listed(store), run)
+        if not before and (seat := locks.take(locks.gpu(home), None)):
             return seat
-        if (name := _holder(home, store)) and name != waiting:
-            note(f"Waiting for the GPU, on which {name} trains.")
-            waiting = name
+        name = _holder(home, store)
+        told = f"Waiting for the GPU, on which {name} trains." if name else ""
+        if before and before[-1] != name:
+            told = f"Waiting for {before[-1]}, which has the GPU before this run."
+        if told and told != waiting:
+            note(told)
+            waiting = told
         time.sleep(POLL)
     return None
 

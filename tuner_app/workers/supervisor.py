@@ -160,16 +160,33 @@ def reap(home: Home, store: Store) -> list[Run]:
 
 
 def waiting(home: Home, listed: Iterable[Run]) -> dict[str, str]:
-    """Of the runs, those that wait for the GPU, by name, and the run that has it ("chat": the chat worker).
+    """Of the runs, those that wait for the GPU, by name, and after whom: the run that waits before it, or the
+    one that computes ("chat": the chat worker).
 
     Where nobody computes on a GPU nobody waits.
     """
-    pid = locks.owner(locks.gpu(home))
+    pid, listed = locks.owner(locks.gpu(home)), list(listed)
     if not pid:
         return {}
-    listed = list(listed)
     holder = next((run.name for run in listed if run.pid == pid), "chat")
-    return {run.name: holder for run in listed if run.status == "running" and run.pid and run.pid != pid}
+    queue = sorted((run for run in listed if _waits(run, pid)), key=lambda run: run.id)
+    ahead = [holder, *(run.name for run in queue)]
+    return {run.name: after for run, after in zip(queue, ahead, strict=False)}
+
+
+def before(home: Home, listed: Iterable[Run], run: Run) -> list[str]:
+    """The names of the runs whose turn on the GPU comes before that of `run`, in their order: those at work
+    that were made before it, but for the one that has the GPU."""
+    pid = locks.owner(locks.gpu(home)) or 0
+    return [
+        other.name
+        for other in sorted(listed, key=lambda other: other.id)
+        if other.id < run.id and _waits(other, pid) and locks.owner(locks.run(home, other.name)) is not None
+    ]
+
+
+def _waits(run: Run, pid: int) -> bool:
+    return run.status == "running" and bool(run.pid) and run.pid != pid
 
 
 def _status(store: Store, run: Run) -> str:

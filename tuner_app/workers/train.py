@@ -74,7 +74,7 @@ def work(home: Home, store: Store, run: Run) -> int:
         versions = {name: version(name) for name in PACKAGES}
         runs.set_status(store, run.id, "running", pid=os.getpid(), versions=versions)
         seated = seat.for_training(
-            home, store, should_stop, lambda text: emit(Event("note", {"message": text}))
+            home, store, run, should_stop, lambda text: emit(Event("note", {"message": text}))
         )
         if seated is None:
             status = STATUS[should_stop()]
