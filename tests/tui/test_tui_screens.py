@@ -66,7 +66,7 @@ def test_the_interface_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("size", SIZES, ids=str)
 async def test_keys_are_all_on_the_screen(home: Home, server: ScriptedServer, size: tuple[int, int]) -> None:
     server.answers = ["one", "two"]
-    everywhere = "^n new  ^l chats  ^o model  ^g label  ^t train  ^r runs  f4 data  ? help"
+    everywhere = "^n new  ^l chats  ^o model  ^g label  ^t train  ^r runs  F4 data  ? help"
     async with opened(home, size) as person:
         await person.sees("⏎ send  ^j new line  tab/esc answers", everywhere)
         await person.ask("hi", "one")
@@ -93,7 +93,7 @@ async def test_keys_wrap_between_words_on_a_narrow_screen(home: Home) -> None:
             "⏎ send  ^j new line  tab/esc answers\n",
             "F2 next model  F3 how to ask\n",
             "^g label\n",
-            "^t train  ^r runs  f4 data  ? help",
+            "^t train  ^r runs  F4 data  ? help",
         )
 
 

@@ -10,7 +10,7 @@ from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.reactive import reactive
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.worker import WorkerFailed
 
 from engine.errors import UserError
@@ -18,12 +18,11 @@ from tuner_app import faults
 from tuner_app import settings as settings_file
 from tuner_app.paths import Home
 from tuner_app.settings import Settings
-from tuner_app.store import Store, runs
-from tuner_app.store.rows import Run
+from tuner_app.store import Store
 from tuner_app.tui.database import Database
 from tuner_app.tui.link import ModelLink
 from tuner_app.tui.messages import Link, StoreChanged, WatchFailed
-from tuner_app.tui.run_facts import STATUS, progress
+from tuner_app.tui.run_facts import STATUS, recent
 from tuner_app.tui.screens.chat import ChatScreen
 from tuner_app.tui.watcher import Watcher
 
@@ -38,6 +37,7 @@ _SCREENS = {
     "runs": ("tuner_app.tui.screens.runs", "RunsScreen"),
     "data": ("tuner_app.tui.screens.data", "DataScreen"),
     "help": ("tuner_app.tui.screens.help", "HelpScreen"),
+    "tour": ("tuner_app.tui.screens.tour", "TourScreen"),
 }
 
 
@@ -67,7 +67,7 @@ class TunerApp(App[None]):
         Binding("ctrl+g", "go('batches')", "label", id="batches", tooltip="batches of answers to judge"),
         Binding("ctrl+t", "go('train')", "train", id="train", tooltip="train on labels and imports"),
         Binding("ctrl+r", "go('runs')", "runs", id="runs", tooltip="training runs: look, stop, resume"),
-        Binding("f4", "go('data')", "data", id="data", tooltip="examples and labels: filter, edit, import"),
+        Binding("f4", "go('data')", "data", key_display="F4", id="data", tooltip="all examples and labels"),
         Binding("question_mark,f1", "go('help')", "help", key_display="?", id="help", tooltip="these keys"),
         Binding("ctrl+p", "command_palette", "", show=False, tooltip="every command; themes"),
         Binding("ctrl+q", "quit", "", show=False, tooltip="quit; runs and the chat worker go on"),
@@ -97,6 +97,8 @@ class TunerApp(App[None]):
     def on_mount(self) -> None:
         self.push_screen(self._chat)
         self._watcher.start()
+        if not self.home.settings.exists():  # a first start
+            self.call_after_refresh(self.action_go, "tour")
 
     def on_unmount(self) -> None:
         self._watcher.stop()
@@ -123,7 +125,7 @@ class TunerApp(App[None]):
     async def _look_at_runs(self) -> None:
         """Keep the top bar's word on the runs under way, and tell of those that ended."""
         try:
-            listed = await self.database(_recent_runs)
+            listed = await self.database(recent)
         except UserError:
             return  # the watcher has said so
         for run, _ in listed:
@@ -157,7 +159,7 @@ class TunerApp(App[None]):
         kind: type[Screen[None]] = getattr(import_module(module), screen)
         if isinstance(self.screen, kind):
             return
-        if name == "help":
+        if issubclass(kind, ModalScreen):
             self.push_screen(kind())
         else:
             self.open_screen(kind())
@@ -167,6 +169,7 @@ class TunerApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         yield from super().get_system_commands(screen)
+        yield SystemCommand("Tour", "The way round, in five steps", lambda: self.action_go("tour"))
         yield from import_module("tuner_app.tui.keys").commands(screen)
 
     def on_watch_failed(self, event: WatchFailed) -> None:
@@ -190,10 +193,3 @@ class TunerApp(App[None]):
 
     def _link_changed(self, link: Link) -> None:
         self.link = link
-
-
-def _recent_runs(store: Store) -> list[tuple[Run, str]]:
-    listed = runs.listed(store, 20)
-    return [
-        (run, progress(runs.last_step(store, run.id)) if run.status == "running" else "") for run in listed
-    ]

@@ -33,6 +33,14 @@ def progress(step: Mapping[str, Any]) -> str:
     return f"{step['step']}/{step['steps']}" if step else ""
 
 
+def recent(store: Store) -> list[tuple[Run, str]]:
+    """The latest runs, each with its progress while it is under way."""
+    listed = runs.listed(store, 20)
+    return [
+        (run, progress(runs.last_step(store, run.id)) if run.status == "running" else "") for run in listed
+    ]
+
+
 @dataclass
 class RunFacts:
     """What is known of a run from the events seen so far, each once, in order."""

@@ -10,6 +10,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tuner_app.tui import keys
+from tuner_app.tui.screens.tour import STEPS
 
 
 class HelpScreen(ModalScreen[None]):
@@ -22,5 +23,7 @@ class HelpScreen(ModalScreen[None]):
         for where, rows in keys.groups(self.app.screen_stack[-2]):
             lines.append(Content.assemble("\n", (where, "bold")))
             lines += [Content.assemble((f"  {key:<14} ", "$text-accent"), what) for key, what in rows]
+        lines += [Content.assemble("\n", ("Quick start", "bold"))]
+        lines += [Content.assemble((f"  {name}. ", "$text-accent"), text) for name, text in STEPS]
         with VerticalScroll():
             yield Static(Content("\n").join(lines), markup=False)

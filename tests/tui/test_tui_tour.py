@@ -1,0 +1,35 @@
+"""The way round: shown on a first start alone, and whenever it is asked for."""
+
+from person import opened
+from scripted_server import ScriptedServer
+
+from tuner_app import settings
+from tuner_app.paths import Home
+from tuner_app.tui.screens.tour import STEPS
+
+
+async def test_a_first_start_shows_five_steps_and_a_second_none(home: Home, server: ScriptedServer) -> None:
+    home.settings.unlink()
+    async with opened(home, ready="1 of 5") as person:
+        for number, (title, _) in enumerate(STEPS, 1):
+            await person.sees(f"{number} of 5  {title}")
+            if number == 3:
+                await person.press("left")
+                await person.sees("2 of 5")
+                await person.press("right")
+            await person.press("enter")
+        await person.until(lambda: "of 5" not in person.screen())
+        await person.sees("A new conversation")
+    settings.save(home, settings.Settings(chat_url=server.url))
+    async with opened(home) as person:
+        assert "of 5" not in person.screen()
+        await person.press("ctrl+p")
+        await person.type("tour")
+        await person.sees("The way round")
+        await person.press("enter")
+        if "1 of 5" not in person.screen():  # the first Enter may only have chosen it
+            await person.press("enter")
+        await person.sees("of 5")
+        await person.press("escape", "f1")
+        await person.press("end")
+        await person.sees("Quick start", "Chat with the result.")
