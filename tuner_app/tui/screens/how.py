@@ -79,8 +79,9 @@ class HowScreen(SavingScreen):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        self._asks = (self._system, dict(self._here.decoding) if self._here else {})
-        self._compare(asking.decoding_of(self.tuner.settings, self._here))
+        decoding = asking.decoding_of(self.tuner.settings, self._here)
+        self._asks = (self._system, asking.departing(decoding, self.tuner.settings))
+        self._compare(decoding)
         self.query_one("#system").focus()
 
     def on_screen_resume(self) -> None:
