@@ -13,7 +13,7 @@ from tuner_app.clean import one_line
 from tuner_app.store.rows import Run
 from tuner_app.tui.messages import StoreChanged
 from tuner_app.tui.run_facts import STATUS, RunFacts, follow, progress
-from tuner_app.tui.screens.run import FIGURE_KEYS, FiguresScreen
+from tuner_app.tui.screens.figures import FIGURE_KEYS, FiguresScreen
 from tuner_app.tui.widgets.chart import MARKS
 from tuner_app.tui.widgets.figures import Figures
 from tuner_app.tui.widgets.key_bar import KeyBar

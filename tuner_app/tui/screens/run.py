@@ -20,7 +20,7 @@ from tuner_app.store.rows import Request, Run
 from tuner_app.tui.link import in_background
 from tuner_app.tui.messages import StoreChanged
 from tuner_app.tui.run_facts import STATUS, RunFacts, follow
-from tuner_app.tui.screens.base import TunerScreen
+from tuner_app.tui.screens.figures import FIGURE_KEYS, FiguresScreen
 from tuner_app.tui.times import ago
 from tuner_app.tui.widgets.figures import Figures
 from tuner_app.tui.widgets.key_bar import KeyBar
@@ -29,35 +29,6 @@ from tuner_app.tui.widgets.top_bar import TopBar
 from tuner_app.workers import supervisor
 
 LOG_BYTES = 4096
-
-
-FIGURE_KEYS: list[BindingType] = [
-    Binding("right", "turn(1)", "figures", key_display="← →"),
-    Binding("tab", "turn(1)", show=False),
-    Binding("left,shift+tab", "turn(-1)", show=False),
-    Binding("a", "axis", "by time"),
-    Binding("m", "smooth", "smooth"),
-]
-
-
-class FiguresScreen(TunerScreen):
-    """A screen with `Figures`, which obey `FIGURE_KEYS`."""
-
-    @property
-    def figures(self) -> Figures:
-        """The charts."""
-        return self.query_one(Figures)
-
-    def action_turn(self, by: int) -> None:
-        self.figures.turn(by)
-
-    def action_axis(self) -> None:
-        self.figures.axis = "time" if self.figures.axis == "step" else "step"
-        self.figures.draw()
-
-    def action_smooth(self) -> None:
-        self.figures.smooth = not self.figures.smooth
-        self.figures.draw()
 
 
 class RunScreen(FiguresScreen):

@@ -14,13 +14,13 @@ from textual.content import Content
 from textual.widgets import Button, Input, Select, Static
 
 from engine.errors import UserError
-from engine.spec import PRECISIONS, Adapter, Method, method_named, methods
-from tuner_app import bases, launch, machines, prospects, words
+from engine.spec import PRECISIONS, Adapter, method_named, methods
+from tuner_app import launch, machines, prospects, words
 from tuner_app.clean import one_line
 from tuner_app.launch import WHERE_FROM, Plan
 from tuner_app.machines import Machines
-from tuner_app.store import Selection, Store, models, runs
-from tuner_app.store.rows import AdapterRow
+from tuner_app.store import Selection, runs
+from tuner_app.tui import offers
 from tuner_app.tui.link import in_background
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.screens.check import CheckScreen
@@ -116,21 +116,23 @@ class TrainScreen(TunerScreen):
         plan, settings = self._start_plan, self.tuner.settings
         self._words.known = await self.tuner.database(prospects.selection_words)
         try:
-            known = await self.tuner.database(_bases, settings.base)
+            known = await self.tuner.database(offers.bases_to_train, settings.base)
         except UserError as error:
             self.notice.fail(error)
             return
         if not self.query("#base"):
             return  # the screen is going
         self._say_words()
-        self._row("#base").offer(known, plan.base or _named(known, settings.base))
+        self._row("#base").offer(known, plan.base or offers.named(known, settings.base))
         await self._offer(plan.parent or ("" if self._given else settings.adapter), plan.reward)
         self._survey()
 
     async def _offer(self, parent: str | None = None, reward: str | None = None) -> None:
         """Offer what the method can go on from, and be led by, on the base; None keeps what is chosen."""
         method = method_named(self._method)
-        parents, rewards = await self.tuner.database(_offers, method, str(self._select("#base").value))
+        parents, rewards = await self.tuner.database(
+            offers.to_go_on_from, method, str(self._select("#base").value)
+        )
         if not self.query("#reward"):
             return
         parent = str(self._select("#from").value) if parent is None else parent
@@ -320,35 +322,6 @@ class TrainScreen(TunerScreen):
             self.notice.fail(error)
             return
         self.tuner.push_screen(CheckScreen(plan, where))
-
-
-def _bases(store: Store, chosen: str) -> dict[str, str]:
-    """The bases to choose from: name to text; `chosen` is one of them."""
-    found = {row.name: one_line(row.name, 64) for row in models.bases(store)}
-    chosen = bases.find(store, chosen).name
-    return found | {name: one_line(name, 64) for name in (chosen, bases.BUILTIN) if name not in found}
-
-
-def _named(known: dict[str, str], base: str) -> str:
-    name = base.rstrip("/").rsplit("/", 1)[-1]
-    return base if base in known else name
-
-
-def _offers(store: Store, method: Method, base: str) -> tuple[dict[str, str], dict[str, str]]:
-    """The adapters to go on from, and the reward models, of a base, the newest reward first: name to text."""
-    of = models.base(store, base)
-    parents = [row for row in launch.parents(store, method) if of and row.base_id == of.id]
-    rewards = launch.rewards(store, of.id if of else 0)
-    return (
-        {row.name: one_line(row.name, 64) for row in parents},
-        {row.name: _scored(store, row) for row in reversed(rewards)},
-    )
-
-
-def _scored(store: Store, reward: AdapterRow) -> str:
-    """A reward model's name, with how often it was right on pairs held out."""
-    measured = runs.events(store, reward.run_id, kinds=["evaluation"])
-    return one_line(reward.name, 64) + (f", {measured[-1].data['accuracy']:.0%} right" if measured else "")
 
 
 def _about(name: str) -> str:
