@@ -48,6 +48,7 @@ class ConversationsScreen(TunerScreen):
         super().__init__()
         self._archived = False
         self._rows: list[Found] = []
+        self._listed = ""  # what was searched for when these were found
         self._all_there = False
         self._loading = False
 
@@ -84,7 +85,7 @@ class ConversationsScreen(TunerScreen):
             return
         finally:
             self._loading = False
-        self._rows = []
+        self._rows, self._listed = [], search
         rows = self.query_one(OptionList)
         rows.clear_options()
         self._add(found)
@@ -150,7 +151,9 @@ class ConversationsScreen(TunerScreen):
         return True
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        found = self._rows[event.option_index]
+        self._open(self._rows[event.option_index])
+
+    def _open(self, found: Found) -> None:
         self.tuner.open_conversation(found.conversation.id, found.message_id)
 
     def action_search(self) -> None:
@@ -163,6 +166,8 @@ class ConversationsScreen(TunerScreen):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.input.id == "search":
             self.query_one(OptionList).focus()
+            if self._chosen and self._listed == self._search:  # else it is of an earlier search
+                self._open(self._chosen)
 
     def on_key(self, event: events.Key) -> None:
         if event.key == "down" and self.query_one("#search").has_focus:
