@@ -1,6 +1,7 @@
 """What a labelling screen shows next: read from the store, and written by models, before it is needed."""
 
 import asyncio
+import gc
 from dataclasses import replace
 from functools import partial
 from time import monotonic
@@ -9,7 +10,7 @@ from textual import work
 from textual.content import Content
 
 from engine.errors import UserError
-from tuner_app.filling import AHEAD, Filling
+from tuner_app.filling import Filling
 from tuner_app.store import batches
 from tuner_app.store.rows import Batch, Progress
 from tuner_app.tui.messages import StoreChanged
@@ -19,7 +20,8 @@ from tuner_app.tui.spread import Spread, lay_out
 from tuner_app.tui.widgets.sheet import Sheet
 from tuner_app.tui.widgets.tally import Pace, Tally
 
-LOW = 8  # with fewer items than this in memory, more are read
+KEPT = 12  # so many items are kept in memory
+SOME = 3  # of which so many are read at a time
 LOOK_SECONDS = 10.0  # between looks at what other windows have done
 ASKS = {
     "pair": "Which is better? Whose each is, is shown after you choose.",
@@ -65,7 +67,11 @@ class FeedingScreen(SavingScreen):
             self.notice.fail(error)
         if self.queue.current is None:
             self.draw()
+        _set_aside()
         self._fill()
+
+    def on_unmount(self) -> None:
+        gc.unfreeze()
 
     # --- what comes next
 
@@ -76,24 +82,33 @@ class FeedingScreen(SavingScreen):
         await self._read()
 
     async def _read(self) -> None:
-        """Read on in the batch, from its beginning again when its end is reached, and set it into lines."""
+        """Have enough items in memory, where there are."""
         if self._reading:
             return
         self._reading = True
         try:
-            wanted = AHEAD + len(self.queue) + 1
-            found = await self.tuner.database(
-                batches.waiting, self.chosen.id, after=self.queue.after, limit=wanted
-            )
-            self.queue.after = found[-1].position if len(found) == wanted else -1
-            of = partial(Shown.of, width=self.query_one(Sheet).place, differing=self.differing)
-            new = self.queue.new(found)
-            self.queue.add(await asyncio.to_thread(lambda: [of(waiting) for waiting in new]))
+            while len(self.queue) < KEPT and await self._read_some():
+                if self.queue.current is None:
+                    self.ask()
+                    self.advance()
         finally:
             self._reading = False
-        if self.queue.current is None and len(self.queue):
-            self.ask()
-            self.advance()
+
+    async def _read_some(self) -> bool:
+        """Read on in the batch, from its beginning again when its end is reached, and set it into lines.
+
+        Few items at a time, so that a key never waits for it. Whether there were any.
+        """
+        again = self.queue.after < 0
+        wanted = SOME + (len(self.queue) + 1 if again else 0)
+        found = await self.tuner.database(
+            batches.waiting, self.chosen.id, after=self.queue.after, limit=wanted
+        )
+        self.queue.after = found[-1].position if len(found) == wanted else -1
+        of = partial(Shown.of, width=self.query_one(Sheet).place, differing=self.differing)
+        new = await asyncio.to_thread(lambda: [of(waiting) for waiting in self.queue.new(found)])
+        self.queue.add(new)
+        return bool(new) or not again
 
     @work
     async def _read_on(self) -> None:
@@ -119,8 +134,7 @@ class FeedingScreen(SavingScreen):
         self.queue.advance()
         self.marked = None
         self.draw()
-        if len(self.queue) < LOW:
-            self._read_on()
+        self._read_on()
 
     def draw(self, *, stay: bool = False) -> None:
         """Show the current item, set anew where the screen or what is wanted has changed."""
@@ -183,8 +197,7 @@ class FeedingScreen(SavingScreen):
     async def _take_in(self) -> None:
         try:
             self.far = await self.tuner.database(batches.progress, self.chosen.id)
-            if len(self.queue) < LOW:
-                await self._read()
+            await self._read()
         except UserError as error:
             self.notice.fail(error)
         if self.queue.current is None:
@@ -205,3 +218,12 @@ class FeedingScreen(SavingScreen):
             return
         self._fill()
         self.draw()
+
+
+def _set_aside() -> None:
+    """Have Python look for garbage now, and later only among what is made from here on.
+
+    To look at all that an app has made takes it 80 ms, which one key in a hundred would have to wait for.
+    """
+    gc.collect()
+    gc.freeze()
