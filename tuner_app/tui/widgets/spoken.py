@@ -71,8 +71,9 @@ class Spoken(Vertical, can_focus=True):
 
     def update(self, turn: Turn) -> None:
         """Show `turn`, the same message with other labels."""
-        self.turn = turn
-        self._show()
+        if turn != self.turn:
+            self.turn = turn
+            self._show()
 
     def not_saved(self, what: str) -> None:
         """Say that `what` ("" for nothing) is not saved yet."""
