@@ -172,6 +172,32 @@ async def test_the_view_stays_where_it_is_read_while_an_answer_comes(
         assert seen(person) == before
 
 
+async def test_a_long_conversation_is_shown_from_its_end(home: Home, store: Store) -> None:
+    chat, tip = chats.start(store, title="long"), None
+    with store.write():
+        for number in range(60):
+            parent = tip.id if tip else None
+            tip = chats.add(store, chat.id, role="user", content=f"question {number}!", parent_id=parent)
+            tip = chats.add(store, chat.id, role="assistant", content=f"answer {number}!", parent_id=tip.id)
+    async with opened(home) as person:
+        await person.sees("answer 59!")
+        assert len(person.app.screen.query(Spoken)) == 40
+        await person.ask("more", "ok")
+        assert len(person.app.screen.query(Spoken)) == 42
+        await person.press("tab", *["up"] * 41)
+        assert selected(person) == "question 40!"
+        await person.press("pageup")
+        await person.sees("▲ 80 earlier messages")
+        await person.press("up")
+        await person.sees("answer 39!", "question 40!")
+        assert selected(person) == "answer 39!"
+        await person.press("up", "home")
+        await person.sees("question 0!")
+        await person.until(lambda: selected(person) == "question 0!")
+        assert "earlier messages" not in person.screen()
+        assert len(person.app.screen.query(Spoken)) == 122
+
+
 async def test_resizing_while_an_answer_comes(home: Home, server: ScriptedServer) -> None:
     async with opened(home) as person:
         server.answers = ["# Title\n\n- one\n- two"]

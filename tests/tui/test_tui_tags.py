@@ -95,5 +95,5 @@ async def test_a_label_on_another_branch_is_taken_back_and_said_to_be_there(
         await person.press("home", "down", "enter")
         await person.until(lambda: "Two." not in person.screen())
         await person.press("tab", "u")
-        await person.sees("Undone: ▲ good. It was on another branch: “Two.”.")
+        await person.sees("Undone: ▲ good. It was on “Two.”, not shown now.")
     assert labels.counts(store) == {}

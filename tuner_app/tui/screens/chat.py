@@ -74,7 +74,7 @@ class ChatScreen(AnsweringScreen):
         if at is None:
             self.transcript.anchor()
         else:
-            self.transcript.go_to(at)
+            await self.transcript.go_to(at)
 
     async def show(self, shown: Dialogue) -> None:
         if not self.query(Transcript):

@@ -118,7 +118,7 @@ class JudgingScreen(SavingScreen):
         here = self._at(undone.answer)
         if here:
             self.transcript.select(here)
-        elsewhere = "" if here else f" It was on another branch: “{one_line(undone.answer.content, 30)}”."
+        elsewhere = "" if here else f" It was on “{one_line(undone.answer.content, 30)}”, not shown now."
         self.notice.say(f"Undone: {MARKS[undone.verb]}.{elsewhere}")
 
     def _at(self, answer: Message) -> Spoken | None:

@@ -20,18 +20,50 @@ _EMPTY = (
 )
 
 
+_AT_ONCE = 40  # messages; a widget costs every key a little, wherever it is
+
+
 class Transcript(VerticalScroll, can_focus=False):
-    """Questions and answers, oldest first; keeps the widgets of messages that stay."""
+    """Questions and answers, oldest first; keeps the widgets of messages that stay.
+
+    Of a long conversation the last messages are shown, and those before them when the person goes there.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.drafts: dict[int, str] = {}  # corrections that were begun and left, by message
+        self._turns: list[Turn] = []
         self._one_at_a_time = asyncio.Lock()
 
     async def show(self, turns: list[Turn]) -> None:
         """Show these turns and no others."""
         async with self._one_at_a_time:
-            await self._show(turns)
+            self._turns = turns
+            await self._show(turns[self._start() :])
+            await self._tell_of_earlier()
+
+    def _start(self) -> int:
+        """Which turn is the first that is shown: as before, or so that the last ones are."""
+        ids = [turn.message.id for turn in self._turns]
+        first = next(iter(self.query_children(Spoken)), None)
+        if first and first.turn.message.id in ids:
+            return ids.index(first.turn.message.id)
+        return max(len(ids) - _AT_ONCE, 0)
+
+    async def _show_from(self, start: int) -> None:
+        """Show earlier turns too, without moving what is in view."""
+        async with self._one_at_a_time:
+            until = self._start()
+            if start < until:
+                first = self.query_children(Spoken).first()
+                await self.mount_all([self._widget(turn) for turn in self._turns[start:until]], before=first)
+                await self._tell_of_earlier()
+
+    async def _tell_of_earlier(self) -> None:
+        await self.query(".earlier").remove()
+        if earlier := self._start():
+            told = f"▲ {earlier} earlier messages: ↑ and Home show them"
+            await self.mount(Static(Content.styled(told, "$foreground-muted"), classes="earlier"), before=0)
 
     async def _show(self, turns: list[Turn]) -> None:
         kept = 0
@@ -64,11 +96,15 @@ class Transcript(VerticalScroll, can_focus=False):
         else:
             widget.scroll_visible(animate=False)
 
-    def go_to(self, message_id: int) -> None:
+    async def go_to(self, message_id: int) -> None:
         """Bring a message into view, and select it."""
+        ids = [turn.message.id for turn in self._turns]
+        if message_id in ids:
+            await self._show_from(ids.index(message_id))
         if widget := self.spoken(message_id):
             self.anchor(False)
-            self.call_after_refresh(self._go_to, widget, from_above=True)
+            widget.focus(scroll_visible=False)
+            widget.scroll_visible(animate=False, top=True)
 
     def stops(self) -> list[Spoken | Comparison]:
         """What can be selected, from top to bottom."""
@@ -93,9 +129,18 @@ class Transcript(VerticalScroll, can_focus=False):
             place = stops.index(at) + by if at in stops else len(stops)
             if place == len(stops):
                 return False
+            if place < 0 and self._start():
+                wanted = max(self._start() - _AT_ONCE, 0) if by == -1 else 0
+                at_last = self._turns[self._start() - 1 if by == -1 else 0].message.id
+                self.run_worker(self._earlier(wanted, at_last))
+                return True
             from_above = by == 1 or by < -1  # the first message is shown from its start, the last to its end
             self._go_to(stops[max(min(place, len(stops) - 1), 0)], from_above=from_above)
         return True
+
+    async def _earlier(self, start: int, message_id: int) -> None:
+        await self._show_from(start)
+        await self.go_to(message_id)
 
     def select(self, stop: Widget) -> None:
         """Select a stop; the view stays where it is as long as the stop can be seen."""
