@@ -43,7 +43,7 @@ def test_a_run_ends_with_an_adapter_and_a_record(place: Place, method: str) -> N
     assert run.versions["torch"].startswith("2.")
     assert run.versions["tuner"]
     told = kinds(place, run)
-    assert told[:2] == ["loading", "data"]
+    assert told[:3] == ["asked", "loading", "data"]
     assert ("reference" in told) == (method == "dpo")
     assert told[-1] == "done"
     assert told.count("step") == 12
