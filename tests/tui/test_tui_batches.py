@@ -144,3 +144,15 @@ async def test_the_adapter_in_use_answers_unless_told_otherwise(home: Home, stor
     async with opened(home, ready="dpo-1 on builtin ● ready") as person:
         await form(person)
         await person.until(lambda: person.app.screen.query_one("#first", Select).value == "dpo-1")
+
+
+async def test_only_what_can_be_seen_is_painted(home: Home) -> None:
+    async with opened(home) as person:
+        chat = person.app.screen
+        await person.press("ctrl+g")
+        await person.sees("a new batch")
+        listed = person.app.screen
+        assert (chat.is_current, listed.is_current) == (False, True)
+        await person.press("f1")
+        await person.sees("Keys")
+        assert (chat.is_current, listed.is_current) == (False, True), "the help lets the list through"
