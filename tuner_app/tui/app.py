@@ -20,6 +20,7 @@ from tuner_app.paths import Home
 from tuner_app.settings import Settings
 from tuner_app.store import Store
 from tuner_app.tui.database import Database
+from tuner_app.tui.endings import heed_signals
 from tuner_app.tui.link import ModelLink
 from tuner_app.tui.messages import Link, StoreChanged, WatchFailed
 from tuner_app.tui.run_facts import STATUS, recent
@@ -97,6 +98,7 @@ class TunerApp(App[None]):
     def on_mount(self) -> None:
         self.push_screen(self._chat)
         self._watcher.start()
+        heed_signals(self)
         if not self.home.settings.exists():  # a first start
             self.call_after_refresh(self.action_go, "tour")
 

@@ -1,0 +1,128 @@
+"""In a real terminal: what reaches it, and what the app survives."""
+
+import json
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from scripted_server import ScriptedServer
+from terminal import Terminal, escapes
+
+from tuner_app.paths import Home
+from tuner_app.store import Store, chats
+
+HOSTILE = [
+    "\x1b]0;owned\x07 \x1b[2J \x1b[6n \x1b]52;c;aGk=\x07 \x1bP+q\x1b\\ \x9b31m \x07\x08\x0e \x1b[?1049l",
+    "[bold]x[/] [/nope] [@click=app.quit]quit[/] [link=file:///etc/passwd]y[/]",
+    "\u202eright to left\u202c \u2066isolate\u2069 a\u0300\u0301\u0302 👩‍👩‍👧 漢字 مرحبا",
+    "```\n\x1b[31mcode\x1b[0m\n```\n\n| a | \x1b]8;;http://x\x07b |\n|---|---|\n| 1 | 2 |\n\n<b>x</b>",
+    "long " + "x" * 200_000,
+]
+
+
+@pytest.fixture
+def strings() -> list[str]:
+    """Strings that break programs; the known list of them as well, where it is."""
+    folder = os.environ.get("TUNER_CONFORMANCE_DATA")
+    known = Path(folder, "data", "nasty", "blns.json") if folder else None
+    more = json.loads(known.read_text(encoding="utf-8")) if known else []
+    lines = [text for text in more if text.strip()]
+    return [*HOSTILE, *("\n\n".join(lines[at : at + 40]) for at in range(0, len(lines), 40))]
+
+
+def test_no_escape_but_the_apps_own_reaches_the_terminal(
+    home: Home, server: ScriptedServer, store: Store, strings: list[str]
+) -> None:
+    with Terminal(home, (100, 30)) as terminal:  # what it sends when there is nothing to fear
+        terminal.sees("● ready")
+        terminal.press("harmless", "enter")
+        terminal.sees("ok")
+        terminal.press("tab", "m", "e", "escape", "escape", "ctrl+l", "escape", "ctrl+q")
+        assert terminal.ended() == 0
+        own = escapes(terminal.sent)
+    for text in strings:
+        conversation = chats.start(store, title=text)
+        asked = chats.add(store, conversation.id, role="user", content=text)
+        chats.add(store, conversation.id, role="assistant", content=text, parent_id=asked.id, model=text)
+    server.answers = list(strings)
+    with Terminal(home, (100, 30)) as terminal:
+        terminal.sees("● ready")
+        terminal.press("ctrl+l", "escape", "ctrl+n")
+        for text in strings:
+            terminal.press("go", "enter")
+            terminal.until(lambda text=text: _kept(store, text) > 1, "the answer to be kept")
+            terminal.press("tab", "m", "m", "escape")
+        for _ in strings[:3]:
+            terminal.press("ctrl+l", "down", "enter", "escape")
+        terminal.press("ctrl+q")
+        assert terminal.ended() == 0
+    assert escapes(terminal.sent) <= own, escapes(terminal.sent) - own
+    assert b"owned" not in b"".join(re.findall(rb"\x1b\].*?\x07", terminal.sent))
+    assert not (home.folder / "fault.log").exists()
+
+
+def _kept(store: Store, text: str) -> int:
+    row = store.one("SELECT count(*) AS n FROM messages WHERE role = 'assistant' AND content = ?", (text,))
+    return int(row["n"]) if row else 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP, "closed"], ids=str)
+def test_half_an_answer_is_kept_when_the_app_is_ended(
+    home: Home, server: ScriptedServer, store: Store, how: signal.Signals | str
+) -> None:
+    server.answers = ["half of it was there"]
+    server.gate.clear()
+    with Terminal(home) as terminal:
+        terminal.sees("● ready")
+        terminal.press("go on", "enter")
+        terminal.sees("half")
+        if how == "closed":
+            terminal.close()
+        else:
+            os.kill(terminal.pid, how)  # type: ignore[arg-type]
+        terminal.ended()
+    messages = [row["content"] for row in store.query("SELECT content FROM messages ORDER BY id")]
+    assert [text.strip() for text in messages] == ["go on", "half"]
+    if how != "closed":
+        assert b"\x1b[?1049l" in terminal.sent[-400:]  # the screen of before is given back
+    assert not (home.folder / "fault.log").exists()
+
+
+def test_it_can_be_resized_while_an_answer_comes_and_put_aside_and_taken_up_again(
+    home: Home, server: ScriptedServer
+) -> None:
+    server.answers = ["half of it was there"]
+    server.gate.clear()
+    with Terminal(home) as terminal:
+        terminal.sees("● ready")
+        terminal.press("go on", "enter")
+        terminal.sees("half")
+        for size in ((40, 12), (200, 60), (80, 24)):
+            terminal.resize(*size)
+            terminal.read(0.3)
+        server.gate.set()
+        terminal.sees("half of it was there", "go on")
+        os.kill(terminal.pid, signal.SIGTSTP)
+        terminal.read(0.3)
+        os.kill(terminal.pid, signal.SIGCONT)
+        terminal.read(0.5)
+        terminal.press("again", "enter")
+        terminal.sees("ok")
+
+
+@pytest.mark.parametrize("colours", [{"NO_COLOR": "1"}, {"COLORTERM": "", "TERM": "xterm"}], ids=str)
+def test_it_can_be_read_without_colours(home: Home, server: ScriptedServer, colours: dict[str, str]) -> None:
+    server.answers = ["one"]
+    with Terminal(home, **colours) as terminal:
+        terminal.sees("● ready")
+        terminal.press("go on", "enter")
+        terminal.sees("one")
+        terminal.press("tab", "a")
+        terminal.sees("Fed 1 thumb")
+        if "NO_COLOR" in colours:
+            codes = {int(n) for n in re.findall(rb"\x1b\[(\d+)m", terminal.sent)}
+            assert not any(30 <= code <= 37 or 90 <= code <= 97 for code in codes)
+        else:
+            assert b"38;2;" not in terminal.sent
