@@ -124,6 +124,7 @@ async def test_tag_remove_restore_and_undo(home: Home, store: Store, monkeypatch
         await person.sees("Undone: Removed from use")
         assert set(trained_on(store)) == set(rows)
         await filtered(person, "tag:odd")
+        await shown(person, "grass", "hay")
         await person.press("asterisk", "t")
         await person.sees("Tag 2 rows")
         await person.type("-odd")
@@ -238,7 +239,7 @@ async def test_hostile_text_in_every_cell(home: Home, store: Store) -> None:
         await person.press("f4")
         for size in ((80, 24), (200, 60), (40, 12)):
             await person.pilot.resize_terminal(*size)
-            await person.until(lambda: person.screen().count("[b") >= 2)
+            await person.sees("[bold red]x[/]")
             assert not unsafe & set(person.screen())
         await person.pilot.resize_terminal(120, 40)
         for key, seen in (

@@ -287,10 +287,18 @@ class DataScreen(HandlingScreen):
     def _filter_changed(self) -> None:
         if self._typed:
             self._typed.stop()
-        self._typed = self.set_timer(TYPING_SECONDS, self.look)
+        self._typed = self.set_timer(TYPING_SECONDS, self._look_typed)
+
+    def _look_typed(self) -> None:
+        self._typed = None
+        self.look()
 
     @on(Input.Submitted, "#filter")
     def _filter_entered(self) -> None:
+        if self._typed:
+            self._typed.stop()
+            self._typed = None
+            self.look()
         self.table.focus()
 
 
