@@ -43,7 +43,7 @@ class Chart(Widget):
     DEFAULT_CSS = """
     Chart { width: 1fr; height: 1fr; padding: 0 1; }
     Chart > .chart--title { text-style: bold; color: $foreground; }
-    Chart > .chart--quiet { color: $foreground 40%; }
+    Chart > .chart--quiet { color: $foreground; text-style: dim; }
     Chart > .chart--line-0 { color: $text-accent; }
     Chart > .chart--line-1 { color: $text-success; }
     Chart > .chart--line-2 { color: $text-warning; }
