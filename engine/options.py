@@ -38,7 +38,9 @@ class Optimisation:
     warmup: float = option(0.0, "part of the run in which the learning rate rises from 0", 0.0, 1.0)
     weight_decay: float = option(0.0, "AdamW's weight decay", 0.0, 1.0)
     max_grad_norm: float = option(1.0, "gradients longer than this are shortened to it", 1e-6)
-    micro_tokens: int = option(0, "tokens at a time: memory against speed; 0: 512 on a CPU, 1024 in bf16, 8192 on a GPU", 0)
+    micro_tokens: int = option(
+        0, "tokens at a time: memory against speed; 0: 512 on a CPU, 1024 in bf16, 8192 on a GPU", 0
+    )
     checkpointing: bool = option(
         False, "gradient checkpointing: recompute activations, less memory, a third slower"
     )
