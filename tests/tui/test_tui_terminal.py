@@ -32,6 +32,7 @@ def strings() -> list[str]:
     return [*HOSTILE, *("\n\n".join(lines[at : at + 40]) for at in range(0, len(lines), 40))]
 
 
+@pytest.mark.slow
 def test_no_escape_but_the_apps_own_reaches_the_terminal(
     home: Home, server: ScriptedServer, store: Store, strings: list[str]
 ) -> None:

@@ -156,7 +156,8 @@ class AskingScreen(JudgingScreen):
             shots = len(here.shots)
             parts.append(f"{shots} example{'s' if shots > 1 else ''} before this" if shots else "")
             parts.append("system prompt" if here.system else "")
-        self.query_one(PromptBox).tell(" · ".join(part for part in parts if part))
+        for box in self.query(PromptBox):  # none when the count comes while the app closes
+            box.tell(" · ".join(part for part in parts if part))
 
 
 def _whole(store: Store, tip: Message) -> Prompt:
