@@ -12,6 +12,7 @@ from pathlib import Path
 from person import Person, opened
 from textual.widgets import Input
 
+from tuner_app import settings
 from tuner_app.paths import Home
 from tuner_app.store import Store
 from tuner_app.workers import supervisor
@@ -69,6 +70,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         home = Home(Path(temporary))
         Store.open(home.database, migrate=True).close()
+        settings.save(home, settings.Settings())  # not a first start: no tour
         try:
             asyncio.run(draw(folder, home))
         finally:

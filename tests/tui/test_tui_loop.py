@@ -13,6 +13,7 @@ import pytest
 from person import opened
 from textual.widgets import Input
 
+from tuner_app import settings
 from tuner_app.paths import Home, builtin_base
 from tuner_app.store import Store, chats, runs
 from tuner_app.workers import supervisor
@@ -27,6 +28,7 @@ needs_base = pytest.mark.skipif(
 async def test_chat_correct_train_and_chat_with_the_result(tmp_path: Path) -> None:
     home = Home(tmp_path)
     store = Store.open(home.database, migrate=True)
+    settings.save(home, settings.Settings())  # not a first start: no tour
     try:
         async with opened(home, ready="builtin") as person:
             await person.until(lambda: person.app.link.state == "ready", timeout=120)

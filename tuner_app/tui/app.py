@@ -70,8 +70,8 @@ class TunerApp(App[None]):
         Binding("ctrl+r", "go('runs')", "runs", id="runs", tooltip="training runs: look, stop, resume"),
         Binding("f4", "go('data')", "data", key_display="F4", id="data", tooltip="all examples and labels"),
         Binding("question_mark,f1", "go('help')", "help", key_display="?", id="help", tooltip="these keys"),
-        Binding("ctrl+p", "command_palette", "", show=False, tooltip="every command; themes"),
-        Binding("ctrl+q", "quit", "", show=False, tooltip="quit; runs and the chat worker go on"),
+        Binding("ctrl+p", "command_palette", "", show=False, priority=True, tooltip="every command"),
+        Binding("ctrl+q", "quit", "", show=False, priority=True, tooltip="quit; runs and chat go on"),
     ]
 
     settings: reactive[Settings] = reactive(Settings)
