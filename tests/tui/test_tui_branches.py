@@ -244,6 +244,7 @@ async def test_prompts_and_answers_that_are_much(home: Home, store: Store, texts
         tip = chats.add(store, chat.id, role="user", content=text, parent_id=tip.id if tip else None)
         tip = chats.add(store, chat.id, role="assistant", content=text, parent_id=tip.id)
     async with opened(home) as person:
+        await person.until(lambda: bool(person.app.screen.query("Answer")))
         await person.press("tab", "home")
         await person.sees("you   long: shown as it was written", texts[0][:9])
         for _ in range(2):
