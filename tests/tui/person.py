@@ -52,7 +52,7 @@ class Person:
         await self.until(lambda: all(text in self.screen() for text in texts), lambda: f"{texts} in")
 
     async def until(
-        self, true: Callable[[], bool], what: Callable[[], str] = lambda: "", timeout: float = 5.0
+        self, true: Callable[[], bool], what: Callable[[], str] = lambda: "", timeout: float = 20.0
     ) -> None:
         end = monotonic() + timeout
         while not true():
@@ -71,6 +71,8 @@ async def opened(
         async with app.run_test(size=size) as pilot:
             person = Person(app, pilot)
             await person.sees(ready)
+            # the latest conversation is read beside that: nobody goes about in what is not there yet
+            await person.until(lambda: not any(worker.is_running for worker in app.workers))
             yield person
     finally:
         store.close()
