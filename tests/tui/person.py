@@ -72,7 +72,8 @@ async def opened(
             person = Person(app, pilot)
             await person.sees(ready)
             # the latest conversation is read beside that: nobody goes about in what is not there yet
-            await person.until(lambda: not any(worker.is_running for worker in app.workers))
+            if app.link.state == "ready":
+                await person.until(lambda: not any(worker.is_running for worker in app.workers))
             yield person
     finally:
         store.close()
