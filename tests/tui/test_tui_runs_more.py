@@ -76,7 +76,11 @@ async def test_the_log_is_followed_and_searched(home: Home, trained: list[Run]) 
     log = home.run("sft-2") / "log.txt"
     log.parent.mkdir(parents=True, exist_ok=True)
     async with opened(home) as person:
-        await person.press("ctrl+r", "enter", "l")
+        await person.press("ctrl+r")
+        await person.sees("sft-2")
+        await person.press("enter")
+        await person.sees("run sft-2")
+        await person.press("l")
         await person.sees("log of sft-2", "Nothing is written yet")
         log.write_text("".join(f"line {n} [red]\x1b[2J\n" for n in range(1, 101)) + "Needle\nhalf a li")
         await person.sees("line 100 [red]␛[2J", "Needle")
