@@ -21,7 +21,12 @@ class Person:
         self.pilot = pilot
 
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
+        """Press keys, and look before the next one, for half a second, where something is being read."""
+        for key in keys:
+            await self.pilot.press(key)
+            end = monotonic() + 0.5
+            while len(key) > 1 and monotonic() < end and any(w.is_running for w in self.app.workers):
+                await self.pilot.pause(0.01)
 
     async def type(self, text: str) -> None:
         await self.press(*text)
