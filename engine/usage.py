@@ -1,5 +1,6 @@
 """How much memory this process holds, held at most, and could have; a GPU's or the machine's."""
 
+import gc
 import resource
 import sys
 from contextlib import suppress
@@ -16,6 +17,7 @@ class Gauge:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+        gc.collect()  # garbage that went later would hide as much of what is taken
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         else:

@@ -1,6 +1,6 @@
 """Before a run: everything checked, its data frozen, the run written down. No torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,14 +140,26 @@ def check(store: Store, home: Home, plan: Plan) -> Checked:
 
 
 def again(store: Store, run: Run) -> Plan:
-    """A plan with the settings of a run, for another one like it."""
-    names = {row.id: row.name for row in models.adapters(store)}
+    """A plan with the settings of a run, for another one like it; a UserError when a model that it used has
+    been deleted since."""
+
+    def name(id: int | None, rows: Sequence[Base | AdapterRow], what: str) -> str:
+        named = {row.id: row.name for row in rows}
+        if id is not None and id not in named:
+            raise UserError(
+                f"{what} of {run.name} has been deleted since.",
+                kept="Nothing was started.",
+                do="Add or choose another (Ctrl+O, Ctrl+T).",
+            )
+        return "" if id is None else named[id]
+
+    adapters = models.adapters(store)
     asked = runs.events(store, run.id, kinds=["asked"])
     return Plan(
         method=run.method,
-        base=next(row.name for row in models.bases(store) if row.id == run.base_id),
-        parent=names.get(run.parent_id or 0, ""),
-        reward=names.get(run.reward_id or 0, ""),
+        base=name(run.base_id, models.bases(store), "The base"),
+        parent=name(run.parent_id, adapters, "The adapter at the start"),
+        reward=name(run.reward_id, adapters, "The reward model"),
         selection=Selection.parse(asked[0].data["data"] if asked else ""),
         adapter=Adapter(**run.spec["adapter"]),
         precision=run.spec["precision"],

@@ -286,17 +286,19 @@ async def test_the_end_of_a_run_is_told_and_its_model_answers(home: Home, run: R
         )
         runs.set_status(labelled, run.id, "done")
         await person.sees("✓ done", "c chat with it")
+        (made,) = models.adapters(labelled)
+        models.rename(labelled, made, "warm")
         await person.press("c")
-        await person.sees("sft-1 on builtin", "Type a prompt")
+        await person.sees("warm on builtin", "Type a prompt")
         await person.ask("hello", "ok")
-    assert settings.load(home).adapter == "sft-1"
+    assert settings.load(home).adapter == "warm"
     async with opened(home) as person:
-        await person.sees("sft-1 on builtin")
+        await person.sees("warm on builtin")
         await person.press("ctrl+o")
-        await person.sees("└ sft-1", "answers now")
+        await person.sees("└ warm", "answers now")
         await person.press("up", "enter")
         await person.sees("Type a prompt")
-        assert "sft-1 on" not in person.screen()
+        assert "warm on" not in person.screen()
     assert settings.load(home).adapter == ""
 
 

@@ -164,6 +164,24 @@ def test_a_full_reward_model_does_not_lead_over_four_bits(place: Place, needy: s
     launch.prepare(place.store, place.home, place.plan(needy))
 
 
+def test_settings_of_a_run_whose_models_were_deleted(place: Place, needy: str) -> None:
+    adapter(place, "reward", "judge")
+    adapter(place, "sft", "warm")
+    run = launch.prepare(place.store, place.home, place.plan(needy, reward="judge", parent="warm"))
+    models.rename(place.store, models.adapter(place.store, "warm"), "hot")  # type: ignore[arg-type]
+    plan = launch.again(place.store, run)
+    assert (plan.base, plan.parent, plan.reward) == ("tiny", "hot", "judge")
+    for made in runs.listed(place.store):
+        runs.set_status(place.store, made.id, "done")
+    for name, message in [("judge", "The reward model of needy-1"), ("hot", "The adapter at the start of")]:
+        models.remove(place.store, models.adapter(place.store, name))  # type: ignore[arg-type]
+        with pytest.raises(UserError, match=f"{message}.* has been deleted since"):
+            launch.again(place.store, run if name == "judge" else replace(run, reward_id=None))
+    models.remove(place.store, models.bases(place.store)[0])
+    with pytest.raises(UserError, match="The base of needy-1 has been deleted since"):
+        launch.again(place.store, run)
+
+
 @pytest.fixture
 def needy(monkeypatch: pytest.MonkeyPatch) -> str:
     """A method that learns from prompts, and so needs a reward model."""

@@ -219,8 +219,9 @@ class RunScreen(FiguresScreen):
 
     async def action_chat_with(self) -> None:
         try:
-            source = await self.tuner.database(_base_of, self._run_name)
-            self.tuner.choose_model(base=source, adapter=self._run_name)
+            assert self._row
+            source, adapter = await self.tuner.database(_made, self._row)
+            self.tuner.choose_model(base=source, adapter=adapter)
         except UserError as error:
             self.notice.fail(error)
             return
@@ -261,8 +262,9 @@ def _plan(store: Store, name: str, changes: remedies.Remedy) -> launch.Plan:
     return remedies.applied(launch.again(store, run), changes)
 
 
-def _base_of(store: Store, name: str) -> str:
-    adapter = models.adapter(store, name)
+def _made(store: Store, run: Run) -> tuple[str, str]:
+    """The base's source and the name of what the run has left, which may be called otherwise by now."""
+    adapter = models.made_by(store, run.id)
     if adapter is None:
-        raise UserError(f"The run {name} has left no adapter.", do="Resume it, or train again.")
-    return next(base.source for base in models.bases(store) if base.id == adapter.base_id)
+        raise UserError(f"The adapter of {run.name} is not there: deleted, or never made.", do="Train again.")
+    return next(base.source for base in models.bases(store) if base.id == adapter.base_id), adapter.name
