@@ -9,11 +9,11 @@ from scripted_server import ScriptedServer
 from engine.examples import Message, Pair
 from tuner_app import settings
 from tuner_app.client import Use
+from tuner_app.conversing import asking
 from tuner_app.paths import Home
 from tuner_app.settings import Decoding, Settings
 from tuner_app.store import Store, chats, examples, labels
 from tuner_app.store.asked import Asked, Prompt
-from tuner_app.tui import asking
 
 
 @pytest.mark.parametrize(

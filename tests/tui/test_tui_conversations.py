@@ -4,9 +4,9 @@ import pytest
 from person import opened
 from textual.widgets import OptionList
 
+from tuner_app.conversing import branches
 from tuner_app.paths import Home
 from tuner_app.store import Store, chats
-from tuner_app.tui import branches
 
 
 def talk(store: Store, title: str, *said: str) -> int:

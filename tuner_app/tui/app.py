@@ -16,12 +16,12 @@ from textual.worker import WorkerFailed
 from engine.errors import UserError
 from tuner_app import faults
 from tuner_app import settings as settings_file
+from tuner_app.conversing.link import ModelLink, State
 from tuner_app.paths import Home
 from tuner_app.settings import Settings
 from tuner_app.store import Store
 from tuner_app.tui.database import Database
 from tuner_app.tui.endings import heed_signals
-from tuner_app.tui.link import ModelLink
 from tuner_app.tui.messages import Link, StoreChanged, WatchFailed
 from tuner_app.tui.run_facts import STATUS, recent
 from tuner_app.tui.screens.chat import ChatScreen
@@ -193,5 +193,5 @@ class TunerApp(App[None]):
             self._return_code = 1
             self.panic(Text(told))
 
-    def _link_changed(self, link: Link) -> None:
-        self.link = link
+    def _link_changed(self, state: State, detail: str) -> None:
+        self.link = Link(state, detail)

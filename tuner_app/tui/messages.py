@@ -1,10 +1,10 @@
 """What has happened, for the screens to answer to."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from textual.message import Message
 
+from tuner_app.conversing.link import State
 from tuner_app.store.rows import RunEvent
 
 
@@ -12,7 +12,7 @@ from tuner_app.store.rows import RunEvent
 class Link:
     """Whether a model can answer: `off` until it is first needed; `detail` is a log line or a reason."""
 
-    state: Literal["off", "starting", "ready", "failed"]
+    state: State
     detail: str = ""
 
 

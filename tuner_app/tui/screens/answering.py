@@ -10,9 +10,9 @@ from uuid import uuid4
 
 from engine.errors import UserError
 from tuner_app.clean import one_line
+from tuner_app.conversing import dialogue
 from tuner_app.settings import NEW_SEED, Settings
 from tuner_app.store.rows import Message
-from tuner_app.tui import dialogue
 from tuner_app.tui.screens.asking import AskingScreen
 from tuner_app.tui.screens.base import Saving
 from tuner_app.tui.widgets.answer import Answer

@@ -8,13 +8,14 @@ from textual import work
 from textual.binding import Binding, BindingType
 
 from engine.errors import UserError
+from tuner_app.conversing import asking
+from tuner_app.conversing.asking import Fit
+from tuner_app.conversing.dialogue import Dialogue
 from tuner_app.settings import Settings
 from tuner_app.store import Store, asked, chats
 from tuner_app.store.asked import Prompt
 from tuner_app.store.rows import Conversation, Message
-from tuner_app.tui import answerers, asking
-from tuner_app.tui.asking import Fit
-from tuner_app.tui.dialogue import Dialogue
+from tuner_app.tui import answerers
 from tuner_app.tui.messages import Link
 from tuner_app.tui.screens.judging import JudgingScreen
 from tuner_app.tui.widgets.prompt_box import PromptBox

@@ -11,9 +11,9 @@ from textual.widgets.option_list import Option
 
 from engine.errors import UserError
 from tuner_app.clean import one_line
+from tuner_app.conversing.link import in_background
 from tuner_app.store import Store, batches
 from tuner_app.store.rows import Batch, Progress
-from tuner_app.tui.link import in_background
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.screens.label import LabelScreen
 from tuner_app.tui.screens.new_batch import NewBatchScreen

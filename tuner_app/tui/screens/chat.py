@@ -9,10 +9,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from engine.errors import UserError
+from tuner_app.conversing import branches, dialogue
+from tuner_app.conversing.dialogue import Dialogue
 from tuner_app.store import Store, chats
 from tuner_app.store.rows import Message
-from tuner_app.tui import branches, dialogue
-from tuner_app.tui.dialogue import Dialogue
 from tuner_app.tui.messages import PromptLeft, PromptSubmitted, StoreChanged
 from tuner_app.tui.screens.answering import AnsweringScreen
 from tuner_app.tui.screens.base import Saving

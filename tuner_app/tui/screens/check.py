@@ -16,12 +16,12 @@ from engine.findings import Findings
 from tuner_app import launch, report
 from tuner_app.checking import Checking
 from tuner_app.clean import visible
+from tuner_app.conversing.link import in_background
 from tuner_app.launch import Plan
 from tuner_app.machines import Machines
 from tuner_app.paths import Home
 from tuner_app.store import Store
 from tuner_app.store.rows import Run
-from tuner_app.tui.link import in_background
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.screens.run import RunScreen
 from tuner_app.tui.widgets.key_bar import KeyBar

@@ -14,9 +14,9 @@ from textual.widgets import Input, Select, Static, TextArea
 
 from engine.errors import UserError
 from tuner_app import settings as settings_file
+from tuner_app.conversing import asking
 from tuner_app.settings import Decoding
 from tuner_app.store.rows import Conversation
-from tuner_app.tui import asking
 from tuner_app.tui.screens.base import Saving, SavingScreen
 from tuner_app.tui.widgets.form import Fields, Row, choice_row
 from tuner_app.tui.widgets.key_bar import KeyBar

@@ -5,11 +5,11 @@ from functools import partial
 from uuid import uuid4
 
 from tuner_app.clean import harmless, one_line
+from tuner_app.conversing import branches, dialogue, judged
+from tuner_app.conversing.dialogue import Dialogue
+from tuner_app.conversing.judged import CORRECTED, Label, Undone
 from tuner_app.store import tags
 from tuner_app.store.rows import Message, Verb
-from tuner_app.tui import branches, dialogue, judged
-from tuner_app.tui.dialogue import Dialogue
-from tuner_app.tui.judged import CORRECTED, Label, Undone
 from tuner_app.tui.screens.base import Saving, SavingScreen
 from tuner_app.tui.widgets.answer import MARKS, Answer
 from tuner_app.tui.widgets.comparison import Comparison

@@ -12,9 +12,9 @@ from textual.widgets import Input
 
 from engine.errors import UserError
 from tuner_app import settings as settings_file
+from tuner_app.conversing import judged
 from tuner_app.store import batches, labels, tags
 from tuner_app.store.rows import Batch, LabelEvent, Reply, Verb, Waiting
-from tuner_app.tui import judged
 from tuner_app.tui.queue import Shown
 from tuner_app.tui.screens.base import Saving
 from tuner_app.tui.screens.feeding import FeedingScreen

@@ -15,11 +15,11 @@ from textual.widgets.option_list import Option
 from engine.errors import UserError
 from tuner_app import bases, fit, library, words
 from tuner_app.clean import one_line
+from tuner_app.conversing.link import in_background
 from tuner_app.errands import Errand
 from tuner_app.paths import Home
 from tuner_app.store import Store, models
 from tuner_app.store.rows import AdapterRow, Base
-from tuner_app.tui.link import in_background
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.times import ago
 from tuner_app.tui.widgets.key_bar import KeyBar

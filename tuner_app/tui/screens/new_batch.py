@@ -13,11 +13,11 @@ from textual.widgets import Button, Input, Select, Static, TextArea
 from engine.errors import UserError
 from engine.spec import build
 from tuner_app.clean import one_line
+from tuner_app.conversing.link import in_background
 from tuner_app.labelling import From, Wish, gather, sources
 from tuner_app.settings import Decoding, Settings
 from tuner_app.store import Store, batches, models
 from tuner_app.store.rows import Asked, Batch, BatchKind, Maker
-from tuner_app.tui.link import in_background
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.screens.label import LabelScreen
 from tuner_app.tui.widgets.form import Row, choice_row, text_row

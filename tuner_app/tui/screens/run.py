@@ -14,10 +14,10 @@ from textual.widgets import Static
 from engine.errors import UserError
 from tuner_app import launch, machines, remedies
 from tuner_app.clean import one_line, visible
+from tuner_app.conversing.link import in_background
 from tuner_app.paths import Home
 from tuner_app.store import Store, models, runs
 from tuner_app.store.rows import Request, Run
-from tuner_app.tui.link import in_background
 from tuner_app.tui.messages import StoreChanged
 from tuner_app.tui.run_facts import STATUS, RunFacts, follow
 from tuner_app.tui.screens.figures import FIGURE_KEYS, FiguresScreen

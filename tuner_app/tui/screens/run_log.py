@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input, RichLog
 
 from tuner_app.clean import visible
-from tuner_app.tui.link import in_background
+from tuner_app.conversing.link import in_background
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.notice import Notice

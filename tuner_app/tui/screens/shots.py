@@ -15,11 +15,11 @@ from textual.widgets.option_list import Option
 
 from engine.errors import UserError
 from tuner_app.clean import one_line, visible
+from tuner_app.conversing import asking
 from tuner_app.store import shots
 from tuner_app.store.rows import Conversation
 from tuner_app.store.shots import Shot
 from tuner_app.store.table import Filter
-from tuner_app.tui import asking
 from tuner_app.tui.screens.base import Saving, SavingScreen
 from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.notice import Notice

@@ -7,8 +7,8 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from tuner_app.clean import visible
+from tuner_app.conversing.dialogue import Turn, speaker
 from tuner_app.tui.changes import shown
-from tuner_app.tui.dialogue import Turn, speaker
 from tuner_app.tui.widgets.spoken import KEYS, Part, Spoken
 from tuner_app.tui.widgets.tag_field import TagField
 

@@ -11,10 +11,10 @@ from textual.message import Message
 from textual.widgets import Static
 
 from tuner_app.clean import visible
+from tuner_app.conversing.dialogue import speaker
+from tuner_app.conversing.judged import Label
 from tuner_app.store.rows import Message as StoredMessage
 from tuner_app.store.rows import Verb
-from tuner_app.tui.dialogue import speaker
-from tuner_app.tui.judged import Label
 from tuner_app.tui.widgets.editor import Correction
 from tuner_app.tui.widgets.prose import Prose
 from tuner_app.tui.widgets.tag_field import TagField

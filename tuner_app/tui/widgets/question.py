@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from tuner_app.tui.dialogue import Turn
+from tuner_app.conversing.dialogue import Turn
 from tuner_app.tui.widgets.spoken import KEYS, Part, Spoken
 
 

@@ -7,7 +7,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from tuner_app.tui.dialogue import Turn
+from tuner_app.conversing.dialogue import Turn
 from tuner_app.tui.widgets.editor import Correction
 from tuner_app.tui.widgets.prose import Prose
 

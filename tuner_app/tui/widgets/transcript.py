@@ -7,7 +7,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tuner_app.tui.dialogue import Turn
+from tuner_app.conversing.dialogue import Turn
 from tuner_app.tui.widgets.answer import Answer
 from tuner_app.tui.widgets.comparison import Comparison
 from tuner_app.tui.widgets.question import Question

@@ -1,27 +1,28 @@
-"""The app's link to whoever answers: our own chat worker, or the server that the settings name."""
+"""The way to whoever answers: our own chat worker, or the server that the settings name."""
 
 import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from engine.errors import UserError
 from tuner_app.paths import Home
 from tuner_app.settings import Settings
-from tuner_app.tui.messages import Link
 
 if TYPE_CHECKING:
     from tuner_app.client import ChatClient
     from tuner_app.workers.supervisor import Endpoint
 
 T = TypeVar("T")
+State = Literal["off", "starting", "ready", "failed"]
 
 
 class ModelLink:
-    """Finds or starts the chat worker; `changed` is told of every change of state, in the app's loop."""
+    """Finds or starts the chat worker; `changed` is told of every change of state, with a log line or
+    a reason, in the interface's loop."""
 
-    def __init__(self, home: Home, changed: Callable[[Link], None]) -> None:
+    def __init__(self, home: Home, changed: Callable[[State, str], None]) -> None:
         self._home = home
         self._changed = changed
         self._one_at_a_time = asyncio.Lock()
@@ -32,12 +33,12 @@ class ModelLink:
         from tuner_app.workers import supervisor
 
         if settings.chat_url:
-            self._changed(Link("ready"))
+            self._changed("ready", "")
             return ChatClient(settings.chat_url, settings.chat_key)
         loop = asyncio.get_running_loop()
 
         def on_line(line: str) -> None:
-            loop.call_soon_threadsafe(self._changed, Link("starting", line))
+            loop.call_soon_threadsafe(self._changed, "starting", line)
 
         def ensure() -> "Endpoint":
             alive = supervisor.chat_endpoint(self._home)
@@ -49,9 +50,9 @@ class ModelLink:
             try:
                 endpoint = await in_background(ensure)
             except UserError as error:
-                self._changed(Link("failed", str(error)))
+                self._changed("failed", str(error))
                 raise
-        self._changed(Link("ready"))
+        self._changed("ready", "")
         return ChatClient(endpoint.url, endpoint.key)
 
     def lost(self, settings: Settings) -> UserError | None:
@@ -61,7 +62,7 @@ class ModelLink:
         if settings.chat_url or supervisor.chat_endpoint(self._home):
             return None
         error = UserError("The chat worker has ended.", do="The next prompt starts it again.")
-        self._changed(Link("failed", str(error)))
+        self._changed("failed", str(error))
         return error
 
 

@@ -1,14 +1,14 @@
-"""What the chat screen asks of the store: every function runs in the database thread, in one transaction."""
+"""What a chat asks of the store: every function is one transaction, in a thread of the database's."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from tuner_app.conversing import branches, judged
+from tuner_app.conversing.judged import CORRECTED, Standing
 from tuner_app.settings import Settings
-from tuner_app.store import Store, asked, chats, tags
+from tuner_app.store import Store, asked, chats, people, tags
 from tuner_app.store.asked import Asked, Prompt
 from tuner_app.store.rows import Conversation, Message
-from tuner_app.tui import branches, judged
-from tuner_app.tui.judged import CORRECTED, Standing
 
 
 @dataclass(frozen=True)
@@ -55,20 +55,24 @@ class Dialogue:
         return last if last and last.role == "user" else None
 
 
-def latest(store: Store) -> Dialogue:
-    """The conversation with the latest activity."""
+def latest(store: Store, *, person: str = people.ME) -> Dialogue:
+    """A person's conversation with the latest activity."""
     found = chats.conversations(store, limit=1)
-    return load(store, found[0].id) if found else Dialogue()
+    return load(store, found[0].id, person=person) if found else Dialogue()
 
 
-def load(store: Store, conversation_id: int, message_id: int | None = None) -> Dialogue:
-    """A conversation's branch with the labels on it; the branch of a message, where one is named."""
+def load(
+    store: Store, conversation_id: int, message_id: int | None = None, *, person: str = people.ME
+) -> Dialogue:
+    """A conversation's branch with the person's labels on it; the branch of a message, where one is named."""
     if message_id is not None:
-        branches.go_to(store, message_id)
+        branches.go_to(store, message_id, person=person)
     with store.read():
         conversation = chats.get(store, conversation_id)
         path = chats.path(store, conversation_id)
-        standing = judged.on_answers(store, [message for message in path if message.role == "assistant"])
+        standing = judged.on_answers(
+            store, [message for message in path if message.role == "assistant"], person=person
+        )
         given = tags.of_labels(store, {event.uid for found in standing.values() for event, _ in found})
         parting = chats.partings(store, conversation_id)
         turns = [_turn(store, message, standing.get(message.id, []), given, parting) for message in path]
@@ -83,6 +87,7 @@ def ask(
     uid: str,
     *,
     instead: Message | None = None,
+    person: str = people.ME,
 ) -> Message:
     """Keep what the person said, in a new conversation when there is none yet.
 

@@ -6,9 +6,9 @@ from typing import Any
 from uuid import uuid4
 
 from engine.examples import Message as Said
-from tuner_app.store import Store, asked, chats, labels, tags
+from tuner_app.conversing import branches
+from tuner_app.store import Store, asked, chats, labels, people, tags
 from tuner_app.store.rows import Item, LabelEvent, Message, Reply, Verb
-from tuner_app.tui import branches
 
 CORRECTED = "corrected"  # the `finish` of a message that a person wrote in place of an answer
 
@@ -42,36 +42,42 @@ class Undone:
     answer: Message
 
 
-def label(store: Store, given: Label) -> str:
+def label(store: Store, given: Label, *, person: str = people.ME) -> str:
     """Keep a label, move the conversation to the better answer, and say what was fed to training."""
     with store.write():
         item = _item(store, given.replies)
         event = labels.record(
-            store, item.hash, given.verb, value=given.value, shown=given.shown, uid=given.uid
+            store,
+            item.hash,
+            given.verb,
+            value=given.value,
+            shown=given.shown,
+            person=person,
+            uid=given.uid,
         )
-        _follow(store, given)
+        _follow(store, given, person)
         return labels.describe_fed(labels.fed(item, event))
 
 
-def undo(store: Store, message: Message, uid: str) -> Undone | None:
+def undo(store: Store, message: Message, uid: str, *, person: str = people.ME) -> Undone | None:
     """Take back the latest label on a message, or where it has none the latest in its conversation."""
     with store.write():
-        standing = on_answers(store, [message]).get(message.id)
-        found = (standing[-1], message) if standing else _latest(store, message.conversation_id)
+        standing = on_answers(store, [message], person=person).get(message.id)
+        found = (standing[-1], message) if standing else _latest(store, message.conversation_id, person)
         if found is None:
             return None
         (event, item), answer = found
-        labels.undo(store, item.hash, uid=uid)
-        _go_back(store, item, answer)
+        labels.undo(store, item.hash, person=person, uid=uid)
+        _go_back(store, item, answer, person)
         return Undone(event.verb, answer)
 
 
-def take_back(store: Store, given: Label, uid: str) -> None:
+def take_back(store: Store, given: Label, uid: str, *, person: str = people.ME) -> None:
     """Undo the label that was given, and go back to the first of its replies."""
     with store.write():
         item = _item(store, given.replies)
-        labels.undo(store, item.hash, uid=uid)
-        _go_back(store, item, given.replies[0])
+        labels.undo(store, item.hash, person=person, uid=uid)
+        _go_back(store, item, given.replies[0], person)
 
 
 def tag(store: Store, label_uid: str, texts: Iterable[str], uid: str) -> tuple[str, ...]:
@@ -83,11 +89,11 @@ def tag(store: Store, label_uid: str, texts: Iterable[str], uid: str) -> tuple[s
         return tags.of_labels(store, [label_uid]).get(label_uid, ())
 
 
-def on_answers(store: Store, messages: list[Message]) -> dict[int, Standing]:
-    """My labels that stand on answers, by message, oldest first; a correction's own label comes first."""
+def on_answers(store: Store, messages: list[Message], *, person: str = people.ME) -> dict[int, Standing]:
+    """A person's labels that stand on answers, by message, oldest first; a correction's own comes first."""
     beside = {m.id: chats.beside(store, m) for m in messages if m.finish == CORRECTED}
     ids = {m.id for m in messages} | {m.id for each in beside.values() for m in each}
-    events = labels.on_messages(store, ids)
+    events = labels.on_messages(store, ids, person)
     items = {
         item.hash: item
         for item in labels.items(store, {event.item_hash for found in events.values() for event in found})
@@ -112,20 +118,22 @@ def mark(message: Message, event: LabelEvent, item: Item) -> str:
     return better if mine else "rejected"
 
 
-def _latest(store: Store, conversation_id: int) -> tuple[tuple[LabelEvent, Item], Message] | None:
-    found = labels.latest_in(store, conversation_id)
+def _latest(
+    store: Store, conversation_id: int, person: str
+) -> tuple[tuple[LabelEvent, Item], Message] | None:
+    found = labels.latest_in(store, conversation_id, person)
     if found is None:
         return None
     event, message_id = found
     return (event, labels.item(store, event.item_hash)), chats.message(store, message_id)
 
 
-def _follow(store: Store, given: Label) -> None:
+def _follow(store: Store, given: Label, person: str) -> None:
     if given.reply is None:
         return
     better = given.replies[given.reply]
     if given.verb == "choose":
-        branches.follow(store, better)
+        branches.follow(store, better, person=person)
     elif given.text is not None:
         chats.add(
             store,
@@ -139,7 +147,7 @@ def _follow(store: Store, given: Label) -> None:
         )
 
 
-def _go_back(store: Store, item: Item, answer: Message) -> None:
+def _go_back(store: Store, item: Item, answer: Message, person: str) -> None:
     """Leave what an undone label had led to, for what the label that now stands says, or the first reply.
 
     A conversation that has gone on from there stays where it is.
@@ -147,7 +155,7 @@ def _go_back(store: Store, item: Item, answer: Message) -> None:
     beside = chats.beside(store, answer)
     if chats.get(store, answer.conversation_id).tip_id not in [other.id for other in beside]:
         return
-    head = labels.head(store, item.hash)
+    head = labels.head(store, item.hash, person)
     text = item.replies[0].content
     if head and head.verb == "choose":
         text = item.replies[head.value["reply"]].content
@@ -157,7 +165,7 @@ def _go_back(store: Store, item: Item, answer: Message) -> None:
     target = next(
         (m for m in beside if m.content == text and (m.finish == CORRECTED) == corrected), beside[0]
     )
-    branches.follow(store, target)
+    branches.follow(store, target, person=person)
 
 
 def _item(store: Store, replies: tuple[Message, ...]) -> Item:

@@ -1,0 +1,1 @@
+"""The page: chat and labelling for people in a browser."""

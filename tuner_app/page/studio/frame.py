@@ -1,0 +1,74 @@
+"""The studio's frame: one page of tabs, each shown to the roles that may use it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from fastapi import FastAPI
+
+from tuner_app.page.studio import chat, words, write
+from tuner_app.page.studio.access import may
+from tuner_app.page.studio.words import Words, said
+from tuner_app.paths import Home
+from tuner_app.store.members import ROLES
+from tuner_app.store.rows import Member, MemberRole
+
+if TYPE_CHECKING:
+    from tuner_app.page.database import Database
+
+# A tab is a module with `add(database, home)`, which puts its components into the tab that is open, and its
+# listeners: each behind `may(role, …)`, for what a browser does not show can be asked for all the same.
+TABS: tuple[tuple[str, MemberRole, Any], ...] = (
+    ("chat", "annotator", chat),
+    ("write", "annotator", write),
+)
+MOST_WAITING = 100  # events in the queue; who comes then is told so
+SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Noto Sans CJK SC", "sans-serif")
+MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
+
+
+def build(database: "Database", home: Home) -> gr.Blocks:
+    """The tabs, without a server."""
+    with gr.Blocks(title="tuner", analytics_enabled=False, fill_width=True) as blocks:
+        with gr.Tabs(elem_id="tabs"):
+            tabs = []
+            for name, role, module in TABS:
+                with gr.Tab(said(f"tab_{name}"), id=name, visible=role == "annotator") as tab:
+                    module.add(database, home)
+                tabs.append(tab)
+
+        async def shown(member: Member, words: Words) -> list[Any]:
+            rank = ROLES.index(member.role)
+            return [gr.update(visible=ROLES.index(role) <= rank) for _, role, _ in TABS]
+
+        blocks.load(may("annotator", shown), None, tabs, queue=False, api_visibility="private")
+    blocks.queue(max_size=MOST_WAITING, api_open=False, default_concurrency_limit=8)
+    return blocks
+
+
+def app(database: "Database", home: Home) -> FastAPI:
+    """The studio as an app that stands at the root of whatever it is mounted in."""
+    blocks = build(database, home)
+    frame = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    gr.mount_gradio_app(
+        frame,
+        blocks,
+        path="/",
+        footer_links=[],
+        run_history=False,
+        allowed_paths=[],
+        show_error=False,
+        max_file_size=0,
+        ssr_mode=False,
+        enable_monitoring=False,
+        pwa=False,
+        mcp_server=False,
+        i18n=words.of_browser(),
+        theme=gr.themes.Default(
+            font=[gr.themes.Font(name) for name in SANS], font_mono=[gr.themes.Font(name) for name in MONO]
+        ),
+        css_paths=[Path(__file__).parent / "studio.css"],
+    )
+    # Mounted it is never set, and then every file of the machine counts as one of the cache's.
+    blocks.has_launched = True
+    return frame
