@@ -2,6 +2,8 @@ CREATE INDEX adapters_by_run ON adapters(run_id);
 
 CREATE INDEX batch_prompts_by_item ON batch_prompts(item_id);
 
+CREATE INDEX batches_shared ON batches(priority DESC, id) WHERE shared AND NOT archived;
+
 CREATE INDEX conversations_by_activity ON conversations(archived, updated);
 
 CREATE INDEX example_edits_by_example ON example_edits(example_id);
@@ -16,6 +18,8 @@ CREATE INDEX examples_by_question ON examples(kind, question, answer);
 
 CREATE INDEX heads_by_event ON heads(event_id);
 
+CREATE INDEX heads_by_item ON heads(item_id, verb, person_id);
+
 CREATE INDEX heads_by_verb ON heads(person_id, verb);
 
 CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
@@ -26,6 +30,8 @@ CREATE INDEX imports_by_example ON imports(example_id);
 CREATE INDEX item_messages_by_message ON item_messages(message_id);
 
 CREATE INDEX items_by_time ON items(created);
+
+CREATE INDEX label_comments_by_event ON label_comments(event_id);
 
 CREATE INDEX label_events_by_item ON label_events(item_id, person_id);
 
@@ -39,6 +45,12 @@ CREATE INDEX label_tags_by_event ON label_tags(event_id);
 
 CREATE INDEX label_tags_by_tag ON label_tags(tag);
 
+CREATE INDEX leases_by_end ON leases(expires) WHERE lives;
+
+CREATE INDEX leases_by_person ON leases(person_id, batch_id) WHERE lives;
+
+CREATE INDEX links_by_person ON links(person_id);
+
 CREATE INDEX messages_by_conversation ON messages(conversation_id);
 
 CREATE INDEX messages_by_parent ON messages(parent_id);
@@ -51,7 +63,17 @@ CREATE INDEX runs_by_reward ON runs(reward_id);
 
 CREATE INDEX runs_by_snapshot ON runs(snapshot_hash);
 
+CREATE INDEX sessions_by_person ON sessions(person_id);
+
+CREATE INDEX slots_by_item ON slots(item_id);
+
+CREATE INDEX slots_gold ON slots(batch_id, position, item_id) WHERE gold_verb IS NOT NULL;
+
+CREATE INDEX slots_open ON slots(batch_id, position, item_id) WHERE room > 0 AND gold_verb IS NULL;
+
 CREATE INDEX snapshot_labels_by_event ON snapshot_labels(event_id);
+
+CREATE INDEX work_by_day ON work(person_id, day);
 
 CREATE TABLE "_sqlite_migrations" (
    "id" INTEGER PRIMARY KEY,
@@ -71,6 +93,15 @@ CREATE TABLE adapters (
   created TEXT NOT NULL
 , note TEXT NOT NULL DEFAULT '', removed TEXT) STRICT;
 
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY,
+  person_id INTEGER REFERENCES people(id),
+  action TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  address TEXT NOT NULL,
+  created TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE bases (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
@@ -79,6 +110,12 @@ CREATE TABLE bases (
   created TEXT NOT NULL, note TEXT NOT NULL DEFAULT '', removed TEXT,
   UNIQUE (source, fingerprint)
 ) STRICT;
+
+CREATE TABLE batch_people (
+  batch_id INTEGER NOT NULL REFERENCES batches(id),
+  person_id INTEGER NOT NULL REFERENCES people(id),
+  PRIMARY KEY (batch_id, person_id)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE batch_prompts (
   batch_id INTEGER NOT NULL REFERENCES batches(id),
@@ -98,7 +135,7 @@ CREATE TABLE batches (
   decoding TEXT NOT NULL,
   created TEXT NOT NULL,
   archived INTEGER NOT NULL DEFAULT 0 CHECK (archived IN (0, 1))
-) STRICT;
+, overlap INTEGER NOT NULL DEFAULT 1 CHECK (overlap >= 1), priority INTEGER NOT NULL DEFAULT 0, gold_rate REAL NOT NULL DEFAULT 0 CHECK (gold_rate BETWEEN 0 AND 1), guidelines TEXT NOT NULL DEFAULT '', shared INTEGER NOT NULL DEFAULT 0 CHECK (shared IN (0, 1))) STRICT;
 
 CREATE TABLE conversations (
   id INTEGER PRIMARY KEY,
@@ -110,6 +147,14 @@ CREATE TABLE conversations (
   tip_id INTEGER REFERENCES messages(id),
   archived INTEGER NOT NULL DEFAULT 0 CHECK (archived IN (0, 1))
 , decoding TEXT NOT NULL DEFAULT '{}', shots TEXT NOT NULL DEFAULT '[]') STRICT;
+
+CREATE TABLE cursors (
+  batch_id INTEGER NOT NULL REFERENCES batches(id),
+  person_id INTEGER NOT NULL REFERENCES people(id),
+  next INTEGER NOT NULL,
+  taken INTEGER NOT NULL,
+  PRIMARY KEY (batch_id, person_id)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE example_edits (
   id INTEGER PRIMARY KEY,
@@ -172,6 +217,14 @@ CREATE TABLE items (
   created TEXT NOT NULL
 ) STRICT;
 
+CREATE TABLE label_comments (
+  id INTEGER PRIMARY KEY,
+  uid TEXT NOT NULL UNIQUE,
+  event_id INTEGER NOT NULL REFERENCES label_events(id),
+  comment TEXT NOT NULL,
+  created TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE label_events (
   id INTEGER PRIMARY KEY,
   uid TEXT NOT NULL UNIQUE,
@@ -199,6 +252,34 @@ CREATE TABLE label_tags (
   event_id INTEGER NOT NULL REFERENCES label_events(id),
   tag TEXT NOT NULL,
   stands INTEGER NOT NULL CHECK (stands IN (0, 1)),
+  created TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE leases (
+  id INTEGER PRIMARY KEY,
+  batch_id INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  person_id INTEGER NOT NULL REFERENCES people(id),
+  shown TEXT NOT NULL,
+  expires TEXT NOT NULL,
+  lives INTEGER NOT NULL CHECK (lives IN (0, 1)),
+  UNIQUE (batch_id, position, person_id),
+  FOREIGN KEY (batch_id, position) REFERENCES slots(batch_id, position)
+) STRICT;
+
+CREATE TABLE links (
+  hash TEXT PRIMARY KEY,
+  person_id INTEGER NOT NULL REFERENCES members(person_id),
+  created TEXT NOT NULL,
+  expires TEXT NOT NULL,
+  used TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE members (
+  person_id INTEGER PRIMARY KEY REFERENCES people(id),
+  role TEXT NOT NULL CHECK (role IN ('annotator', 'reviewer', 'admin')),
+  daily_limit INTEGER CHECK (daily_limit >= 0),
+  revoked TEXT,
   created TEXT NOT NULL
 ) STRICT;
 
@@ -261,6 +342,24 @@ CREATE TABLE runs (
   ended TEXT
 , reward_id INTEGER REFERENCES adapters(id)) STRICT;
 
+CREATE TABLE sessions (
+  hash TEXT PRIMARY KEY,
+  person_id INTEGER NOT NULL REFERENCES members(person_id),
+  created TEXT NOT NULL,
+  expires TEXT NOT NULL,
+  ended TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE slots (
+  batch_id INTEGER NOT NULL REFERENCES batches(id),
+  position INTEGER NOT NULL,
+  item_id INTEGER NOT NULL REFERENCES items(id),
+  room INTEGER NOT NULL,
+  gold_verb TEXT,
+  gold_value TEXT,
+  PRIMARY KEY (batch_id, position)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE snapshot_examples (
   snapshot_id INTEGER NOT NULL REFERENCES snapshots(id),
   position INTEGER NOT NULL,
@@ -293,6 +392,33 @@ CREATE TABLE withdrawn (
   edit_id INTEGER NOT NULL REFERENCES example_edits(id)
 ) STRICT;
 
+CREATE TABLE work (
+  batch_id INTEGER NOT NULL REFERENCES batches(id),
+  person_id INTEGER NOT NULL REFERENCES people(id),
+  day TEXT NOT NULL,
+  labels INTEGER NOT NULL,
+  skips INTEGER NOT NULL,
+  PRIMARY KEY (batch_id, person_id, day)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER answers_make_slots AFTER UPDATE OF item_id ON batch_prompts
+WHEN old.item_id IS NULL AND new.item_id IS NOT NULL
+BEGIN INSERT INTO slots (batch_id, position, item_id, room)
+  SELECT new.batch_id, new.position, new.item_id, overlap -
+    (SELECT count(*) FROM heads WHERE item_id = new.item_id AND verb <> 'skip')
+  FROM batches WHERE id = new.batch_id;
+INSERT INTO work (batch_id, person_id, day, labels, skips)
+  SELECT new.batch_id, h.person_id, substr(e.created, 1, 10), h.verb <> 'skip', h.verb = 'skip'
+  FROM heads h CROSS JOIN label_events e ON e.id = h.event_id WHERE h.item_id = new.item_id
+  ON CONFLICT DO UPDATE SET labels = labels + excluded.labels, skips = skips + excluded.skips;
+UPDATE cursors SET next = new.position WHERE batch_id = new.batch_id AND next > new.position; END;
+
+CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
+BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
+
+CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
+BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
+
 CREATE TRIGGER example_edits_no_delete BEFORE DELETE ON example_edits
 BEGIN SELECT RAISE(ABORT, 'example_edits is append-only'); END;
 
@@ -317,6 +443,12 @@ BEGIN SELECT RAISE(ABORT, 'items is append-only'); END;
 CREATE TRIGGER items_no_update BEFORE UPDATE ON items
 BEGIN SELECT RAISE(ABORT, 'items is append-only'); END;
 
+CREATE TRIGGER label_comments_no_delete BEFORE DELETE ON label_comments
+BEGIN SELECT RAISE(ABORT, 'label_comments is append-only'); END;
+
+CREATE TRIGGER label_comments_no_update BEFORE UPDATE ON label_comments
+BEGIN SELECT RAISE(ABORT, 'label_comments is append-only'); END;
+
 CREATE TRIGGER label_events_no_delete BEFORE DELETE ON label_events
 BEGIN SELECT RAISE(ABORT, 'label_events is append-only'); END;
 
@@ -335,6 +467,30 @@ BEGIN SELECT RAISE(ABORT, 'label_tags is append-only'); END;
 CREATE TRIGGER label_tags_no_update BEFORE UPDATE ON label_tags
 BEGIN SELECT RAISE(ABORT, 'label_tags is append-only'); END;
 
+CREATE TRIGGER labels_take_room AFTER INSERT ON heads
+BEGIN UPDATE slots SET room = room - (new.verb <> 'skip') WHERE item_id = new.item_id;
+DELETE FROM leases WHERE person_id = new.person_id
+  AND (batch_id, position) IN (SELECT batch_id, position FROM slots WHERE item_id = new.item_id);
+INSERT INTO work (batch_id, person_id, day, labels, skips)
+  SELECT s.batch_id, new.person_id, substr(e.created, 1, 10), 1 * (new.verb <> 'skip'),
+    1 * (new.verb = 'skip')
+  FROM slots s CROSS JOIN label_events e ON e.id = new.event_id WHERE s.item_id = new.item_id
+  ON CONFLICT DO UPDATE SET labels = labels + excluded.labels, skips = skips + excluded.skips; END;
+
+CREATE TRIGGER leases_end AFTER UPDATE OF lives ON leases WHEN new.lives < old.lives
+BEGIN UPDATE slots SET room = room + 1 WHERE batch_id = new.batch_id AND position = new.position;
+UPDATE cursors SET next = new.position WHERE batch_id = new.batch_id AND person_id = new.person_id
+  AND next > new.position; END;
+
+CREATE TRIGGER leases_go AFTER DELETE ON leases WHEN old.lives
+BEGIN UPDATE slots SET room = room + 1 WHERE batch_id = old.batch_id AND position = old.position; END;
+
+CREATE TRIGGER leases_live_again AFTER UPDATE OF lives ON leases WHEN new.lives > old.lives
+BEGIN UPDATE slots SET room = room - 1 WHERE batch_id = new.batch_id AND position = new.position; END;
+
+CREATE TRIGGER leases_take_room AFTER INSERT ON leases WHEN new.lives
+BEGIN UPDATE slots SET room = room - 1 WHERE batch_id = new.batch_id AND position = new.position; END;
+
 CREATE TRIGGER messages_are_found AFTER INSERT ON messages
 BEGIN INSERT INTO message_text (rowid, content) VALUES (new.id, new.content); END;
 
@@ -344,11 +500,29 @@ BEGIN SELECT RAISE(ABORT, 'messages is append-only'); END;
 CREATE TRIGGER messages_no_update BEFORE UPDATE ON messages
 BEGIN SELECT RAISE(ABORT, 'messages is append-only'); END;
 
+CREATE TRIGGER overlap_is_room AFTER UPDATE OF overlap ON batches WHEN old.overlap <> new.overlap
+BEGIN UPDATE slots SET room = room + new.overlap - old.overlap WHERE batch_id = new.id; END;
+
+CREATE TRIGGER prompts_have_slots AFTER INSERT ON batch_prompts WHEN new.item_id IS NOT NULL
+BEGIN INSERT INTO slots (batch_id, position, item_id, room)
+  SELECT new.batch_id, new.position, new.item_id, overlap -
+    (SELECT count(*) FROM heads WHERE item_id = new.item_id AND verb <> 'skip')
+  FROM batches WHERE id = new.batch_id;
+INSERT INTO work (batch_id, person_id, day, labels, skips)
+  SELECT new.batch_id, h.person_id, substr(e.created, 1, 10), h.verb <> 'skip', h.verb = 'skip'
+  FROM heads h CROSS JOIN label_events e ON e.id = h.event_id WHERE h.item_id = new.item_id
+  ON CONFLICT DO UPDATE SET labels = labels + excluded.labels, skips = skips + excluded.skips;
+UPDATE cursors SET next = new.position WHERE batch_id = new.batch_id AND next > new.position; END;
+
 CREATE TRIGGER run_events_no_delete BEFORE DELETE ON run_events
 BEGIN SELECT RAISE(ABORT, 'run_events is append-only'); END;
 
 CREATE TRIGGER run_events_no_update BEFORE UPDATE ON run_events
 BEGIN SELECT RAISE(ABORT, 'run_events is append-only'); END;
+
+CREATE TRIGGER slots_open_again AFTER UPDATE OF room, gold_verb ON slots
+WHEN new.room > 0 AND new.gold_verb IS NULL AND (old.room <= 0 OR old.gold_verb IS NOT NULL)
+BEGIN UPDATE cursors SET next = new.position WHERE batch_id = new.batch_id AND next > new.position; END;
 
 CREATE TRIGGER snapshot_examples_no_delete BEFORE DELETE ON snapshot_examples
 BEGIN SELECT RAISE(ABORT, 'snapshot_examples is append-only'); END;
@@ -367,3 +541,13 @@ BEGIN SELECT RAISE(ABORT, 'snapshots is append-only'); END;
 
 CREATE TRIGGER snapshots_no_update BEFORE UPDATE ON snapshots
 BEGIN SELECT RAISE(ABORT, 'snapshots is append-only'); END;
+
+CREATE TRIGGER undone_labels_give_room AFTER DELETE ON heads
+BEGIN UPDATE slots SET room = room + (old.verb <> 'skip') WHERE item_id = old.item_id;
+UPDATE cursors SET next = s.position FROM slots s WHERE s.item_id = old.item_id
+  AND cursors.batch_id = s.batch_id AND cursors.person_id = old.person_id AND next > s.position;
+INSERT INTO work (batch_id, person_id, day, labels, skips)
+  SELECT s.batch_id, old.person_id, substr(e.created, 1, 10), -1 * (old.verb <> 'skip'),
+    -1 * (old.verb = 'skip')
+  FROM slots s CROSS JOIN label_events e ON e.id = old.event_id WHERE s.item_id = old.item_id
+  ON CONFLICT DO UPDATE SET labels = labels + excluded.labels, skips = skips + excluded.skips; END;

@@ -28,7 +28,8 @@ from tuner_app.store.rows import (
 
 MOST = 10_000  # prompts in a batch
 _UNCHANGED = "Nothing was changed."
-_BATCH = "id, uid, name, kind, makers, decoding, created, archived"
+_BATCH = """id, uid, name, kind, makers, decoding, created, archived,
+  overlap, priority, gold_rate, guidelines, shared"""
 
 
 def make(
@@ -276,5 +277,5 @@ def _text(prompt: Sequence[Turn]) -> str:
 
 def _batch(row: Any) -> Batch:
     makers = tuple(Maker(**maker) for maker in json.loads(row["makers"]))
-    parsed = {"makers": makers, "decoding": json.loads(row["decoding"]), "archived": bool(row["archived"])}
-    return Batch(**{**row, **parsed})
+    flags = {"archived": bool(row["archived"]), "shared": bool(row["shared"])}
+    return Batch(**{**row, **flags, "makers": makers, "decoding": json.loads(row["decoding"])})

@@ -104,6 +104,27 @@ class Store:
             raise
 
     @contextmanager
+    def part(self) -> Iterator[None]:
+        """A part of a `write` block that is undone alone when it fails; by itself, a `write` block."""
+        db = self.db
+        if not db.in_transaction:
+            with self.write():
+                yield
+            return
+        with sqlite.translated(self.path):
+            db.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            if db.in_transaction:  # a full disk has rolled all of it back already
+                with sqlite.translated(self.path):
+                    db.execute("ROLLBACK TO part")
+                    db.execute("RELEASE part")
+            raise
+        with sqlite.translated(self.path):
+            db.execute("RELEASE part")
+
+    @contextmanager
     def read(self) -> Iterator[None]:
         """One view of the database for all queries of the block, whatever others write meanwhile."""
         db = self.db

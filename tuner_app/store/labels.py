@@ -19,6 +19,7 @@ from tuner_app.store.rows import Item, LabelEvent, Verb
 
 __all__ = [
     "append",
+    "check",
     "counts",
     "describe_fed",
     "fed",
@@ -34,6 +35,8 @@ __all__ = [
     "on_messages",
     "pending",
     "record",
+    "take_back",
+    "taken",
     "undo",
     "undo_last",
 ]
@@ -65,7 +68,7 @@ def record(
     """
     judged = item(store, item_hash)
     event = LabelEvent(uid, item_hash, person, verb, dict(value or {}), tuple(shown), None, "")
-    _check(judged, event)
+    check(judged, event)
     with store.write():
         return append(store, replace(event, created=_next_time(store, person)))
 
@@ -90,7 +93,7 @@ def undo_last(store: Store, *, person: str = people.ME, uid: str) -> LabelEvent 
         if again and (again.verb, again.person) == ("undo", person):
             return again
         if again:
-            raise _taken(uid)
+            raise taken(uid)
         row = store.one(
             f"""{_EVENT} WHERE e.person_id = ? AND e.verb <> 'undo'
                 AND NOT EXISTS (SELECT 1 FROM label_events u WHERE u.undoes = e.uid)
@@ -98,6 +101,25 @@ def undo_last(store: Store, *, person: str = people.ME, uid: str) -> LabelEvent 
             (people.get(store, person).id,),
         )
         return row and _take_back(store, _event(row), uid)
+
+
+def take_back(
+    store: Store, item_hash: str, label_uid: str, *, person: str = people.ME, uid: str
+) -> LabelEvent:
+    """Take back one label of a person on an item, whether or not it stands; a UserError where there is none
+    or it was taken back before."""
+    with store.write():
+        again = _known(store, LabelEvent(uid, item_hash, person, "undo", {}, (), None, ""))
+        if again and again.undoes == label_uid:
+            return again
+        if again:
+            raise taken(uid)
+        label = _find(store, label_uid)
+        if label is None or (label.person, label.item_hash) != (person, item_hash) or label.verb == "undo":
+            raise UserError("There is no such label to take back.", kept="Nothing was changed.")
+        if store.one("SELECT 1 FROM label_events WHERE undoes = ?", (label_uid,)):
+            raise UserError("This label was taken back already.", kept="Nothing was changed.")
+        return _take_back(store, label, uid)
 
 
 def append(store: Store, event: LabelEvent) -> LabelEvent:
@@ -216,7 +238,7 @@ def latest_in(store: Store, conversation_id: int, person: str = people.ME) -> tu
     return event, row["message_id"]
 
 
-def _check(judged: Item, event: LabelEvent) -> None:
+def check(judged: Item, event: LabelEvent) -> None:
     """A UserError where a label does not fit its item: a page can be sent anything."""
     if event.verb not in _VERBS[judged.kind]:
         raise _misfit(f"“{event.verb}” is no label for a {judged.kind}", ", ".join(_VERBS[judged.kind]))
@@ -253,11 +275,12 @@ def _known(store: Store, event: LabelEvent) -> LabelEvent | None:
     """The event that has this uid already; a UserError where it says something else."""
     known = _find(store, event.uid)
     if known and replace(known, created="", undoes=None) != replace(event, created="", undoes=None):
-        raise _taken(event.uid)
+        raise taken(event.uid)
     return known
 
 
-def _taken(uid: str) -> UserError:
+def taken(uid: str) -> UserError:
+    """What a label says that comes with the uid of another one."""
     return UserError(
         f"The label {uid} exists already with other content.",
         kept="The label that was there first is unchanged.",

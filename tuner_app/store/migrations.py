@@ -14,7 +14,7 @@ from engine.errors import UserError
 from engine.examples import from_json
 from tuner_app.store import sqlite, stamps
 from tuner_app.store.keys import prompt_key
-from tuner_app.store.schema import FIRST, SECOND, THIRD
+from tuner_app.store.schema import FIRST, FOURTH, SECOND, THIRD
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -44,7 +44,13 @@ def third(db: "Database") -> None:
         db.execute(statement)
 
 
-STEPS = (first, second, third)
+def fourth(db: "Database") -> None:
+    """Members and sessions, how batches are shared out, comments on labels, the audit."""
+    for statement in FOURTH:
+        db.execute(statement)
+
+
+STEPS = (first, second, third, fourth)
 LATEST = len(STEPS)  # the database's user_version counts the steps that it has had
 
 

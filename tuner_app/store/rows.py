@@ -13,6 +13,7 @@ RunStatus = Literal["queued", "running", "paused", "stopped", "done", "failed"]
 Request = Literal["", "stop", "pause"]
 PersonKind = Literal["human", "program", "model"]
 BatchKind = Literal["single", "pair"]
+MemberRole = Literal["annotator", "reviewer", "admin"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,19 @@ class Person:
     id: int
     name: str
     kind: PersonKind
+    created: str
+
+
+@dataclass(frozen=True)
+class Member:
+    """A person whom the page lets in; `daily_limit` is how many labels they may give on a day (UTC), and
+    `revoked` when they were shut out."""
+
+    person_id: int
+    name: str
+    role: MemberRole
+    daily_limit: int | None
+    revoked: str | None
     created: str
 
 
@@ -134,7 +148,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Batch:
-    """Prompts whose answers are to be judged; `makers` answer them, drawn as `decoding` says."""
+    """Prompts whose answers are to be judged; `makers` answer them, drawn as `decoding` says.
+
+    A `shared` one is handed out to people, each item to `overlap` of them, batches of high `priority` first;
+    `gold_rate` of what a person gets is gold. `guidelines` are Markdown.
+    """
 
     id: int
     uid: str
@@ -144,6 +162,11 @@ class Batch:
     decoding: Mapping[str, Any]
     created: str
     archived: bool
+    overlap: int = 1
+    priority: int = 0
+    gold_rate: float = 0.0
+    guidelines: str = ""
+    shared: bool = False
 
 
 @dataclass(frozen=True)

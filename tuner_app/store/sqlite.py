@@ -25,6 +25,10 @@ Row = Any
 DatabaseError, OperationalError = sqlite3.DatabaseError, sqlite3.OperationalError
 
 
+class UnavailableError(UserError):
+    """The database took nothing, for no fault of what it was given: the same may be tried again."""
+
+
 def connect(path: Path) -> Connection:
     """A connection for reading and writing an existing file, with every pragma set.
 
@@ -131,7 +135,7 @@ def _copy_checked(db: Connection, path: Path, target: Path) -> None:
         other.execute("PRAGMA journal_mode=DELETE")  # one file, readable where nothing can be written
         damage = "; ".join(str(row[0]) for row in other.execute("PRAGMA integrity_check(3)"))
     if damage != "ok":
-        raise _error(_DAMAGED, path, damage)
+        raise _unavailable(_DAMAGED, path, damage)
 
 
 def _sync(path: Path) -> None:
@@ -153,9 +157,15 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
+        if _code(error) == sqlite3.SQLITE_TOOBIG:
+            raise UserError(
+                f"The text is too long to be stored: a thousand million bytes are the most ({error}).",
+                kept=_UNCHANGED,
+                do="Shorten it.",
+            ) from error
         if _code(error) not in _MEANINGS:
             raise
-        raise _error(_MEANINGS[_code(error)], path, error) from error
+        raise _unavailable(_MEANINGS[_code(error)], path, error) from error
     except UnicodeEncodeError as error:
         raise UserError(
             f"The text has half a character (U+{ord(error.object[error.start]):04X}) at position "
@@ -206,17 +216,12 @@ _MEANINGS = {
     sqlite3.SQLITE_PERM: _CLOSED,
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
     sqlite3.SQLITE_NOTADB: _DAMAGED,
-    sqlite3.SQLITE_TOOBIG: (
-        "The text is too long to be stored: a thousand million bytes are the most ({error}).",
-        _UNCHANGED,
-        "Shorten it.",
-    ),
 }
 
 
-def _error(meaning: tuple[str, str, str], path: Path, error: object) -> UserError:
+def _unavailable(meaning: tuple[str, str, str], path: Path, error: object) -> UnavailableError:
     what, kept, do = (part.format(path=path, folder=path.parent, error=error) for part in meaning)
-    return UserError(what, kept=kept, do=do)
+    return UnavailableError(what, kept=kept, do=do)
 
 
 def _code(error: Exception) -> int:

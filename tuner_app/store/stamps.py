@@ -20,6 +20,11 @@ def after(earlier: str | None) -> str:
     return _text(datetime.fromisoformat(earlier) + timedelta(microseconds=1))
 
 
+def later(**time: float) -> str:
+    """The time that is so much from now: `hours=…`, `days=…`, as for `timedelta`."""
+    return _text(datetime.now(UTC) + timedelta(**time))
+
+
 def new_uid() -> str:
     """An identity that no other machine makes: 32 hex digits."""
     return uuid.uuid4().hex
