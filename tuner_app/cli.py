@@ -124,6 +124,19 @@ def serve(home: Home, base: str, port: int) -> None:
     sys.exit(talk.serve(home, base or settings.load(home).base, port))
 
 
+@cli.command()
+@click.option("--listen", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="where to listen")
+@click.option("--port", default=0, help="port [default: 7077, or the next free one]")
+@click.option("--open", "opens", is_flag=True, help="open it in this machine's browser")
+@pass_home
+def page(home: Home, listen: str, port: int, opens: bool) -> None:
+    """Chat and labelling in a browser; prints a link for the person at this machine."""
+    store = open_store(home)
+    from tuner_app.page import serve
+
+    sys.exit(serve.run(home, store, serve.Options(listen=listen, port=port, open=opens)))
+
+
 def options_of(cls: type[Any], command: Callable[..., None]) -> Callable[..., None]:
     """Add an option to `command` for each field of the dataclass `cls`; a value not given is None."""
     for field in reversed(fields(cls)):

@@ -1,0 +1,150 @@
+"""Who may do what: each path with its least role, and the member behind a session's cookie.
+
+What is not in the table is denied, to everybody. The table names the routes of Gradio that are needed and no
+other: a test holds it against the routes that the app has.
+"""
+
+import time
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tuner_app.page.database import Database
+from tuner_app.store import sessions
+from tuner_app.store.rows import Member
+
+ROLES = ("annotator", "reviewer", "admin")  # each may do what those before it may
+FRESH = 1.0  # seconds for which a session is not looked up again
+KEPT_SESSIONS = 10_000
+ANYONE = ""  # no session is asked for
+
+_PAGE, _READ, _POST = ("GET", "HEAD"), ("GET",), ("POST",)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A path as a router's template, its methods, and the least role that may use them."""
+
+    path: str
+    methods: tuple[str, ...]
+    role: str
+
+
+RULES = (
+    Rule("/join", _PAGE, ANYONE),
+    Rule("/api/join", _POST, ANYONE),
+    Rule("/static/{name}", _PAGE, ANYONE),  # the program's own files, as everybody has them
+    Rule("/", _PAGE, "annotator"),
+    Rule("/api/leave", _POST, "annotator"),
+    Rule("/api/me", _READ, "annotator"),
+    Rule("/api/work", _READ, "annotator"),
+    Rule("/api/labels", _POST, "annotator"),
+    Rule("/api/history", _READ, "annotator"),
+    Rule("/api/import", _POST, "admin"),
+    Rule("/api/export", _READ, "admin"),
+    # Gradio's page, its program, and its queue of events.
+    Rule("/studio", _PAGE, "annotator"),
+    Rule("/studio/", _PAGE, "annotator"),
+    Rule("/studio/config", _READ, "annotator"),
+    Rule("/studio/theme.css", _READ, "annotator"),
+    Rule("/studio/assets/{path:path}", _READ, "annotator"),
+    Rule("/studio/static/{path:path}", _READ, "annotator"),
+    Rule("/studio/gradio_api/startup-events", _READ, "annotator"),
+    Rule("/studio/gradio_api/heartbeat/{session_hash}", _READ, "annotator"),
+    Rule("/studio/gradio_api/queue/join", _POST, "annotator"),
+    Rule("/studio/gradio_api/queue/data", _READ, "annotator"),
+    Rule("/studio/gradio_api/run/{api_name}", _POST, "annotator"),
+    Rule("/studio/gradio_api/cancel", _POST, "annotator"),
+    Rule("/studio/gradio_api/reset", _POST, "annotator"),
+)
+
+
+def may(member: Member, role: str) -> bool:
+    """Whether `member` has at least `role`."""
+    return ROLES.index(member.role) >= ROLES.index(role)
+
+
+class Access:
+    """Middleware: lets a request through when its path is in the table and its member may use it.
+
+    The routes find the member in `request.state.member` and the session's secret in `request.state.session`.
+    """
+
+    def __init__(self, app: ASGIApp, database: Database, cookie: str) -> None:
+        self._app = app
+        self._cookie = cookie
+        self._sessions = Sessions(database)
+        self._rules = [(compile_path(rule.path)[0], rule) for rule in RULES]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The app's answer, or the reason why there is none."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            refused = await self._refusal(scope)
+            await (refused or self._app)(scope, receive, send)
+
+    async def _refusal(self, scope: Scope) -> Response | None:
+        secret = _cookie(scope, self._cookie)
+        member = await self._sessions.member_of(secret) if secret else None
+        rule = self._rule(scope["path"])
+        if rule is not None and scope["method"] not in rule.methods:
+            return refuse(405, "This address has no such method.")
+        if rule is not None and rule.role == ANYONE:
+            return None
+        if member is None:
+            if rule is not None and "HEAD" in rule.methods:
+                return RedirectResponse("/join", 303)
+            return refuse(401, "This needs a link: ask for one from who runs this page.")
+        if rule is None:
+            return refuse(404, "There is nothing here.")
+        if not may(member, rule.role):
+            return refuse(403, f"This is for a {rule.role} alone.")
+        scope["state"]["member"], scope["state"]["session"] = member, secret
+        return None
+
+    def _rule(self, path: str) -> Rule | None:
+        return next((rule for pattern, rule in self._rules if pattern.match(path)), None)
+
+
+class Sessions:
+    """The members behind sessions' secrets, looked up at most once a second each."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[str, tuple[float, Member | None]] = {}
+
+    async def member_of(self, secret: str) -> Member | None:
+        """The member whose session `secret` opens; None when it has ended or there never was one."""
+        looked_up, member = self._known.get(secret, (0.0, None))
+        if time.monotonic() - looked_up > FRESH:
+            member = await self._database.read(sessions.member_of, secret)
+            if len(self._known) >= KEPT_SESSIONS:
+                self._known.clear()
+            self._known[secret] = time.monotonic(), member
+        return member
+
+
+def refuse(status: int, what: str, *, headers: dict[str, str] | None = None, do: str = "") -> Response:
+    """An answer that says why there is no other."""
+    return JSONResponse({"error": what, "do": do}, status, headers=headers)
+
+
+def _cookie(scope: Scope, name: str) -> str:
+    header = MutableHeaders(scope=scope).get("cookie", "")
+    try:
+        morsel = SimpleCookie(header).get(name)
+    except CookieError:
+        return ""
+    return morsel.value if morsel else ""
+
+
+def member(request: Request) -> Member:
+    """The member who sent `request`; for Gradio's handlers too, with Gradio's request."""
+    found: Member = request.state.member
+    return found

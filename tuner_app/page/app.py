@@ -1,0 +1,137 @@
+"""The page's routes, and what each request passes on its way to them."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, RedirectResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.middleware import Middleware
+from starlette.responses import Response
+from starlette.types import Lifespan
+
+from engine.errors import UserError
+from tuner_app import faults
+from tuner_app.page import static_files
+from tuner_app.page.access import Access, refuse
+from tuner_app.page.database import Database, UnavailableError
+from tuner_app.page.headers import Headers
+from tuner_app.page.loading import Studio
+from tuner_app.page.origin import Origin, Place
+from tuner_app.paths import Home
+from tuner_app.store import Store, audit, people, sessions
+
+DAYS = 30  # a session's life
+
+
+def build(home: Home, database: Database, place: Place) -> FastAPI:
+    """The page of `home`, reached at `place`."""
+    cookie = f"tuner-{sha256(str(home.folder).encode()).hexdigest()[:8]}"  # a port is no part of a cookie
+    studio = Studio(home, database)
+    app = FastAPI(
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan(studio),
+        middleware=[
+            Middleware(Headers),
+            Middleware(Origin, place=place),
+            Middleware(Access, database=database, cookie=cookie),
+        ],
+        exception_handlers={UserError: _user_error, UnavailableError: _unavailable, Exception: _fault(home)},
+    )
+    app.state.home, app.state.database, app.state.cookie = home, database, cookie
+    app.add_api_route("/api/join", join, methods=["POST"])
+    app.add_api_route("/api/leave", leave, methods=["POST"])
+    static_files.add(app, Path(__file__).parent / "static")
+    app.add_api_route("/studio", lambda: RedirectResponse("/studio/"), methods=["GET", "HEAD"])
+    app.mount("/studio", studio)
+    return app
+
+
+class Token(BaseModel):
+    """What a link's page sends."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    token: str = Field(max_length=200)
+
+
+async def join(request: Request, given: Token) -> Response:
+    """Exchange a link's token, once, for a session's cookie."""
+    database: Database = request.app.state.database
+    address = request.client.host if request.client else ""
+    session = await database.write(_redeem, given.token, address)
+    if session is None:
+        return refuse(
+            403,
+            "This link has been used or has expired.",
+            do="Open the page without it, or ask for a new link.",
+        )
+    answer = JSONResponse({"joined": True})
+    answer.set_cookie(
+        request.app.state.cookie,
+        session,
+        max_age=DAYS * 86_400,
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return answer
+
+
+def _redeem(store: Store, token: str, address: str) -> str | None:
+    session = sessions.redeem(store, token, days=DAYS)
+    member = session and sessions.member_of(store, session)
+    audit.note(
+        store, "join" if member else "join refused", person=member.name if member else None, address=address
+    )
+    return session
+
+
+async def leave(request: Request) -> Response:
+    """End the session."""
+    database: Database = request.app.state.database
+    await database.write(sessions.end, request.state.session)
+    answer = JSONResponse({"left": True})
+    answer.delete_cookie(request.app.state.cookie, httponly=True, samesite="strict")
+    return answer
+
+
+def first_link(store: Store) -> str:
+    """The token of a link for the person at this machine."""
+    return sessions.invite(store, people.ME, hours=1)
+
+
+def _lifespan(studio: Studio) -> Lifespan[FastAPI]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with studio:
+            yield
+
+    return lifespan
+
+
+def _user_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, UserError)
+    return _said(400, error)
+
+
+def _unavailable(_: Request, error: Exception) -> Response:
+    assert isinstance(error, UnavailableError)
+    return _said(503, error.error, {"Retry-After": "1"})
+
+
+def _said(status: int, error: UserError, headers: dict[str, str] | None = None) -> Response:
+    told = {"error": error.what, "kept": error.kept, "do": error.do}
+    return JSONResponse(told, status, headers=headers)
+
+
+def _fault(home: Home) -> Callable[[Request, Exception], Response]:
+    def handle(_: Request, error: Exception) -> Response:
+        faults.keep(home, error)
+        return refuse(500, "An unexpected fault of the program.", do="Tell who runs this page.")
+
+    return handle

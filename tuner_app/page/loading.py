@@ -1,0 +1,85 @@
+"""Gradio's part of the page, loaded beside the rest: that takes seconds, and labelling does not wait."""
+
+import asyncio
+import importlib.util
+import os
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from starlette.routing import Mount
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tuner_app import faults
+from tuner_app.page.access import refuse
+from tuner_app.page.database import Database
+from tuner_app.paths import Home
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+# Before Gradio is imported: it reads these once.
+SILENT = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}
+
+
+class Studio:
+    """An ASGI app: waits until Gradio is there, then is Gradio."""
+
+    def __init__(self, home: Home, database: Database) -> None:
+        self._home, self._database = home, database
+        self._stack = AsyncExitStack()
+        self._loading: asyncio.Task[ASGIApp | None] | None = None
+
+    async def __aenter__(self) -> None:
+        self._loading = asyncio.create_task(self._load())
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._loading is not None and not self._loading.done():
+            self._loading.cancel()
+        await self._stack.aclose()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Gradio's answer, once it is loaded."""
+        app = await asyncio.shield(self._loading) if self._loading is not None else None
+        await (app or refuse(404, "This page has no studio."))(scope, receive, send)
+
+    async def _load(self) -> ASGIApp | None:
+        if importlib.util.find_spec("tuner_app.page.studio") is None:
+            return None
+        try:
+            host = await asyncio.get_running_loop().run_in_executor(None, self._build)
+            await self._stack.enter_async_context(host.router.lifespan_context(host))
+        except Exception as error:
+            print(faults.keep(self._home, error))
+            return None
+        mount = host.routes[-1]
+        assert isinstance(mount, Mount)
+        return mount.app
+
+    def _build(self) -> "FastAPI":
+        os.environ.update(SILENT)
+        import gradio
+        from fastapi import FastAPI
+
+        from tuner_app.page import studio
+
+        host = FastAPI(openapi_url=None)
+        blocks = studio.build(self._home, self._database)
+        gradio.mount_gradio_app(
+            host,
+            blocks,
+            "/studio",
+            show_error=False,
+            footer_links=[],
+            run_history=False,
+            ssr_mode=False,
+            enable_monitoring=False,
+            pwa=False,
+            mcp_server=False,
+        )
+        # What a client names as a file is checked only in apps that have been “launched”, and a mounted one
+        # never is: without this, it could name any file of this machine.
+        blocks.has_launched = True
+        return host

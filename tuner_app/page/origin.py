@@ -1,0 +1,116 @@
+"""Where the page is reached, and that a request was meant for it: its Host, its Origin, its path."""
+
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tuner_app.page.access import refuse
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_SAFE = ("GET", "HEAD")
+# A path is compared after its percent signs are decoded: what could then read as another one is refused.
+_MISLEADING = re.compile(rb"%(2f|5c|00|25|2e)|//|\\|[\x00-\x20]|(^|/)\.\.?(/|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the page listens and by which names it is reached.
+
+    `proxy` is the host name of a TLS proxy before it, which reaches it from `proxy_address`.
+    """
+
+    address: str
+    port: int
+    tls: bool = False
+    proxy: str = ""
+    proxy_address: str = "127.0.0.1"
+
+    @property
+    def local(self) -> bool:
+        """Whether people of this machine alone reach it."""
+        return ipaddress.ip_address(self.address).is_loopback and not self.proxy
+
+    @property
+    def url(self) -> str:
+        """The address to open in a browser at this machine."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        if ipaddress.ip_address(self.address).is_unspecified:
+            host = "127.0.0.1"
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+    def serves(self, host: str) -> bool:
+        """Whether a request with this Host header was meant for the page.
+
+        A name that is not ours would let a foreign page read this one under its own name (DNS rebinding).
+        """
+        if self.proxy and host == self.proxy:
+            return True
+        name, _, port = host.rpartition(":")
+        if port != str(self.port):
+            return False
+        if self.local:
+            return name in (*LOOPBACK, self.address)
+        return name in (*LOOPBACK, *_own_names(), self.proxy) or _is_address(name)
+
+
+def _own_names() -> tuple[str, ...]:
+    name = socket.gethostname().lower()
+    return name, f"{name}.local", socket.getfqdn().lower()
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
+
+
+class Origin:
+    """Middleware: refuses what was meant for another host, and what another site's page has sent."""
+
+    def __init__(self, app: ASGIApp, place: Place) -> None:
+        self._app = app
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The app's answer, or the reason why there is none."""
+        if scope["type"] == "http":
+            self._trust_the_proxy(scope)
+            why = self._fault(scope, Headers(scope=scope))
+            if why:
+                await refuse(400 if why[0] == "H" else 403, why)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _trust_the_proxy(self, scope: Scope) -> None:
+        """Take scheme and client from the proxy's headers, when the request came from the proxy."""
+        if not self._place.proxy or not scope["client"] or scope["client"][0] != self._place.proxy_address:
+            return
+        headers = Headers(scope=scope)
+        if headers.get("x-forwarded-proto") == "https":
+            scope["scheme"] = "https"
+        last = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()  # the one that the proxy added
+        if _is_address(last):
+            scope["client"] = (last, 0)
+
+    def _fault(self, scope: Scope, headers: Headers) -> str:
+        host = headers.getlist("host")
+        if len(host) != 1 or not self._place.serves(host[0].lower()):
+            return "Host: this page is not reached by that name."
+        if _MISLEADING.search(scope.get("raw_path") or scope["path"].encode()):
+            return "This is no address of the page."
+        if scope["method"] not in _SAFE:
+            if headers.getlist("origin") != [f"{scope['scheme']}://{host[0]}"]:
+                return "Origin: this came from another site."
+            if scope["path"].startswith("/api/") and headers.get("x-tuner") != "1":
+                return "X-Tuner: this did not come from the page's own program."
+        site = headers.get("sec-fetch-site", "same-origin")
+        opened = headers.get("sec-fetch-dest") == "document" and scope["method"] in _SAFE
+        if site not in ("same-origin", "none") and not opened:
+            return "Sec-Fetch-Site: this came from another site."
+        return ""

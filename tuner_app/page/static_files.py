@@ -1,0 +1,43 @@
+"""The page's own files, read once at the start: no path of a request ever reaches the disk."""
+
+import mimetypes
+from hashlib import sha256
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+
+from tuner_app.page.access import refuse
+
+PAGES = {"/": "label.html", "/join": "join.html"}
+TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".html": "text/html"}
+
+
+def add(app: FastAPI, folder: Path) -> None:
+    """Serve each file of `folder` as /static/NAME, and the two pages at their own addresses."""
+    files = {file.name: _response_of(file) for file in sorted(folder.iterdir()) if file.is_file()}
+
+    async def serve(request: Request) -> Response:
+        found = files.get(PAGES.get(request.url.path) or request.path_params["name"])
+        if found is None:
+            return refuse(404, "There is nothing here.")
+        body, headers = found
+        if request.headers.get("if-none-match") == headers["etag"]:
+            return Response(status_code=304, headers=headers)
+        return Response(body, headers=headers)
+
+    for path in (*PAGES, "/static/{name}"):
+        app.add_api_route(path, serve, methods=["GET", "HEAD"])
+
+
+def _response_of(file: Path) -> tuple[bytes, dict[str, str]]:
+    body = file.read_bytes()
+    kind = TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    if kind.startswith("text/"):
+        kind += "; charset=utf-8"
+    # Asked for again each time, and answered in a few bytes when nothing has changed.
+    return body, {
+        "content-type": kind,
+        "etag": f'"{sha256(body).hexdigest()[:16]}"',
+        "cache-control": "no-cache",
+    }
