@@ -4,10 +4,10 @@ from math import nan
 
 import pytest
 
+from tuner_app.curves import MOST, Bucket, Curve, smoothed
+from tuner_app.run_facts import RunFacts
 from tuner_app.store.rows import RunEvent
 from tuner_app.tui import plot
-from tuner_app.tui.curves import MOST, Bucket, Curve, smoothed
-from tuner_app.tui.run_facts import RunFacts
 
 
 def test_a_curve_stays_small_and_keeps_its_peaks() -> None:

@@ -12,9 +12,9 @@ from engine.errors import UserError
 from tuner_app import settings
 from tuner_app.clean import one_line, visible
 from tuner_app.paths import Home
+from tuner_app.run_facts import RunFacts
 from tuner_app.store import Store, chat_search, chats, labels
-from tuner_app.tui.run_facts import RunFacts
-from tuner_app.tui.times import ago, lasting
+from tuner_app.times import ago, lasting
 from tuner_app.tui.widgets.top_bar import TopBar
 
 HOSTILE = "[bold red]x[/] [/nope] \x1b[2J\x1b]0;title\x07 \u202egnirts\u202c \x9b31m {0} $x a\x00b"

@@ -18,12 +18,12 @@ from tuner_app import faults
 from tuner_app import settings as settings_file
 from tuner_app.conversing.link import ModelLink, State
 from tuner_app.paths import Home
+from tuner_app.run_facts import STATUS, recent
 from tuner_app.settings import Settings
 from tuner_app.store import Store
 from tuner_app.tui.database import Database
 from tuner_app.tui.endings import heed_signals
 from tuner_app.tui.messages import Link, StoreChanged, WatchFailed
-from tuner_app.tui.run_facts import STATUS, recent
 from tuner_app.tui.screens.chat import ChatScreen
 from tuner_app.tui.watcher import Watcher
 

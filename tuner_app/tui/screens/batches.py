@@ -14,10 +14,10 @@ from tuner_app.clean import one_line
 from tuner_app.conversing.link import in_background
 from tuner_app.store import Store, batches
 from tuner_app.store.rows import Batch, Progress
+from tuner_app.times import ago
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.screens.label import LabelScreen
 from tuner_app.tui.screens.new_batch import NewBatchScreen
-from tuner_app.tui.times import ago
 from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.top_bar import TopBar

@@ -10,9 +10,10 @@ from textual.widgets import Static
 
 from engine.errors import UserError
 from tuner_app.clean import one_line
+from tuner_app.run_facts import STATUS, RunFacts, progress
 from tuner_app.store.rows import Run
+from tuner_app.tui.following import follow
 from tuner_app.tui.messages import StoreChanged
-from tuner_app.tui.run_facts import STATUS, RunFacts, follow, progress
 from tuner_app.tui.screens.figures import FIGURE_KEYS, FiguresScreen
 from tuner_app.tui.widgets.chart import MARKS
 from tuner_app.tui.widgets.figures import Figures

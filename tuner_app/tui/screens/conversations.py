@@ -14,8 +14,8 @@ from engine.errors import UserError
 from tuner_app.clean import one_line
 from tuner_app.store import Store, chat_search, chats
 from tuner_app.store.rows import Found
+from tuner_app.times import ago
 from tuner_app.tui.screens.base import TunerScreen
-from tuner_app.tui.times import ago
 from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.title_field import TitleField

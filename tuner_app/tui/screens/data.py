@@ -17,10 +17,10 @@ from tuner_app.clean import one_line
 from tuner_app.store import table_rows
 from tuner_app.store.table import LABEL, VIEWS, Filter, Found, newest_view
 from tuner_app.store.table_rows import SHOWN, TableRow
+from tuner_app.times import ago
 from tuner_app.tui.database import Database
 from tuner_app.tui.scan import Scan
 from tuner_app.tui.screens.handling import HandlingScreen
-from tuner_app.tui.times import ago
 from tuner_app.tui.widgets.entry_view import EntryView
 from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.line_field import LineField

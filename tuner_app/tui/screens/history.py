@@ -15,8 +15,8 @@ from textual.widgets.option_list import Option
 from engine.examples import Example, Rated
 from tuner_app.clean import one_line, visible
 from tuner_app.store.edits import Edit
+from tuner_app.times import ago
 from tuner_app.tui.screens.example import parts
-from tuner_app.tui.times import ago
 
 LONGEST = 4000  # characters of a text that are compared word by word
 _TITLE = "History   (Enter: as it was before; Esc: back)"

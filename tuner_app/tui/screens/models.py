@@ -20,8 +20,8 @@ from tuner_app.errands import Errand
 from tuner_app.paths import Home
 from tuner_app.store import Store, models
 from tuner_app.store.rows import AdapterRow, Base
+from tuner_app.times import ago
 from tuner_app.tui.screens.base import TunerScreen
-from tuner_app.tui.times import ago
 from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.top_bar import TopBar

@@ -16,19 +16,19 @@ from tuner_app import launch, machines, remedies
 from tuner_app.clean import one_line, visible
 from tuner_app.conversing.link import in_background
 from tuner_app.paths import Home
+from tuner_app.run_facts import STATUS, RunFacts
+from tuner_app.run_list import log_tail
 from tuner_app.store import Store, models, runs
 from tuner_app.store.rows import Request, Run
+from tuner_app.times import ago
+from tuner_app.tui.following import follow
 from tuner_app.tui.messages import StoreChanged
-from tuner_app.tui.run_facts import STATUS, RunFacts, follow
 from tuner_app.tui.screens.figures import FIGURE_KEYS, FiguresScreen
-from tuner_app.tui.times import ago
 from tuner_app.tui.widgets.figures import Figures
 from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.top_bar import TopBar
 from tuner_app.workers import supervisor
-
-LOG_BYTES = 4096
 
 
 class RunScreen(FiguresScreen):
@@ -95,7 +95,7 @@ class RunScreen(FiguresScreen):
                 self._changed = False
                 async for run in follow(self.tuner.database, self._run_name, self._facts):
                     self._row = run
-                    log = await in_background(partial(_log_tail, self.tuner.home.run(self._run_name)))
+                    log = await in_background(partial(log_tail, self.tuner.home.run(self._run_name)))
                     if self.query(Figures) and self.query("#log"):  # else the screen is going
                         self._show(run, log)
         except UserError as error:
@@ -242,17 +242,7 @@ def _what_next(run: Run) -> str:
     return "it can lead PPO (Ctrl+T)." if run.makes_reward else "c chats with it."
 
 
-def _log_tail(folder: Path) -> list[str]:
-    try:
-        with (folder / "log.txt").open("rb") as stream:
-            stream.seek(max(0, (folder / "log.txt").stat().st_size - LOG_BYTES))
-            return stream.read().decode(errors="replace").splitlines()
-    except OSError:
-        return []
-
-
 def _resume(store: Store, home: Home, run: Run) -> None:
-    runs.request(store, run.id, "")
     supervisor.start_run(home, store, run)
 
 

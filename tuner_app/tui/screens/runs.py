@@ -1,8 +1,6 @@
 """All training runs, whoever started them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual import work
@@ -13,39 +11,19 @@ from textual.widgets import DataTable
 from engine.errors import UserError
 from tuner_app import words
 from tuner_app.clean import one_line
-from tuner_app.paths import Home
-from tuner_app.store import Store, runs
-from tuner_app.store.rows import Run
+from tuner_app.run_facts import STATUS, progress
+from tuner_app.run_list import Listed, listed
+from tuner_app.times import ago
 from tuner_app.tui.messages import StoreChanged
-from tuner_app.tui.run_facts import STATUS, progress
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.screens.compare import CompareScreen
 from tuner_app.tui.screens.run import RunScreen
-from tuner_app.tui.times import ago, lasting
 from tuner_app.tui.widgets.chart import MARKS
 from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.top_bar import TopBar
-from tuner_app.workers import supervisor
 
 COLUMNS = ("", "run", "method", "status", "step", "left", "latest", "from", "started")
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A run in the list: its latest step, and which worker it waits for."""
-
-    run: Run
-    step: Mapping[str, Any]
-    waits_for: str
-
-    @property
-    def place(self) -> tuple[int, int]:
-        """Under way first, in the order of their turns; then the newest."""
-        turn = ("running", "queued").index(self.run.status) if self.run.status in ("running", "queued") else 2
-        if turn == 2:
-            return 3, -self.run.id
-        return turn + bool(self.waits_for), self.run.id
 
 
 class RunsScreen(TunerScreen):
@@ -85,7 +63,7 @@ class RunsScreen(TunerScreen):
     @work(exclusive=True)
     async def _load(self) -> None:
         try:
-            self._listed = await self.tuner.database(_listed, self.tuner.home)
+            self._listed = await self.tuner.database(listed, self.tuner.home)
         except UserError as error:
             self.notice.fail(error)
             return
@@ -94,17 +72,17 @@ class RunsScreen(TunerScreen):
 
     def _show(self) -> None:
         table, under = self._table, self._under_cursor
-        names = [listed.run.name for listed in self._listed]
+        names = [one.run.name for one in self._listed]
         if [key.value for key in table.rows] != names:
             table.clear()
-            for listed in self._listed:
-                table.add_row(*self._cells(listed), key=listed.run.name)
+            for one in self._listed:
+                table.add_row(*self._cells(one), key=one.run.name)
             if under in names:
                 table.move_cursor(row=names.index(under))
         else:
-            for listed in self._listed:
-                for column, cell in zip(table.columns, self._cells(listed), strict=True):
-                    table.update_cell(listed.run.name, column, cell, update_width=True)
+            for one in self._listed:
+                for column, cell in zip(table.columns, self._cells(one), strict=True):
+                    table.update_cell(one.run.name, column, cell, update_width=True)
         if not names:
             self.notice.say("No runs yet: Ctrl+T starts one.")
         self.refresh_bindings()
@@ -115,18 +93,17 @@ class RunsScreen(TunerScreen):
         keys = [str(key.value) for key in self._table.rows]
         return keys[row] if row < len(keys) else ""
 
-    def _cells(self, listed: Listed) -> list[Text]:
-        run, step = listed.run, listed.step
-        source = str(run.spec["parent"] or run.spec["base"]).rstrip("/").removesuffix("/adapter")
+    def _cells(self, one: Listed) -> list[Text]:
+        run, step = one.run, one.step
         texts = (
             MARKS[self._marked.index(run.name)] if run.name in self._marked else " ",
             run.name,
             run.method,
-            f"◔ after {listed.waits_for}" if listed.waits_for else STATUS[run.status],
+            f"◔ after {one.waits_for}" if one.waits_for else STATUS[run.status],
             progress(step),
-            _left(run, step),
+            one.left,
             words.headline(step) if step else "",
-            source.rsplit("/", 1)[-1],
+            one.source,
             ago(run.started),
         )
         return [Text(one_line(text, 22)) for text in texts]
@@ -156,17 +133,3 @@ class RunsScreen(TunerScreen):
             self.action_overlay()
         else:
             self.app.push_screen(RunScreen(str(event.row_key.value)))
-
-
-def _listed(store: Store, home: Home) -> list[Listed]:
-    found = runs.listed(store)
-    waiting = supervisor.waiting(home, found)
-    rows = [Listed(run, runs.last_step(store, run.id), waiting.get(run.name, "")) for run in found]
-    return sorted(rows, key=lambda row: row.place)
-
-
-def _left(run: Run, step: Mapping[str, Any]) -> str:
-    """How long a run has to go at the speed of its last step."""
-    if run.status != "running" or not step:
-        return ""
-    return lasting((step["steps"] - step["step"]) * step["seconds"])

@@ -15,13 +15,12 @@ from textual.widgets import Button, Input, Select, Static
 
 from engine.errors import UserError
 from engine.spec import PRECISIONS, Adapter, method_named, methods
-from tuner_app import launch, machines, prospects, words
+from tuner_app import launch, machines, offers, prospects, words
 from tuner_app.clean import one_line
 from tuner_app.conversing.link import in_background
 from tuner_app.launch import WHERE_FROM, Plan
 from tuner_app.machines import Machines
 from tuner_app.store import Selection, runs
-from tuner_app.tui import offers
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.screens.check import CheckScreen
 from tuner_app.tui.widgets.form import Fields, Row, choice_row, text_row

@@ -12,9 +12,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tuner_app.clean import one_line
+from tuner_app.curves import Bucket, Curve, smoothed
+from tuner_app.times import lasting
 from tuner_app.tui import plot
-from tuner_app.tui.curves import Bucket, Curve, smoothed
-from tuner_app.tui.times import lasting
 from tuner_app.words import number as in_short
 
 Axis = Literal["step", "time"]

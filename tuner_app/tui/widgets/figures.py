@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.containers import Grid
 from textual.events import Resize
 
-from tuner_app.tui.run_facts import RunFacts
+from tuner_app.run_facts import RunFacts
 from tuner_app.tui.widgets.chart import Axis, Chart, Series
 
 WIDTH, HEIGHT = 56, 11  # a chart of a grid is at least as large

@@ -9,7 +9,7 @@ from textual.widgets import Static
 
 from tuner_app.clean import visible
 from tuner_app.store.rows import Progress
-from tuner_app.tui.times import lasting
+from tuner_app.times import lasting
 from tuner_app.tui.wrapping import lines_of
 
 BAR = 10  # cells

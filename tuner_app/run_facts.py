@@ -1,18 +1,16 @@
 """A run's events, put together for the screen, in bounded memory however many they are."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
 from engine.errors import UserError
 from tuner_app import words
+from tuner_app.curves import Curve
 from tuner_app.store import Store, runs
 from tuner_app.store.rows import Run, RunEvent
-from tuner_app.tui.curves import Curve
-from tuner_app.tui.database import Database
-from tuner_app.tui.times import lasting
+from tuner_app.times import lasting
 
 STATUS = {
     "queued": "◌ queued",
@@ -24,7 +22,6 @@ STATUS = {
 }
 LAST = ("learning_rate", "grad_norm", "tokens_per_second")  # figures of the machinery come after the method's
 PAGE = 500  # events that are read at a time
-PAGES = 20  # pages after which the figures are drawn
 MESSAGES = 20  # as many notes and warnings are kept, the newest
 
 
@@ -135,21 +132,9 @@ def _rank(name: str) -> tuple[int, int]:
     return (3, LAST.index(name)) if name in LAST else (2, 0)
 
 
-async def follow(database: Database, name: str, facts: RunFacts) -> AsyncIterator[Run]:
-    """The run as it is now, when `facts` has all that it has reported, and before that every now and then: it
-    is read page by page, between other work."""
-    for number in count():
-        run, page = await database(_look, name, facts.last)
-        facts.add(page)
-        if len(page) < PAGE:
-            yield run
-            return
-        if number % PAGES == 0:
-            yield run
-
-
-def _look(store: Store, name: str, after: int) -> tuple[Run, list[RunEvent]]:
+def look(store: Store, name: str, after: int) -> tuple[Run, list[RunEvent]]:
+    """A run, and at most `PAGE` of its events newer than `after`; a UserError where there is no such run."""
     run = runs.get(store, name)
     if run is None:
-        raise UserError(f"There is no run “{name}”.", do="Ctrl+R lists the runs.")
+        raise UserError(f"There is no run “{name}”.", do="The list of runs has those that there are.")
     return run, runs.events(store, run.id, after=after, limit=PAGE)
