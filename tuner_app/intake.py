@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.examples import Demonstration, Example, Message, kind_of, prompt_of
+from engine.examples import Demonstration, Example, Message, Pair, Rated, kind_of, prompt_of
 from tuner_app import formats
 from tuner_app.formats import Reading, Refusal
 from tuner_app.store import Store, examples
@@ -91,6 +91,20 @@ def parse_columns(text: str) -> dict[str, str]:
             )
         columns[role.strip()] = name.strip()
     return columns
+
+
+def gist(example: Example) -> tuple[str, tuple[str, ...]]:
+    """What a row asks last, and its answers; before one that is rated, how."""
+    prompt = prompt_of(example).prompt
+    replies: tuple[str, ...] = ()
+    match example:
+        case Demonstration(messages=messages):
+            replies = (messages[-1].content,)
+        case Pair(chosen=chosen, rejected=rejected):
+            replies = (chosen, rejected)
+        case Rated(reply=reply, good=good):
+            replies = ("good" if good else "bad", reply)
+    return prompt[-1].content if prompt else "", replies
 
 
 def _asked(example: Example, prompt: str) -> Example:

@@ -1,18 +1,22 @@
-"""Where the prompts of a batch come from: what a person types, asked before, has stored, or has in a file."""
+"""A new batch: where its prompts come from, which a person types, asked before, has stored or has in a file,
+and who answers them."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from engine.errors import UserError
 from engine.examples import Example, Message, Pair, Rated, from_json, prompt_of
+from engine.spec import build
 from tuner_app import formats
+from tuner_app.clean import one_line
 from tuner_app.formats import source as files
-from tuner_app.store import Store, chats, examples
-from tuner_app.store.rows import Asked, BatchKind, Reply
+from tuner_app.settings import Decoding, Settings
+from tuner_app.store import Store, batches, chats, examples, models
+from tuner_app.store.rows import Asked, Batch, BatchKind, Maker, Reply
 
 From = Literal["typed", "conversations", "examples", "file", "stored"]
 PLAIN = (".txt", ".text", ".md")  # one prompt a line; every other file is read in the formats of examples
@@ -60,6 +64,68 @@ def gather(store: Store, wish: Wish) -> list[Asked]:
 def sources(store: Store) -> list[str]:
     """The names of the imports, the newest first."""
     return [row["name"] for row in store.query("SELECT name FROM sources ORDER BY id DESC LIMIT 100")]
+
+
+def summed_up(found: Sequence[Asked]) -> str:
+    """How many prompts there are, and how the first one begins."""
+    if not found:
+        return "✗ No prompts here yet."
+    first = one_line(found[0].prompt[-1].content, 50)
+    return f"1 prompt: “{first}”" if len(found) == 1 else f"{len(found):,} prompts: “{first}” …"
+
+
+def offered(store: Store, chosen: Settings) -> tuple[str, From, list[str], dict[str, str]]:
+    """A free name, where there are prompts, the imports, and who can answer: adapter to what is shown."""
+    origins: tuple[From, ...] = ("conversations", "examples", "typed")
+    origin: From = next((one for one in origins if gather(store, Wish("pair", one, limit=1))), "typed")
+    base = models.base(store, chosen.base)
+    known = models.adapters(store, base.id) if base else []
+    answer = {row.name: one_line(row.name, 40) for row in reversed(known) if not row.is_reward}
+    if chosen.adapter:
+        answer.setdefault(chosen.adapter, one_line(chosen.adapter, 40))
+    return batches.free_name(store), origin, sources(store), {"": "the base"} | answer
+
+
+def makers(wish: Wish, base: str, first: str, second: str) -> list[Maker]:
+    """Who answers: an adapter ("" for the base alone), and for pairs another one, or the same again."""
+    if wish.origin == "stored":
+        return []
+    adapters = [first] if wish.kind == "single" or second == first else [first, second]
+    return [Maker(base, adapter) for adapter in adapters]
+
+
+def decoding(wish: Wish, makers: Sequence[Maker], kept: Decoding, given: Mapping[str, Any]) -> Decoding:
+    """How answers are drawn: as is usual here, but for what is given; a UserError where nothing could come
+    of it."""
+    drawn = build(Decoding, {**kept.to_json(), **given, "beams": 1}, "setting")
+    if wish.kind == "pair" and len(makers) == 1 and not drawn.temperature:
+        raise UserError(
+            "At temperature 0 a model says the same twice: there would be nothing to choose.",
+            do="Give a temperature above 0, or a second model.",
+        )
+    return drawn
+
+
+def make(
+    store: Store,
+    wish: Wish,
+    asked: Sequence[Asked],
+    *,
+    makers: Sequence[Maker],
+    decoding: Decoding,
+    name: str,
+    uid: str,
+) -> Batch:
+    """The batch, as `batches.make` does it; without a name it gets a free one."""
+    return batches.make(
+        store,
+        asked,
+        name=name or batches.free_name(store),
+        kind=wish.kind,
+        makers=makers,
+        decoding=decoding.to_json(),
+        uid=uid,
+    )
 
 
 def _distinct(asked: Iterable[Asked]) -> Iterator[Asked]:

@@ -14,10 +14,10 @@ from textual.widgets import Input, Select, Static
 from textual.worker import Worker, get_current_worker
 
 from engine.errors import UserError
-from engine.examples import Demonstration, Example, Pair, Rated, kind_of, prompt_of
+from engine.examples import Example, kind_of
 from tuner_app.clean import one_line
 from tuner_app.formats import FORMATS, Refusal, UnknownColumnsError
-from tuner_app.intake import SHOWN, Intake, Report, parse_columns
+from tuner_app.intake import SHOWN, Intake, Report, gist, parse_columns
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.widgets.form import Row, choice_row, text_row
 from tuner_app.tui.widgets.key_bar import KeyBar
@@ -271,14 +271,6 @@ def _refused(refusal: Refusal) -> tuple[str, ...]:
 
 
 def _taken(example: Example, line: int) -> tuple[str, ...]:
-    prompt = prompt_of(example).prompt
-    replies: tuple[str, ...] = ()
-    match example:
-        case Demonstration(messages=messages):
-            replies = (messages[-1].content,)
-        case Pair(chosen=chosen, rejected=rejected):
-            replies = (chosen, rejected)
-        case Rated(reply=reply, good=good):
-            replies = ("good" if good else "bad", reply)
-    shown = (prompt[-1].content if prompt else "", " ┃ ".join(text[:400] for text in replies))
+    prompt, replies = gist(example)
+    shown = (prompt, " ┃ ".join(text[:400] for text in replies))
     return (f"{line:,}", kind_of(example), *(one_line(text, 400) for text in shown))

@@ -1,6 +1,5 @@
 """A new batch: which prompts, and who answers them."""
 
-from collections.abc import Callable
 from typing import ClassVar, cast
 from uuid import uuid4
 
@@ -11,13 +10,13 @@ from textual.containers import VerticalScroll
 from textual.widgets import Button, Input, Select, Static, TextArea
 
 from engine.errors import UserError
-from engine.spec import build
+from tuner_app import labelling
 from tuner_app.clean import one_line
 from tuner_app.conversing.link import in_background
-from tuner_app.labelling import From, Wish, gather, sources
-from tuner_app.settings import Decoding, Settings
-from tuner_app.store import Store, batches, models
-from tuner_app.store.rows import Asked, Batch, BatchKind, Maker
+from tuner_app.labelling import From, Wish, gather
+from tuner_app.settings import Decoding
+from tuner_app.store import batches
+from tuner_app.store.rows import Asked, BatchKind, Maker
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.screens.label import LabelScreen
 from tuner_app.tui.widgets.form import Row, choice_row, text_row
@@ -88,7 +87,7 @@ class NewBatchScreen(TunerScreen):
         """Offer what there is to choose from."""
         store, chosen = self.tuner.store, self.tuner.settings
         try:
-            offers = await in_background(lambda: _offers(store, chosen))
+            offers = await in_background(lambda: labelling.offered(store, chosen))
         except UserError as error:
             self.notice.fail(error)
             return
@@ -143,7 +142,7 @@ class NewBatchScreen(TunerScreen):
         except UserError as error:
             summary.update("✗ " + error.what)
             return
-        summary.update(_summed_up(found))
+        summary.update(labelling.summed_up(found))
 
     def _wish(self) -> Wish:
         limit = self._typed("#limit")
@@ -172,66 +171,19 @@ class NewBatchScreen(TunerScreen):
         try:
             wish = self._wish()
             makers, decoding = self._makers(wish), self._decoding(wish)
-            make = self._maker(wish, await self._gathered(wish), makers, decoding)
-            batch = await self.tuner.database(make)
+            asked, name, uid = await self._gathered(wish), self._typed("#name"), uuid4().hex
+            batch = await self.tuner.database(
+                labelling.make, wish, asked, makers=makers, decoding=decoding, name=name, uid=uid
+            )
         except UserError as error:
             self.notice.fail(error)
             return
         self.app.switch_screen(LabelScreen(batch))
 
     def _makers(self, wish: Wish) -> list[Maker]:
-        if wish.origin == "stored":
-            return []
-        base, first, second = self.tuner.settings.base, self._chosen("#first"), self._chosen("#second")
-        adapters = [first] if wish.kind == "single" or second in (SAME, first) else [first, second]
-        return [Maker(base, adapter) for adapter in adapters]
+        first, second = self._chosen("#first"), self._chosen("#second")
+        return labelling.makers(wish, self.tuner.settings.base, first, first if second == SAME else second)
 
     def _decoding(self, wish: Wish) -> Decoding:
         given = {"temperature": self._typed("#temperature"), "max_tokens": self._typed("#max_tokens")}
-        kept = self.tuner.settings.decoding.to_json()
-        decoding = build(Decoding, {**kept, **given, "beams": 1}, "setting")
-        if wish.kind == "pair" and len(self._makers(wish)) == 1 and not decoding.temperature:
-            raise UserError(
-                "At temperature 0 a model says the same twice: there would be nothing to choose.",
-                do="Give a temperature above 0, or a second model.",
-            )
-        return decoding
-
-    def _maker(
-        self, wish: Wish, asked: list[Asked], makers: list[Maker], decoding: Decoding
-    ) -> Callable[[Store], Batch]:
-        name, uid = self._typed("#name"), uuid4().hex
-
-        def make(store: Store) -> Batch:
-            return batches.make(
-                store,
-                asked,
-                name=name or batches.free_name(store),
-                kind=wish.kind,
-                makers=makers,
-                decoding=decoding.to_json(),
-                uid=uid,
-            )
-
-        return make
-
-
-def _summed_up(found: list[Asked]) -> str:
-    if not found:
-        return "✗ No prompts here yet."
-    if len(found) == 1:
-        return f"1 prompt: “{one_line(found[0].prompt[-1].content, 50)}”"
-    return f"{len(found):,} prompts: “{one_line(found[0].prompt[-1].content, 50)}” …"
-
-
-def _offers(store: Store, chosen: Settings) -> tuple[str, str, list[str], dict[str, str]]:
-    """A free name, where there are prompts, the imports, and who can answer: adapter to what is shown."""
-    for origin in ("conversations", "examples", "typed"):
-        if gather(store, Wish("pair", origin, limit=1)):
-            break
-    base = models.base(store, chosen.base)
-    known = models.adapters(store, base.id) if base else []
-    makers = {row.name: one_line(row.name, 40) for row in reversed(known) if not row.is_reward}
-    if chosen.adapter:
-        makers.setdefault(chosen.adapter, one_line(chosen.adapter, 40))
-    return batches.free_name(store), origin, sources(store), {"": "the base"} | makers
+        return labelling.decoding(wish, self._makers(wish), self.tuner.settings.decoding, given)

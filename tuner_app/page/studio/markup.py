@@ -1,0 +1,59 @@
+"""HTML of what the studio shows. All text in it is cleaned and escaped here, whoever wrote it."""
+
+import html
+from collections.abc import Iterable, Sequence
+
+from tuner_app.clean import one_line, visible
+
+Cell = str | int | float | None
+
+
+class Safe(str):
+    """HTML that was made here, and is put in as it is."""
+
+
+def text(value: Cell) -> Safe:
+    """A value as text: whole numbers with commas, nothing for None."""
+    if isinstance(value, Safe):
+        return value
+    if value is None:
+        return Safe("")
+    return Safe(html.escape(f"{value:,}" if isinstance(value, int | float) else visible(value)))
+
+
+def short(value: str, width: int = 60) -> Safe:
+    """The start of a text on one line."""
+    return Safe(html.escape(one_line(value, width)))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], *, caption: str, empty: str = "") -> Safe:
+    """A table with a caption; numbers stand to the right. Where there is no row it says `empty`."""
+    body = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in rows)
+    if not body:
+        return said(empty) if empty else Safe("")
+    heads = "".join(f'<th scope="col">{text(name)}</th>' for name in head)
+    return Safe(
+        f'<div class="t-table"><table><caption>{text(caption)}</caption>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def said(line: str, kind: str = "") -> Safe:
+    """A line of text; `kind` is "", "good", "wrong" or "quiet"."""
+    return Safe(f'<p class="t-said {kind}">{text(line)}</p>') if line else Safe("")
+
+
+def block(value: str, name: str = "") -> Safe:
+    """A text with its line breaks, and what it is."""
+    label = f"<h4>{text(name)}</h4>" if name else ""
+    return Safe(f'<section class="t-block">{label}<div class="t-text">{text(value)}</div></section>')
+
+
+def joined(parts: Iterable[str]) -> Safe:
+    """Parts that were made here, one after the other."""
+    return Safe("".join(part if isinstance(part, Safe) else text(part) for part in parts))
+
+
+def _cell(cell: Cell) -> str:
+    number = isinstance(cell, int | float) and not isinstance(cell, bool)
+    return f"<td{' class=number' if number else ''}>{text(cell)}</td>"

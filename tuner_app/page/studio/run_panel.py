@@ -1,0 +1,116 @@
+"""What the studio shows of runs: the list, and one of them with its figures, live."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from tuner_app import remedies, words
+from tuner_app.page.studio.charts import charts
+from tuner_app.page.studio.markup import Safe, block, joined, said, short, table
+from tuner_app.page.studio.words import Words
+from tuner_app.paths import Home
+from tuner_app.run_facts import PAGE, STATUS, RunFacts, look, progress
+from tuner_app.run_list import Listed, listed, log_tail
+from tuner_app.store import Store
+from tuner_app.store.rows import Run
+from tuner_app.times import ago
+
+MOST_FOLLOWED = 32
+LOG_LINES = 40
+
+
+class Followed:
+    """The facts of the runs that are looked at: of each only what is new is read."""
+
+    def __init__(self) -> None:
+        self._facts: OrderedDict[str, RunFacts] = OrderedDict()
+        self._lock = Lock()
+
+    def of(self, store: Store, name: str) -> tuple[Run, RunFacts]:
+        """The run and all that it has reported; a UserError where there is no such run."""
+        with self._lock:
+            facts = self._facts.setdefault(name, RunFacts())
+            self._facts.move_to_end(name)
+            if len(self._facts) > MOST_FOLLOWED:
+                self._facts.popitem(last=False)
+            while True:
+                run, page = look(store, name, facts.last)
+                facts.add(page)
+                if len(page) < PAGE:
+                    return run, facts
+
+
+@dataclass(frozen=True)
+class Shown:
+    """All that the tab shows: the list, its names, the run that is open, and what can be done with it."""
+
+    names: tuple[str, ...]
+    name: str
+    table: Safe
+    panel: Safe
+    log: Safe = Safe("")
+    may_pause: bool = False
+    may_resume: bool = False
+    may_stop: bool = False
+    remedy: str = ""
+
+
+def shown(store: Store, home: Home, followed: Followed, name: str, words: Words) -> Shown:
+    """The list, and the run called `name`; the first of the list where there is none of that name."""
+    found = listed(store, home)
+    names = tuple(one.run.name for one in found)
+    listing = runs_table(found, words)
+    if not names:
+        return Shown((), "", listing, Safe(""))
+    name = name if name in names else names[0]
+    run, facts = followed.of(store, name)
+    offered = remedies.remedy(run)
+    return Shown(
+        names,
+        name,
+        listing,
+        panel(run, facts, words),
+        block("\n".join(log_tail(home.run(name))[-LOG_LINES:])),
+        may_pause=run.status in ("queued", "running"),
+        may_resume=run.status in ("stopped", "paused", "failed"),
+        may_stop=run.status in ("queued", "running"),
+        remedy=offered.text if offered else "",
+    )
+
+
+def runs_table(found: Sequence[Listed], said: Words) -> Safe:
+    """The runs, a line each."""
+    rows = [
+        (
+            short(one.run.name, 40),
+            one.run.method,
+            said("runs_after", run=one.waits_for) if one.waits_for else STATUS[one.run.status],
+            progress(one.step),
+            one.left,
+            words.headline(one.step) if one.step else "",
+            short(one.source, 40),
+            ago(one.run.started),
+        )
+        for one in found
+    ]
+    head = [said(f"runs_{name}") for name in ("run", "method", "status", "step", "left", "latest", "from")]
+    return table([*head, said("runs_started")], rows, caption=said("runs_list"), empty=said("runs_none"))
+
+
+def panel(run: Run, facts: RunFacts, say: Words) -> Safe:
+    """One run: how far it is, what it says, and its figures."""
+    spec = run.spec
+    source = Path(spec["parent"]).parent.name if spec["parent"] else Path(spec["base"]).name
+    heading = f"{STATUS[run.status]} · {run.name}: {run.method}, {source}, "
+    heading += str(facts.plan.get("precision", spec["precision"]))
+    lines = [Safe(f"<h3>{short(heading, 200)}</h3>")]
+    if run.error:
+        offered = remedies.remedy(run)
+        do = offered.text if offered else say("runs_no_remedy")
+        lines.append(said(f"{run.error}\n{do}", "wrong"))
+    lines += [said(line) for line in (facts.progress(running=run.status == "running"), *facts.lines)]
+    lines += [said(f"! {warning}", "wrong") for warning in facts.warnings]
+    lines += [said(note, "quiet") for note in facts.notes]
+    return joined([*lines, charts(facts)])
