@@ -50,7 +50,7 @@ class Shown:
     name: str
     table: Safe
     panel: Safe
-    log: Safe = Safe("")
+    log: Safe
     may_pause: bool = False
     may_resume: bool = False
     may_stop: bool = False
@@ -63,7 +63,7 @@ def shown(store: Store, home: Home, followed: Followed, name: str, words: Words)
     names = tuple(one.run.name for one in found)
     listing = runs_table(found, words)
     if not names:
-        return Shown((), "", listing, Safe(""))
+        return Shown((), "", listing, Safe(""), Safe(""))
     name = name if name in names else names[0]
     run, facts = followed.of(store, name)
     offered = remedies.remedy(run)
