@@ -1,61 +1,56 @@
 """How long `tuner` takes from its start to a screen that can be typed on, through a real terminal (a pty).
 
-    python tests/bench/first_paint.py [--times 5] [--home DIR]
+    python -m tests.bench.first_paint [--times 5] [--home DIR] [--cold]
 
-Prints wall and processor seconds of each start, in milliseconds, and their medians. Without `--home` each
-start makes a home of its own, database included; with it the same home is opened again and again.
+Prints JSON: wall and processor milliseconds of each start, their medians, and resident memory in MB. Without
+`--home` each start makes a home of its own, database included; with it the same home is opened again and
+again. With `--cold` what is read from the disk is not in memory: Python, the packages and the home.
 """
 
 import argparse
-import fcntl
+import json
 import os
-import pty
-import select
 import statistics
-import struct
 import sys
+import sysconfig
 import tempfile
-import termios
-import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from tests.terminal import Terminal
 from tuner_app.paths import Home
 from tuner_app.workers import supervisor
 
-PAINTED = b"help"  # the last word of the footer, hence of the first whole frame
-QUIT = b"\x11"  # Ctrl+Q
+PAINTED = "help|leave"  # the last words of the first whole frame, or of the tour on a first start
 
 
-def start(home: str) -> tuple[float, float]:
-    """Wall and processor milliseconds until the first whole frame."""
-    began = time.perf_counter()
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.environ.update(TERM="xterm-256color")
-        os.execv(Path(sys.executable).with_name("tuner"), ["tuner", "--home", home])
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    seen = b""
-    while PAINTED not in seen:
-        if not select.select([terminal], [], [], 30)[0]:
-            sys.exit(f"nothing was painted: {seen!r}")
-        seen += os.read(terminal, 65536)
-    wall = time.perf_counter() - began
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    _quit(pid, terminal)
-    supervisor.stop_chat(Home(Path(home)))  # or the next start would share the processors with its loading
-    return wall * 1e3, used * 1e3
+def start(home: Home) -> dict[str, float]:
+    """Wall and processor milliseconds until the first whole frame, and MB then."""
+    with Terminal(home) as terminal:
+        wall = terminal.drawn(PAINTED)
+        figures = {"wall_ms": wall, "processor_ms": terminal.processor(), "resident_mb": terminal.memory()}
+        terminal.quit()
+    supervisor.stop_chat(home)  # or the next start would share the processors with its loading
+    return {name: round(figure, 1) for name, figure in figures.items()}
 
 
-def _quit(pid: int, terminal: int) -> None:
-    os.write(terminal, QUIT)
-    while True:
-        try:
-            if not os.read(terminal, 65536):
-                break
-        except OSError:  # the other side has hung up
-            break
-    os.waitpid(pid, 0)
+def forget(home: Home) -> None:
+    """Have the system drop what it keeps in memory of the files that a start reads."""
+    packages = sysconfig.get_paths()
+    for file in _files(packages["stdlib"], packages["purelib"], sys.path[0], str(home.folder)):
+        with suppress(OSError):
+            handle = os.open(file, os.O_RDONLY)
+            try:
+                os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+            finally:
+                os.close(handle)
+
+
+def _files(*folders: str) -> Iterator[str]:
+    for top in folders:
+        for folder, _, names in os.walk(top):
+            yield from (os.path.join(folder, name) for name in names)
 
 
 def main() -> None:
@@ -64,15 +59,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--times", type=int, default=5)
-    parser.add_argument("--home", help="a home to open; default: a new one each time")
+    parser.add_argument("--home", type=Path, help="a home to open; default: a new one each time")
+    parser.add_argument("--cold", action="store_true", help="with nothing of it in memory")
     args = parser.parse_args()
-    figures = []
+    starts = []
     for _ in range(args.times):
         with tempfile.TemporaryDirectory() as folder:
-            figures.append(start(args.home or folder))
-        print("wall {:.0f} ms, processor {:.0f} ms".format(*figures[-1]), flush=True)
-    walls, used = zip(*figures, strict=True)
-    print(f"median: wall {statistics.median(walls):.0f} ms, processor {statistics.median(used):.0f} ms")
+            home = Home(args.home or Path(folder))
+            if args.cold:
+                forget(home)
+            starts.append(start(home))
+    medians = {name: statistics.median(one[name] for one in starts) for name in starts[0]}
+    print(json.dumps({"cold": args.cold, "median": medians, "starts": starts}))
 
 
 if __name__ == "__main__":

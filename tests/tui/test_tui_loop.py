@@ -1,12 +1,5 @@
 """The whole loop by hand, on the built-in base and real workers."""
 
-import os
-import pty
-import select
-import signal
-import sys
-import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -64,31 +57,3 @@ async def test_chat_correct_train_and_chat_with_the_result(tmp_path: Path) -> No
     finally:
         supervisor.stop_chat(home)
         store.close()
-
-
-@pytest.mark.slow
-def test_it_opens_and_quits_in_a_real_terminal(tmp_path: Path) -> None:
-    child, terminal = pty.fork()
-    if child == 0:
-        os.environ.update(TERM="xterm-256color", COLUMNS="80", LINES="24")
-        code = "from tuner_app.cli import main; main()"
-        os.execv(sys.executable, [sys.executable, "-c", code, "--home", str(tmp_path)])
-    seen, deadline = b"", time.monotonic() + 60
-    try:
-        while b"Type a prompt" not in seen and time.monotonic() < deadline:
-            if select.select([terminal], [], [], 1)[0]:
-                seen += os.read(terminal, 65536)
-        assert b"Type a prompt" in seen
-        os.write(terminal, b"\x11")  # Ctrl+Q
-        while time.monotonic() < deadline and not os.waitpid(child, os.WNOHANG)[0]:
-            if select.select([terminal], [], [], 0.1)[0]:
-                try:
-                    seen += os.read(terminal, 65536)
-                except OSError:  # the terminal has closed with the app
-                    time.sleep(0.05)
-        assert b"Traceback" not in seen
-        assert b"\x1b[?1049l" in seen, "the screen is given back"
-    finally:
-        supervisor.stop_chat(Home(tmp_path))
-        with suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)

@@ -102,13 +102,15 @@ def test_it_can_be_resized_while_an_answer_comes_and_put_aside_and_taken_up_agai
         terminal.sees("half")
         for size in ((40, 12), (200, 60), (80, 24)):
             terminal.resize(*size)
-            terminal.read(0.3)
-        server.gate.set()
-        terminal.sees("half of it was there", "go on")
+            terminal.settle()
         os.kill(terminal.pid, signal.SIGTSTP)
-        terminal.read(0.3)
+        terminal.until(lambda: terminal.state() == "T", "it to be put aside")
+        assert b"\x1b[?1049l" in terminal.sent[-400:]  # the screen of before is given back meanwhile
+        server.gate.set()
+        before = len(terminal.sent)
         os.kill(terminal.pid, signal.SIGCONT)
-        terminal.read(0.5)
+        terminal.sees("half of it was there", "go on")
+        assert b"\x1b[?1049h" in terminal.sent[before:]
         terminal.press("again", "enter")
         terminal.sees("ok")
 
