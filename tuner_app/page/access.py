@@ -46,6 +46,7 @@ RULES = (
     Rule("/api/labels", _POST, "annotator"),
     Rule("/api/history", _READ, "annotator"),
     Rule("/api/import", _POST, "admin"),
+    Rule("/api/import/{token}", _POST, "admin"),
     Rule("/api/export", _READ, "admin"),
     # Gradio's page, its program, and its queue of events.
     Rule("/studio", _PAGE, "annotator"),

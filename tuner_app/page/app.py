@@ -14,8 +14,9 @@ from starlette.types import Lifespan
 
 from engine.errors import UserError
 from tuner_app import faults
-from tuner_app.page import static_files
+from tuner_app.page import files, static_files
 from tuner_app.page.access import Access, refuse
+from tuner_app.page.answering import Answering
 from tuner_app.page.database import Database, UnavailableError
 from tuner_app.page.headers import Headers
 from tuner_app.page.loading import Studio
@@ -35,7 +36,7 @@ def build(home: Home, database: Database, place: Place) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(studio),
+        lifespan=_lifespan(studio, Answering(home, database)),
         middleware=[
             Middleware(Headers),
             Middleware(Origin, place=place),
@@ -46,6 +47,7 @@ def build(home: Home, database: Database, place: Place) -> FastAPI:
     app.state.home, app.state.database, app.state.cookie = home, database, cookie
     app.add_api_route("/api/join", join, methods=["POST"])
     app.add_api_route("/api/leave", leave, methods=["POST"])
+    files.add(app, home, database)
     static_files.add(app, Path(__file__).parent / "static")
     app.add_api_route("/studio", lambda: RedirectResponse("/studio/"), methods=["GET", "HEAD"])
     app.mount("/studio", studio)
@@ -105,10 +107,10 @@ def first_link(store: Store) -> str:
     return sessions.invite(store, people.ME, hours=1)
 
 
-def _lifespan(studio: Studio) -> Lifespan[FastAPI]:
+def _lifespan(studio: Studio, answering: Answering) -> Lifespan[FastAPI]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with studio:
+        async with studio, answering:
             yield
 
     return lifespan

@@ -70,6 +70,13 @@ class Database:
         self._writes.put((partial(function, self._store, *args, **kwargs), done))
         return await asyncio.shield(asyncio.wrap_future(done))
 
+    async def apart(
+        self, function: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """What `function` returns, in a thread and with transactions of its own: for what waits for other
+        processes, as the start of a run does, and for what writes so long that others have to get between."""
+        return await asyncio.to_thread(function, self._store, *args, **kwargs)
+
     def close(self) -> None:
         """Carry out all writes that wait, then end the threads and close the store."""
         self._writes.put(None)
