@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
 from engine.spec import build
-from tuner_app.settings import Decoding, Settings
+from tuner_app.settings import NEW_SEED, Decoding, Settings
 from tuner_app.store import Store, chats
 from tuner_app.store.asked import Prompt
 from tuner_app.store.rows import Conversation
@@ -69,6 +69,12 @@ def in_words(decoding: Decoding, settings: Settings) -> str:
 
 def _without(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in names}
+
+
+def second(by: Settings) -> Settings:
+    """How a second answer to the same prompt is drawn: freely enough to differ, whatever the settings say."""
+    warm = max(by.decoding.temperature, 1.0)
+    return replace(by, decoding=replace(by.decoding, temperature=warm, beams=1, seed=NEW_SEED))
 
 
 def preset_of(decoding: Decoding) -> str:

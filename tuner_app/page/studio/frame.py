@@ -1,5 +1,7 @@
 """The studio's frame: one page of tabs, each shown to the roles that may use it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +10,8 @@ from fastapi import FastAPI
 
 from tuner_app.page.studio import chat, words, write
 from tuner_app.page.studio.access import may
+from tuner_app.page.studio.answers import Answers
+from tuner_app.page.studio.parts import Studio
 from tuner_app.page.studio.words import Words, said
 from tuner_app.paths import Home
 from tuner_app.store.members import ROLES
@@ -16,7 +20,7 @@ from tuner_app.store.rows import Member, MemberRole
 if TYPE_CHECKING:
     from tuner_app.page.database import Database
 
-# A tab is a module with `add(database, home)`, which puts its components into the tab that is open, and its
+# A tab is a module with `add(studio)`, which puts its components into the tab that is open, and its
 # listeners: each behind `may(role, …)`, for what a browser does not show can be asked for all the same.
 TABS: tuple[tuple[str, MemberRole, Any], ...] = (
     ("chat", "annotator", chat),
@@ -27,14 +31,14 @@ SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Noto S
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 
-def build(database: "Database", home: Home) -> gr.Blocks:
+def build(studio: Studio) -> gr.Blocks:
     """The tabs, without a server."""
     with gr.Blocks(title="tuner", analytics_enabled=False, fill_width=True) as blocks:
         with gr.Tabs(elem_id="tabs"):
             tabs = []
             for name, role, module in TABS:
                 with gr.Tab(said(f"tab_{name}"), id=name, visible=role == "annotator") as tab:
-                    module.add(database, home)
+                    module.add(studio)
                 tabs.append(tab)
 
         async def shown(member: Member, words: Words) -> list[Any]:
@@ -46,17 +50,23 @@ def build(database: "Database", home: Home) -> gr.Blocks:
     return blocks
 
 
-def app(database: "Database", home: Home) -> FastAPI:
-    """The studio as an app that stands at the root of whatever it is mounted in."""
-    blocks = build(database, home)
-    frame = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+def host(home: Home, database: "Database") -> FastAPI:
+    """An app with the studio under /studio, to be run for as long as the server."""
+    studio = Studio(home, database, Answers(database, home))
+    blocks = build(studio)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await studio.answers.close()
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     gr.mount_gradio_app(
-        frame,
+        app,
         blocks,
-        path="/",
+        path="/studio",
         footer_links=[],
         run_history=False,
-        allowed_paths=[],
         show_error=False,
         max_file_size=0,
         ssr_mode=False,
@@ -69,6 +79,7 @@ def app(database: "Database", home: Home) -> FastAPI:
         ),
         css_paths=[Path(__file__).parent / "studio.css"],
     )
-    # Mounted it is never set, and then every file of the machine counts as one of the cache's.
+    # What a client names as a file is checked only in an app that has been “launched”, and a mounted one
+    # never is: without this it could name any file of this machine.
     blocks.has_launched = True
-    return frame
+    return app

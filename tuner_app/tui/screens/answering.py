@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import replace
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -10,8 +9,8 @@ from uuid import uuid4
 
 from engine.errors import UserError
 from tuner_app.clean import one_line
-from tuner_app.conversing import dialogue
-from tuner_app.settings import NEW_SEED, Settings
+from tuner_app.conversing import asking, dialogue
+from tuner_app.settings import Settings
 from tuner_app.store.rows import Message
 from tuner_app.tui.screens.asking import AskingScreen
 from tuner_app.tui.screens.base import Saving
@@ -76,9 +75,8 @@ class AnsweringScreen(AskingScreen):
         """Have `question` answered; with `beside`, hold the new answer against that one."""
         by = self.by
         first = beside.turn.message.content.strip() if beside else None
-        if beside:  # sampled freely enough to differ, whatever the settings say
-            warm = max(by.decoding.temperature, 1.0)
-            by = replace(by, decoding=replace(by.decoding, temperature=warm, beams=1, seed=NEW_SEED))
+        if beside:
+            by = asking.second(by)
         draft = Draft(by.adapter or by.base, count_only=beside is not None)
         selected = isinstance(self.focused, Answer)
         place = beside or self.transcript.spoken(question.id)

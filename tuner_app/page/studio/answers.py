@@ -1,0 +1,176 @@
+"""Answers under way: each is written to its end and kept, whether anybody still looks on or not."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from engine.errors import UserError
+from tuner_app.conversing import asking, dialogue
+from tuner_app.conversing.link import ModelLink, State
+from tuner_app.paths import Home
+from tuner_app.settings import Settings
+from tuner_app.store.asked import Asked
+from tuner_app.store.rows import Message
+
+if TYPE_CHECKING:
+    from tuner_app.page.database import Database
+
+MOST = 32  # answers under way at once
+MOST_EACH = 2  # of one person's
+SECONDS_BETWEEN = 0.1  # looks at an answer that grows
+TRIES = 4  # at a second answer that differs from the first
+KEEP_TRIES = 60  # one a second, while the disk is full or too much waits for the database
+
+
+@dataclass
+class Writing:
+    """An answer under way: `text` so far; `ended` when it is kept, as `answer`, or there is nothing to keep.
+
+    `beside` is the answer that it is to be held against.
+    """
+
+    person: str
+    question: Message
+    by: Settings
+    beside: Message | None = None
+    text: str = ""
+    finish: str = ""
+    seed: int = 0
+    sent: Asked = field(default_factory=Asked)
+    answer: Message | None = None
+    error: UserError | None = None
+    ended: bool = False
+    task: asyncio.Task[None] | None = None
+
+
+class Answers:
+    """The answers that are being written for the page's people, one in a conversation at a time."""
+
+    def __init__(self, database: "Database", home: Home) -> None:
+        self._database = database
+        self._link = ModelLink(home, self._changed)
+        self._writing: dict[int, Writing] = {}
+        self.state: tuple[State, str] = ("off", "")
+
+    def of(self, conversation_id: int) -> Writing | None:
+        """The answer under way in a conversation."""
+        return self._writing.get(conversation_id)
+
+    def others(self, writing: Writing) -> int:
+        """How many other answers are under way."""
+        return sum(other is not writing for other in self._writing.values())
+
+    def begin(
+        self, person: str, question: Message, by: Settings, *, beside: Message | None = None
+    ) -> Writing:
+        """Have `question` answered; a UserError where that cannot begin now. Nothing waits for its end."""
+        mine = sum(other.person == person for other in self._writing.values())
+        if question.conversation_id in self._writing or mine >= MOST_EACH:
+            raise UserError(
+                "An answer is still being written for you.",
+                kept="Your prompt is kept.",
+                do="Stop it, or wait.",
+            )
+        if len(self._writing) >= MOST:
+            raise UserError(
+                f"{MOST} answers are being written for others.",
+                kept="Your prompt is kept.",
+                do="Try again in a moment.",
+            )
+        writing = Writing(person, question, asking.second(by) if beside else by, beside)
+        self._writing[question.conversation_id] = writing
+        writing.task = asyncio.create_task(self._write(writing))
+        return writing
+
+    async def follow(self, writing: Writing) -> AsyncIterator[Writing]:
+        """The answer each time that there is more of it, until it has ended."""
+        seen = None
+        while not writing.ended:
+            now = (writing.text, self.state, self.others(writing))
+            if now != seen:
+                seen = now
+                yield writing
+            await asyncio.sleep(SECONDS_BETWEEN)
+
+    def stop(self, conversation_id: int) -> None:
+        """End the answer of a conversation; what there is of it is kept."""
+        writing = self.of(conversation_id)
+        if writing and writing.task:
+            writing.task.cancel()
+
+    async def close(self) -> None:
+        """End all answers, and wait until what there is of them is kept."""
+        tasks = [writing.task for writing in self._writing.values() if writing.task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _changed(self, state: State, detail: str) -> None:
+        self.state = (state, detail)
+
+    async def _write(self, writing: Writing) -> None:
+        try:
+            try:
+                await self._until_it_differs(writing)
+            except asyncio.CancelledError:
+                writing.finish = "stopped"
+            except UserError as error:
+                writing.finish, writing.error = "failed", self._link.lost(writing.by) or error
+            whole = writing.finish not in ("stopped", "failed")
+            if whole and not writing.text:
+                writing.error = UserError("The model's answer was empty.", do="Have it written again.")
+            if writing.text and (whole or not writing.beside):
+                await asyncio.shield(asyncio.create_task(self._keep(writing)))
+        except UserError as error:
+            writing.error = error
+        finally:
+            writing.ended = True
+            del self._writing[writing.question.conversation_id]
+
+    async def _until_it_differs(self, writing: Writing) -> None:
+        first = writing.beside.content.strip() if writing.beside else None
+        for _ in range(TRIES):
+            writing.text, writing.seed = "", writing.by.decoding.draw()
+            await self._stream(writing)
+            if writing.text.strip() != first:
+                return
+        writing.text = ""
+        raise UserError(f"{TRIES} second answers were word for word the first: there is nothing to choose.")
+
+    async def _stream(self, writing: Writing) -> None:
+        by = writing.by
+        prompt = await self._database.read(dialogue.prompt_to, writing.question, writing.beside)
+        client = await self._link.client(by)
+        if not writing.beside:
+            prompt = (await asking.fitted(client, prompt, by)).prompt
+        writing.sent = prompt.asked
+        decoding = by.decoding.to_json() | {"seed": writing.seed}
+        async for delta in client.stream(prompt.wire, model=by.adapter or "base", **decoding):
+            writing.text += delta.text
+            writing.finish = delta.finish or writing.finish
+
+    async def _keep(self, writing: Writing) -> None:
+        keep = partial(
+            dialogue.keep_answer,
+            question=writing.question,
+            sent=writing.sent,
+            text=writing.text,
+            finish=writing.finish,
+            by=writing.by,
+            seed=writing.seed,
+            tip=writing.beside is None,
+            uid=uuid4().hex,
+        )
+        from tuner_app.page.database import UnavailableError
+
+        for tried in range(1, KEEP_TRIES + 1):
+            try:
+                writing.answer = await self._database.write(keep)
+                return
+            except UnavailableError as error:
+                if tried == KEEP_TRIES:
+                    raise error.error from error
+                await asyncio.sleep(1)
