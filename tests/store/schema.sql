@@ -4,7 +4,7 @@ CREATE INDEX batch_prompts_by_item ON batch_prompts(item_id);
 
 CREATE INDEX batches_shared ON batches(priority DESC, id) WHERE shared AND NOT archived;
 
-CREATE INDEX conversations_by_activity ON conversations(archived, updated);
+CREATE INDEX conversations_by_person ON conversations(person_id, archived, updated);
 
 CREATE INDEX example_edits_by_example ON example_edits(example_id);
 
@@ -146,7 +146,7 @@ CREATE TABLE conversations (
   updated TEXT NOT NULL,
   tip_id INTEGER REFERENCES messages(id),
   archived INTEGER NOT NULL DEFAULT 0 CHECK (archived IN (0, 1))
-, decoding TEXT NOT NULL DEFAULT '{}', shots TEXT NOT NULL DEFAULT '[]') STRICT;
+, decoding TEXT NOT NULL DEFAULT '{}', shots TEXT NOT NULL DEFAULT '[]', person_id INTEGER REFERENCES people(id)) STRICT;
 
 CREATE TABLE cursors (
   batch_id INTEGER NOT NULL REFERENCES batches(id),

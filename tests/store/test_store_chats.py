@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import UserError
 from engine.examples import Demonstration, Message
-from tuner_app.store import Store, chats, examples, labels
+from tuner_app.store import Store, chats, examples, labels, people
 from tuner_app.store.rows import Reply
 
 DATA = os.environ.get("TUNER_CONFORMANCE_DATA")
@@ -173,3 +173,15 @@ def test_where_branches_part_and_which_was_gone_on_with_last(store: Store) -> No
     parting = chats.partings(store, chat.id)
     assert parting.beside(other) == [first.id, other.id]
     assert [parting.goes_on(message) for message in (answer, again, first)] == [True, False, False]
+
+
+def test_a_conversation_is_its_persons_alone(store: Store) -> None:
+    people.add(store, "anna")
+    hers = chats.start(store, title="hers", person="anna")
+    mine = chats.start(store, title="mine")
+    assert chats.conversations(store) == [mine]
+    assert chats.conversations(store, person="anna") == [hers]
+    assert chats.own(store, hers.id, "anna") == hers
+    for conversation, person in ((hers, people.ME), (mine, "anna")):
+        with pytest.raises(UserError, match="There is no conversation"):
+            chats.own(store, conversation.id, person)

@@ -57,7 +57,7 @@ class Dialogue:
 
 def latest(store: Store, *, person: str = people.ME) -> Dialogue:
     """A person's conversation with the latest activity."""
-    found = chats.conversations(store, limit=1)
+    found = chats.conversations(store, limit=1, person=person)
     return load(store, found[0].id, person=person) if found else Dialogue()
 
 
@@ -94,9 +94,10 @@ def ask(
     With `instead` on a branch beside the one that goes through that message.
     """
     with store.write():
-        conversation = (
-            chats.start(store, title=title) if conversation_id is None else chats.get(store, conversation_id)
-        )
+        if conversation_id is None:
+            conversation = chats.start(store, title=title, person=person)
+        else:
+            conversation = chats.own(store, conversation_id, person)
         if not conversation.title and conversation.tip_id is None:  # only how it asks was set before
             chats.rename(store, conversation.id, title)
         parent_id = instead.parent_id if instead else conversation.tip_id

@@ -60,26 +60,6 @@ class Studio:
 
     def _build(self) -> "FastAPI":
         os.environ.update(SILENT)
-        import gradio
-        from fastapi import FastAPI
-
         from tuner_app.page import studio
 
-        host = FastAPI(openapi_url=None)
-        blocks = studio.build(self._home, self._database)
-        gradio.mount_gradio_app(
-            host,
-            blocks,
-            "/studio",
-            show_error=False,
-            footer_links=[],
-            run_history=False,
-            ssr_mode=False,
-            enable_monitoring=False,
-            pwa=False,
-            mcp_server=False,
-        )
-        # What a client names as a file is checked only in apps that have been “launched”, and a mounted one
-        # never is: without this, it could name any file of this machine.
-        blocks.has_launched = True
-        return host
+        return studio.host(self._home, self._database)

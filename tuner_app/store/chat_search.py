@@ -1,4 +1,4 @@
-"""Conversations as a list: page by page, and those that hold a text."""
+"""Conversations of the person at this machine: page by page, and those that hold a text."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _HITS = """WITH hits AS (
 )"""
 _NO_HITS = "WITH hits AS (SELECT 0 AS conversation_id, NULL AS message_id WHERE 0)"
 _WHERE = """FROM conversations c LEFT JOIN hits ON hits.conversation_id = c.id
-  WHERE c.archived = :archived
+  WHERE c.archived = :archived AND c.person_id IS NULL
     AND (:search = '' OR hits.message_id IS NOT NULL OR c.title LIKE :title ESCAPE '\\')"""
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.errors import UserError
 from engine.examples import Role, canonical
-from tuner_app.store import stamps
+from tuner_app.store import people, stamps
 from tuner_app.store.database import Store
 from tuner_app.store.rows import Conversation, Message
 
@@ -16,16 +16,19 @@ _MESSAGE = (
 )
 
 
-def start(store: Store, *, title: str = "", system: str = "", uid: str | None = None) -> Conversation:
-    """A new conversation without messages; the same `uid` again gives the same one."""
+def start(
+    store: Store, *, title: str = "", system: str = "", person: str = people.ME, uid: str | None = None
+) -> Conversation:
+    """A person's new conversation without messages; the same `uid` again gives the same one."""
     with store.write():
         known = uid and store.one("SELECT id FROM conversations WHERE uid = ?", (uid,))
         if known:
             return get(store, known["id"])
         now = stamps.now()
         new = store.execute(
-            "INSERT INTO conversations (uid, title, system, created, updated) VALUES (?, ?, ?, ?, ?)",
-            (uid or stamps.new_uid(), title, system, now, now),
+            "INSERT INTO conversations (uid, title, system, created, updated, person_id)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (uid or stamps.new_uid(), title, system, now, now, owner(store, person)),
         )
         return get(store, new)
 
@@ -38,12 +41,30 @@ def get(store: Store, conversation_id: int) -> Conversation:
     return from_row(row)
 
 
-def conversations(store: Store, *, limit: int = 200, archived: bool = False) -> list[Conversation]:
-    """The conversations, or the archived ones, the latest activity first."""
+def own(store: Store, conversation_id: int, person: str) -> Conversation:
+    """One conversation of a person's; a UserError where there is none, or it is somebody else's."""
+    row = store.one(
+        f"SELECT {COLUMNS} FROM conversations WHERE id = ? AND person_id IS ?",
+        (conversation_id, owner(store, person)),
+    )
+    if row is None:
+        raise UserError(f"There is no conversation {conversation_id}.")
+    return from_row(row)
+
+
+def owner(store: Store, person: str) -> int | None:
+    """How the conversations of a person say whose they are."""
+    return None if person == people.ME else people.get(store, person).id
+
+
+def conversations(
+    store: Store, *, limit: int = 200, archived: bool = False, person: str = people.ME
+) -> list[Conversation]:
+    """A person's conversations, or the archived ones, the latest activity first."""
     rows = store.query(
-        f"""SELECT {COLUMNS} FROM conversations WHERE archived = ?
+        f"""SELECT {COLUMNS} FROM conversations WHERE archived = ? AND person_id IS ?
             ORDER BY updated DESC, id DESC LIMIT ?""",
-        (archived, limit),
+        (archived, owner(store, person), limit),
     )
     return [from_row(row) for row in rows]
 

@@ -449,4 +449,8 @@ BEGIN UPDATE slots SET room = room + 1 WHERE batch_id = old.batch_id AND positio
   created TEXT NOT NULL
 ) STRICT""",
     *_triggers("audit"),
+    # Whose conversation it is, and nobody else's to see; NULL: the person's at this machine.
+    "ALTER TABLE conversations ADD COLUMN person_id INTEGER REFERENCES people(id)",
+    "CREATE INDEX conversations_by_person ON conversations(person_id, archived, updated)",
+    "DROP INDEX conversations_by_activity",
 )

@@ -1,14 +1,10 @@
 """Chat in the browser."""
 
-from typing import TYPE_CHECKING
-
 import gradio as gr
 
-from tuner_app.paths import Home
-
-if TYPE_CHECKING:
-    from tuner_app.page.database import Database
+from tuner_app.page.studio.parts import Studio
 
 
-def add(database: "Database", home: Home) -> None:
+def add(studio: Studio) -> None:
+    """Put it into the tab that is open."""
     gr.Markdown("chat")
