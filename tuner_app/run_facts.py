@@ -8,6 +8,7 @@ from typing import Any
 from engine.errors import UserError
 from tuner_app import words
 from tuner_app.curves import Curve
+from tuner_app.paths import Home
 from tuner_app.store import Store, runs
 from tuner_app.store.rows import Run, RunEvent
 from tuner_app.times import lasting
@@ -30,12 +31,23 @@ def progress(step: Mapping[str, Any]) -> str:
     return f"{step['step']}/{step['steps']}" if step else ""
 
 
-def recent(store: Store) -> list[tuple[Run, str]]:
-    """The latest runs, each with its progress while it is under way."""
+def standing(run: Run, waits_for: str) -> str:
+    """“▶ running”, or “◌ queued behind sft-1”, where it waits for another run's end."""
+    return f"◌ queued behind {waits_for}" if waits_for else STATUS[run.status]
+
+
+def recent(store: Store, home: Home) -> list[tuple[Run, str]]:
+    """The latest runs, each with how far it is while it is under way: “▶ sft-2 12/40”, “◌ sft-3”."""
+    from tuner_app.workers import supervisor  # here, because the app's first picture does not wait for it
+
     listed = runs.listed(store, 20)
-    return [
-        (run, progress(runs.last_step(store, run.id)) if run.status == "running" else "") for run in listed
-    ]
+    waiting = supervisor.waiting(home, listed)
+
+    def far(run: Run) -> str:
+        done = progress(runs.last_step(store, run.id))
+        return f"◌ {run.name}" if run.name in waiting else f"▶ {run.name} {done}".rstrip()
+
+    return [(run, far(run) if run.status == "running" else "") for run in listed]
 
 
 @dataclass

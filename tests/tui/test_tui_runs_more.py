@@ -233,9 +233,9 @@ async def test_the_words_of_a_selection_are_completed(home: Home, trained: list[
 
 
 @pytest.fixture
-def gpu(home: Home) -> Iterator[None]:
-    """A GPU on which the first run computes."""
-    file = locks.gpu(home)
+def seat(home: Home) -> Iterator[None]:
+    """The machine's seat, which the first run has."""
+    file = locks.seat(home)
     file.parent.mkdir(parents=True, exist_ok=True)
     lock = locks.hold(file)
     assert lock
@@ -245,7 +245,7 @@ def gpu(home: Home) -> Iterator[None]:
 
 
 async def test_the_queue_says_what_waits_for_what(
-    home: Home, store: Store, trained: list[Run], gpu: None
+    home: Home, store: Store, trained: list[Run], seat: None
 ) -> None:
     held = []
     for run, pid in zip(trained, (4242, 4343), strict=True):
@@ -253,9 +253,11 @@ async def test_the_queue_says_what_waits_for_what(
         runs.set_status(store, run.id, "running", pid=pid)
     async with opened(home, (120, 40)) as person:
         await person.press("ctrl+r")
-        await person.sees("▶ running", "◔ after sft-1")
+        await person.sees("▶ running", "◌ queued behind sft-1", "▶ sft-1 30/40, ◌ sft-2")
         rows = person.screen().split("\n")
         assert [row.split()[0] for row in rows if "30/40" in row and "sft-" in row[:10]] == ["sft-1", "sft-2"]
+        await person.press("down", "enter")
+        await person.sees("run sft-2", "◌ queued behind sft-1")
     for lock in held:
         assert lock
         lock.close()

@@ -1,4 +1,4 @@
-"""The GPU's seat: chat and training take turns. No GPU is needed: the tests only say that there is one."""
+"""The seat: runs take turns, and chat with them on a GPU. The tests only say that there is one."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ LOADED = 240  # seconds that a worker may take to load, on a busy machine
 ON_A_GPU = """
     import sys
     from tuner_app.workers import {worker}, seat
-    seat.needed = lambda: True
+    seat.chat_needs_it = lambda: True
     sys.argv[0] = "worker"
     sys.exit({worker}.main())
 """
@@ -28,7 +28,7 @@ ON_A_GPU = """
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seat, "needed", lambda: True)
+    monkeypatch.setattr(seat, "chat_needs_it", lambda: True)
 
 
 def worker(place: Place, name: str, *arguments: str) -> "subprocess.Popen[bytes]":
@@ -52,10 +52,10 @@ def steps(place: Place, run: Run) -> int:
     return len(runs.events(place.store, run.id, kinds=["step"]))
 
 
-def test_a_cpu_needs_no_seat(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seat, "needed", lambda: False)
+def test_chat_needs_no_seat_on_a_cpu(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seat, "chat_needs_it", lambda: False)
     with seat.for_chat(place.home, place.store):
-        assert not locks.gpu(place.home).exists()
+        assert not locks.seat(place.home).exists()
 
 
 def test_chat_says_which_run_has_the_gpu(place: Place, gpu: None) -> None:
@@ -70,7 +70,7 @@ def test_chat_says_which_run_has_the_gpu(place: Place, gpu: None) -> None:
         pass
 
 
-def test_runs_have_the_gpu_in_the_order_in_which_they_were_made(place: Place, gpu: None) -> None:
+def test_runs_train_in_the_order_in_which_they_were_made(place: Place) -> None:
     first, second, third = (run_named(place, name) for name in ("first", "second", "third"))
     for run, pid in ((first, 99_999_998), (second, 99_999_999), (third, os.getpid())):
         runs.set_status(place.store, run.id, "running", pid=pid)
@@ -87,18 +87,20 @@ def test_runs_have_the_gpu_in_the_order_in_which_they_were_made(place: Place, gp
     assert taken is not None
     with taken:
         assert not held
-        assert told[0] == "Waiting for second, which has the GPU before this run."
+        assert told[0] == "Queued behind second: it begins when that is over, or paused."
         assert supervisor.waiting(place.home, runs.listed(place.store)) == {
             "first": "third",
             "second": "first",
         }
 
 
-def test_a_run_that_waits_for_its_turn_can_be_paused(place: Place, gpu: None) -> None:
+def test_a_run_that_waits_for_its_turn_can_be_paused(place: Place) -> None:
     run = run_named(place, "second")
     place.home.run(run.name).mkdir(parents=True)
     runs.request(place.store, run.id, "pause")
-    with seat.for_chat(place.home, place.store):
+    taken = locks.take(locks.seat(place.home), None)
+    assert taken
+    with taken:
         assert train.work(place.home, place.store, run) == 0
     assert place.run("second").status == "paused"
     assert not steps(place, run)
@@ -115,20 +117,22 @@ def test_training_takes_the_gpu_from_chat_and_a_pause_gives_it_back(place: Place
     wait_for(lambda: steps(place, run), LOADED)
     assert chat.wait(60) in (0, -signal.SIGTERM)
     assert notes(place, run)[0].startswith("Chat leaves the GPU")
-    assert locks.owner(locks.gpu(place.home)) == first.pid
+    assert locks.owner(locks.seat(place.home)) == first.pid
     assert worker(place, "chat", "--base", model).wait(LOADED) == 1  # refused while the run has it
     second = run_named(place, "second")
     waiting = worker(place, "train", second.name)
-    wait_for(lambda: "Waiting for the GPU, on which first trains." in notes(place, second), LOADED)
+    wait_for(
+        lambda: "Queued behind first: it begins when that is over, or paused." in notes(place, second), LOADED
+    )
     assert not steps(place, second)
     os.kill(first.pid, signal.SIGKILL)  # a dead owner frees it
     first.wait()
     wait_for(lambda: steps(place, second), LOADED)
     supervisor.stop_run(place.home, place.store, second, request="pause")
     assert waiting.wait(60) == 0
-    assert locks.owner(locks.gpu(place.home)) is None
+    assert locks.owner(locks.seat(place.home)) is None
     again = worker(place, "chat", "--base", model)
     wait_for(lambda: supervisor.chat_endpoint(place.home), LOADED)
-    assert locks.owner(locks.gpu(place.home)) == again.pid
+    assert locks.owner(locks.seat(place.home)) == again.pid
     supervisor.stop_chat(place.home)
     assert again.wait(60) in (0, -signal.SIGTERM)

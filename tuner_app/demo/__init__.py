@@ -102,7 +102,7 @@ class Loop:
                     if measured.done():
                         measured.result()  # a fault is told now, not when all is trained
                 answers[name] = beside.submit(self.measure, name, adapter, start)
-                if seat.needed():
+                if seat.chat_needs_it():
                     wait([answers[name]])
 
             self.label("base", "", pairs=1)

@@ -127,15 +127,14 @@ class TunerApp(App[None]):
     async def _look_at_runs(self) -> None:
         """Keep the top bar's word on the runs under way, and tell of those that ended."""
         try:
-            listed = await self.database(recent)
+            listed = await self.database(recent, self.home)
         except UserError:
             return  # the watcher has said so
         for run, _ in listed:
             if run.id in self._under_way and run.status != "running":
                 self.notify(f"{run.name}: {STATUS[run.status]}. Ctrl+R shows the runs.", markup=False)
-        under_way = [(run, progress) for run, progress in listed if run.status == "running"]
-        self._under_way = {run.id for run, _ in under_way}
-        self.training = ", ".join(f"▶ {run.name} {progress}".rstrip() for run, progress in under_way)
+        self._under_way = {run.id for run, _ in listed if run.status == "running"}
+        self.training = ", ".join(far for _, far in reversed(listed) if far)
 
     def open_screen(self, screen: Screen[None]) -> None:
         """Show `screen` over the chat, in place of what was there."""

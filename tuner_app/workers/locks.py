@@ -22,9 +22,9 @@ def run(home: Home, name: str) -> Path:
     return home.run(name) / "lock"
 
 
-def gpu(home: Home) -> Path:
-    """The lock of whichever worker computes on the GPU."""
-    return home.workers / "gpu.lock"
+def seat(home: Home) -> Path:
+    """The lock of the run that trains, or of the chat worker that has a GPU's memory."""
+    return home.workers / "seat.lock"
 
 
 def hold(file: Path) -> IO[bytes] | None:

@@ -1,6 +1,7 @@
-"""The GPU, which one worker has at a time: chat makes way for training, and has it again when that is over.
+"""The machine's seat, which one worker has at a time: runs train one after the other.
 
-On a CPU nobody needs a seat. A worker that is killed leaves it with its last breath, as with every lock.
+On a GPU chat needs it too: it makes way for training, and has it again when that is over. On a CPU chat
+answers beside a run. A worker that is killed leaves its seat with its last breath, as with every lock.
 """
 
 import time
@@ -18,9 +19,9 @@ POLL = 0.25
 
 def for_chat(home: Home, store: Store) -> AbstractContextManager[object]:
     """A context that has the seat, if one is needed. Raises UserError when a run, which it names, has it."""
-    if not needed():
+    if not chat_needs_it():
         return nullcontext()
-    seat = locks.take(locks.gpu(home), None)
+    seat = locks.take(locks.seat(home), None)
     if seat is None:
         name = _holder(home, store)
         raise UserError(
@@ -36,44 +37,40 @@ def for_chat(home: Home, store: Store) -> AbstractContextManager[object]:
 def for_training(
     home: Home, store: Store, run: Run, should_stop: Callable[[], Request], note: Callable[[str], None]
 ) -> AbstractContextManager[object] | None:
-    """A context that has the seat, if one is needed; None when `run` is to end before its turn comes.
+    """A context that has the seat; None when `run` is asked to end while it waits.
 
     A chat worker that has it is ended; another run is waited for, and those before it in the order in which
     they were made. `note` tells a person of either.
     """
-    if not needed():
-        return nullcontext()
     waiting = ""
-    while not should_stop():
-        if locks.owner(locks.gpu(home)) is not None and _chat_has_it(home):
+    while True:
+        if locks.owner(locks.seat(home)) is not None and _chat_has_it(home):
             note("Chat leaves the GPU to this run: pause it to chat in between.")
             supervisor.stop_chat(home)
         before = supervisor.before(home, runs.listed(store), run)
-        if not before and (seat := locks.take(locks.gpu(home), None)):
+        if not before and (seat := locks.take(locks.seat(home), None)):
             return seat
-        name = _holder(home, store)
-        told = f"Waiting for the GPU, on which {name} trains." if name else ""
-        if before and before[-1] != name:
-            told = f"Waiting for {before[-1]}, which has the GPU before this run."
-        if told and told != waiting:
-            note(told)
-            waiting = told
+        if should_stop():
+            return None
+        name = before[-1] if before else _holder(home, store)
+        if name and name != waiting:
+            note(f"Queued behind {name}: it begins when that is over, or paused.")
+            waiting = name
         time.sleep(POLL)
-    return None
 
 
-def needed() -> bool:
-    """Whether workers compute on a GPU."""
+def chat_needs_it() -> bool:
+    """Whether chat computes on a GPU, whose memory a run wants for itself."""
     import torch
 
     return torch.cuda.is_available()
 
 
 def _chat_has_it(home: Home) -> bool:
-    return locks.owner(locks.gpu(home)) == locks.owner(locks.chat(home))
+    return locks.owner(locks.seat(home)) == locks.owner(locks.chat(home))
 
 
 def _holder(home: Home, store: Store) -> str:
     """The name of the run that has the seat; "" when it is no run."""
-    pid = locks.owner(locks.gpu(home))
+    pid = locks.owner(locks.seat(home))
     return next((run.name for run in runs.listed(store) if pid and run.pid == pid), "")

@@ -160,12 +160,9 @@ def reap(home: Home, store: Store) -> list[Run]:
 
 
 def waiting(home: Home, listed: Iterable[Run]) -> dict[str, str]:
-    """Of the runs, those that wait for the GPU, by name, and after whom: the run that waits before it, or the
-    one that computes ("chat": the chat worker).
-
-    Where nobody computes on a GPU nobody waits.
-    """
-    pid, listed = locks.owner(locks.gpu(home)), list(listed)
+    """Of the runs, those that wait for their turn, by name, and behind whom: the run that waits before it, or
+    the one that trains ("chat": the chat worker, on a GPU)."""
+    pid, listed = locks.owner(locks.seat(home)), list(listed)
     if not pid:
         return {}
     holder = next((run.name for run in listed if run.pid == pid), "chat")
@@ -175,9 +172,9 @@ def waiting(home: Home, listed: Iterable[Run]) -> dict[str, str]:
 
 
 def before(home: Home, listed: Iterable[Run], run: Run) -> list[str]:
-    """The names of the runs whose turn on the GPU comes before that of `run`, in their order: those at work
-    that were made before it, but for the one that has the GPU."""
-    pid = locks.owner(locks.gpu(home)) or 0
+    """The names of the runs whose turn comes before that of `run`, in their order: those at work that were
+    made before it, but for the one that trains."""
+    pid = locks.owner(locks.seat(home)) or 0
     return [
         other.name
         for other in sorted(listed, key=lambda other: other.id)

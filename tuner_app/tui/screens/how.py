@@ -51,8 +51,8 @@ class HowScreen(SavingScreen):
         border: none; border-top: solid $foreground 20% !important;
     }
     #system:focus { border-top: solid $accent !important; }
-    .-wide #shots { padding: 1 0 0 7; }
-    #shots { padding: 1 0 0 1; height: auto; }
+    HowScreen #shots { padding: 1 0 0 1; height: auto; }
+    HowScreen.-wide #shots { padding: 1 0 0 7; }
     """
 
     def __init__(self, conversation: Conversation | None, changed: Callable[[Conversation], None]) -> None:

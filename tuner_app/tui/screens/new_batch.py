@@ -49,7 +49,7 @@ class NewBatchScreen(TunerScreen):
     ]
     DEFAULT_CSS = """
     NewBatchScreen #typed { height: 4; margin: 0 1 0 15; background: $panel; }
-    .-wide NewBatchScreen #typed { margin: 0 1 0 21; }
+    NewBatchScreen.-wide #typed { margin: 0 1 0 21; }
     """
 
     def compose(self) -> ComposeResult:

@@ -16,7 +16,7 @@ from tuner_app import launch, machines, remedies
 from tuner_app.clean import one_line, visible
 from tuner_app.conversing.link import in_background
 from tuner_app.paths import Home
-from tuner_app.run_facts import STATUS, RunFacts
+from tuner_app.run_facts import STATUS, RunFacts, standing
 from tuner_app.run_list import log_tail
 from tuner_app.store import Store, models, runs
 from tuner_app.store.rows import Request, Run
@@ -61,6 +61,7 @@ class RunScreen(FiguresScreen):
         super().__init__()
         self._run_name = name
         self._row: Run | None = None
+        self._waits_for = ""
         self._facts = RunFacts()
         self._loading = self._changed = False
         self._told = ""
@@ -95,6 +96,7 @@ class RunScreen(FiguresScreen):
                 self._changed = False
                 async for run in follow(self.tuner.database, self._run_name, self._facts):
                     self._row = run
+                    self._waits_for = await self.tuner.database(_waits_for, self.tuner.home, run)
                     log = await in_background(partial(log_tail, self.tuner.home.run(self._run_name)))
                     if self.query(Figures) and self.query("#log"):  # else the screen is going
                         self._show(run, log)
@@ -127,8 +129,9 @@ class RunScreen(FiguresScreen):
         first = f"{run.method} from {source}, {facts.plan.get('precision', spec['precision'])}"
         first += f" on {facts.plan['device']}" if facts.plan else ""
         first += f", started {ago(run.started)}" if run.started else ""
-        lines = [Content.assemble((STATUS[run.status], "bold $text-accent"), "  ", one_line(first, 200))]
-        progress = facts.progress(running=run.status == "running")
+        state = standing(run, self._waits_for)
+        lines = [Content.assemble((one_line(state, 40), "bold $text-accent"), "  ", one_line(first, 200))]
+        progress = facts.progress(running=run.status == "running" and not self._waits_for)
         lines += [Content(visible(text)) for text in (progress, *facts.lines) if text]
         lines += [Content.styled("! " + one_line(text, 300), "$text-warning") for text in facts.warnings]
         lines += [Content(one_line(text, 300)) for text in facts.notes]
@@ -240,6 +243,10 @@ class RunScreen(FiguresScreen):
 
 def _what_next(run: Run) -> str:
     return "it can lead PPO (Ctrl+T)." if run.makes_reward else "c chats with it."
+
+
+def _waits_for(store: Store, home: Home, run: Run) -> str:
+    return supervisor.waiting(home, runs.listed(store)).get(run.name, "")
 
 
 def _resume(store: Store, home: Home, run: Run) -> None:

@@ -11,7 +11,7 @@ from textual.widgets import DataTable
 from engine.errors import UserError
 from tuner_app import words
 from tuner_app.clean import one_line
-from tuner_app.run_facts import STATUS, progress
+from tuner_app.run_facts import progress, standing
 from tuner_app.run_list import Listed, listed
 from tuner_app.times import ago
 from tuner_app.tui.messages import StoreChanged
@@ -99,14 +99,14 @@ class RunsScreen(TunerScreen):
             MARKS[self._marked.index(run.name)] if run.name in self._marked else " ",
             run.name,
             run.method,
-            f"◔ after {one.waits_for}" if one.waits_for else STATUS[run.status],
+            standing(run, one.waits_for),
             progress(step),
             one.left,
             words.headline(step) if step else "",
             one.source,
             ago(run.started),
         )
-        return [Text(one_line(text, 22)) for text in texts]
+        return [Text(one_line(text, 26)) for text in texts]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "overlay":
