@@ -398,6 +398,7 @@ CREATE TABLE work (
   day TEXT NOT NULL,
   labels INTEGER NOT NULL,
   skips INTEGER NOT NULL,
+  seconds REAL NOT NULL,
   PRIMARY KEY (batch_id, person_id, day)
 ) STRICT, WITHOUT ROWID;
 
@@ -407,10 +408,13 @@ BEGIN INSERT INTO slots (batch_id, position, item_id, room)
   SELECT new.batch_id, new.position, new.item_id, overlap -
     (SELECT count(*) FROM heads WHERE item_id = new.item_id AND verb <> 'skip')
   FROM batches WHERE id = new.batch_id;
-INSERT INTO work (batch_id, person_id, day, labels, skips)
-  SELECT new.batch_id, h.person_id, substr(e.created, 1, 10), h.verb <> 'skip', h.verb = 'skip'
+INSERT INTO work (batch_id, person_id, day, labels, skips, seconds)
+  SELECT new.batch_id, h.person_id, substr(e.created, 1, 10), h.verb <> 'skip', h.verb = 'skip', coalesce((SELECT seconds FROM (SELECT unixepoch(e.created, 'subsec')
+      - unixepoch(max(before.created), 'subsec') AS seconds
+    FROM label_events before WHERE before.person_id = e.person_id AND before.created < e.created)
+    WHERE seconds <= 300), 0)
   FROM heads h CROSS JOIN label_events e ON e.id = h.event_id WHERE h.item_id = new.item_id
-  ON CONFLICT DO UPDATE SET labels = labels + excluded.labels, skips = skips + excluded.skips;
+  ON CONFLICT DO UPDATE SET labels = labels + excluded.labels, skips = skips + excluded.skips, seconds = seconds + excluded.seconds;
 UPDATE cursors SET next = new.position WHERE batch_id = new.batch_id AND next > new.position; END;
 
 CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
@@ -471,11 +475,14 @@ CREATE TRIGGER labels_take_room AFTER INSERT ON heads
 BEGIN UPDATE slots SET room = room - (new.verb <> 'skip') WHERE item_id = new.item_id;
 DELETE FROM leases WHERE person_id = new.person_id
   AND (batch_id, position) IN (SELECT batch_id, position FROM slots WHERE item_id = new.item_id);
-INSERT INTO work (batch_id, person_id, day, labels, skips)
-  SELECT s.batch_id, new.person_id, substr(e.created, 1, 10), 1 * (new.verb <> 'skip'),
-    1 * (new.verb = 'skip')
+INSERT INTO work (batch_id, person_id, day, labels, skips, seconds)
+  SELECT s.batch_id, new.person_id, substr(e.created, 1, 10), new.verb <> 'skip', new.verb = 'skip',
+    coalesce((SELECT seconds FROM (SELECT unixepoch(e.created, 'subsec')
+      - unixepoch(max(before.created), 'subsec') AS seconds
+    FROM label_events before WHERE before.person_id = e.person_id AND before.created < e.created)
+    WHERE seconds <= 300), 0)
   FROM slots s CROSS JOIN label_events e ON e.id = new.event_id WHERE s.item_id = new.item_id
-  ON CONFLICT DO UPDATE SET labels = labels + excluded.labels, skips = skips + excluded.skips; END;
+  ON CONFLICT DO UPDATE SET labels = labels + excluded.labels, skips = skips + excluded.skips, seconds = seconds + excluded.seconds; END;
 
 CREATE TRIGGER leases_end AFTER UPDATE OF lives ON leases WHEN new.lives < old.lives
 BEGIN UPDATE slots SET room = room + 1 WHERE batch_id = new.batch_id AND position = new.position;
@@ -508,10 +515,13 @@ BEGIN INSERT INTO slots (batch_id, position, item_id, room)
   SELECT new.batch_id, new.position, new.item_id, overlap -
     (SELECT count(*) FROM heads WHERE item_id = new.item_id AND verb <> 'skip')
   FROM batches WHERE id = new.batch_id;
-INSERT INTO work (batch_id, person_id, day, labels, skips)
-  SELECT new.batch_id, h.person_id, substr(e.created, 1, 10), h.verb <> 'skip', h.verb = 'skip'
+INSERT INTO work (batch_id, person_id, day, labels, skips, seconds)
+  SELECT new.batch_id, h.person_id, substr(e.created, 1, 10), h.verb <> 'skip', h.verb = 'skip', coalesce((SELECT seconds FROM (SELECT unixepoch(e.created, 'subsec')
+      - unixepoch(max(before.created), 'subsec') AS seconds
+    FROM label_events before WHERE before.person_id = e.person_id AND before.created < e.created)
+    WHERE seconds <= 300), 0)
   FROM heads h CROSS JOIN label_events e ON e.id = h.event_id WHERE h.item_id = new.item_id
-  ON CONFLICT DO UPDATE SET labels = labels + excluded.labels, skips = skips + excluded.skips;
+  ON CONFLICT DO UPDATE SET labels = labels + excluded.labels, skips = skips + excluded.skips, seconds = seconds + excluded.seconds;
 UPDATE cursors SET next = new.position WHERE batch_id = new.batch_id AND next > new.position; END;
 
 CREATE TRIGGER run_events_no_delete BEFORE DELETE ON run_events
@@ -546,8 +556,6 @@ CREATE TRIGGER undone_labels_give_room AFTER DELETE ON heads
 BEGIN UPDATE slots SET room = room + (old.verb <> 'skip') WHERE item_id = old.item_id;
 UPDATE cursors SET next = s.position FROM slots s WHERE s.item_id = old.item_id
   AND cursors.batch_id = s.batch_id AND cursors.person_id = old.person_id AND next > s.position;
-INSERT INTO work (batch_id, person_id, day, labels, skips)
-  SELECT s.batch_id, old.person_id, substr(e.created, 1, 10), -1 * (old.verb <> 'skip'),
-    -1 * (old.verb = 'skip')
-  FROM slots s CROSS JOIN label_events e ON e.id = old.event_id WHERE s.item_id = old.item_id
-  ON CONFLICT DO UPDATE SET labels = labels + excluded.labels, skips = skips + excluded.skips; END;
+UPDATE work SET labels = labels - (old.verb <> 'skip'), skips = skips - (old.verb = 'skip')
+  WHERE person_id = old.person_id AND batch_id IN (SELECT batch_id FROM slots WHERE item_id = old.item_id)
+    AND day = (SELECT substr(created, 1, 10) FROM label_events WHERE id = old.event_id); END;

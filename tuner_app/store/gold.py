@@ -70,24 +70,21 @@ def answers(store: Store, batch_id: int) -> list[Gold]:
 def score(store: Store, person: str, batch_id: int) -> tuple[int, int]:
     """(right, of): how many of the gold items that a person has judged they judged as is known to be right;
     skips are left out."""
-    rows = store.query(
-        """SELECT s.gold_verb, s.gold_value, e.verb, e.value
-           FROM slots s CROSS JOIN heads h ON h.person_id = ? AND h.item_id = s.item_id
-           CROSS JOIN label_events e ON e.id = h.event_id
-           WHERE s.batch_id = ? AND s.gold_verb IS NOT NULL AND h.verb <> 'skip'""",
+    row = store.one(
+        f"""SELECT count(*) AS given, coalesce(sum(
+              {opinion("e.verb", "e.value")} = {opinion("s.gold_verb", "s.gold_value")}), 0) AS right
+            FROM slots s CROSS JOIN heads h ON h.person_id = ? AND h.item_id = s.item_id
+            CROSS JOIN label_events e ON e.id = h.event_id JOIN items i ON i.id = s.item_id
+            WHERE s.batch_id = ? AND s.gold_verb IS NOT NULL AND h.verb <> 'skip'""",
         (people.get(store, person).id, batch_id),
     )
-    right = sum(
-        opinion(row["verb"], json.loads(row["value"]))
-        == opinion(row["gold_verb"], json.loads(row["gold_value"]))
-        for row in rows
-    )
-    return right, len(rows)
+    assert row is not None
+    return row["right"], row["given"]
 
 
-def opinion(verb: str, value: Mapping[str, Any]) -> str:
-    """What a label says of its item, so that two can be compared: a corrected reply of a pair is the better
-    one, and a corrected single reply is bad."""
-    if verb == "choose":
-        return f"reply {value['reply']}"
-    return verb
+def opinion(verb: str, value: str) -> str:
+    """SQL for what a label says of its item `i`, so that labels can be compared: a corrected reply of a pair
+    is the better one, a corrected single reply is bad."""
+    return f"""CASE WHEN i.kind = 'pair' AND {verb} IN ('choose', 'correct')
+      THEN 'reply ' || ({value} ->> 'reply')
+      WHEN {verb} = 'correct' THEN 'bad' ELSE {verb} END"""

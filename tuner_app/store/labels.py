@@ -35,6 +35,7 @@ __all__ = [
     "on_messages",
     "pending",
     "record",
+    "standing",
     "take_back",
     "taken",
     "undo",
@@ -179,6 +180,16 @@ def heads(store: Store, item_hashes: Iterable[str], person: str = people.ME) -> 
 def history(store: Store, item_hash: str) -> list[LabelEvent]:
     """Everything that happened to an item, in order."""
     rows = store.query(f"{_EVENT} WHERE i.hash = ? ORDER BY e.created, e.uid", (item_hash,))
+    return [_event(row) for row in rows]
+
+
+def standing(store: Store, item_hash: str) -> list[LabelEvent]:
+    """Everybody's labels that stand on an item, by name."""
+    rows = store.query(
+        f"""{_EVENT} WHERE e.id IN (SELECT h.event_id FROM items i CROSS JOIN heads h ON h.item_id = i.id
+              WHERE i.hash = ?) ORDER BY p.name""",
+        (item_hash,),
+    )
     return [_event(row) for row in rows]
 
 

@@ -286,21 +286,33 @@ BEGIN INSERT INTO message_text (rowid, content) VALUES (new.id, new.content); EN
     "ALTER TABLE adapters ADD COLUMN removed TEXT",
 )
 
-# A label that stands, `row` of heads, is one more or one less of its day's, in every batch that has its item.
-_COUNTED = """INSERT INTO work (batch_id, person_id, day, labels, skips)
-  SELECT s.batch_id, {row}.person_id, substr(e.created, 1, 10), {one} * ({row}.verb <> 'skip'),
-    {one} * ({row}.verb = 'skip')
-  FROM slots s CROSS JOIN label_events e ON e.id = {row}.event_id WHERE s.item_id = {row}.item_id
-  ON CONFLICT DO UPDATE SET labels = labels + excluded.labels, skips = skips + excluded.skips;"""
+_SEEN = (
+    "labels = labels + excluded.labels, skips = skips + excluded.skips, seconds = seconds + excluded.seconds"
+)
+# The seconds since its person's label before `e`; 0 after a pause.
+_SECONDS = """coalesce((SELECT seconds FROM (SELECT unixepoch(e.created, 'subsec')
+      - unixepoch(max(before.created), 'subsec') AS seconds
+    FROM label_events before WHERE before.person_id = e.person_id AND before.created < e.created)
+    WHERE seconds <= 300), 0)"""
+# A label `e` that stands, `row` of heads, is one more of its day's, in every batch that has its item.
+_COUNTED = f"""INSERT INTO work (batch_id, person_id, day, labels, skips, seconds)
+  SELECT s.batch_id, new.person_id, substr(e.created, 1, 10), new.verb <> 'skip', new.verb = 'skip',
+    {_SECONDS}
+  FROM slots s CROSS JOIN label_events e ON e.id = new.event_id WHERE s.item_id = new.item_id
+  ON CONFLICT DO UPDATE SET {_SEEN};"""
+# One less; the time that it took was spent all the same.
+_UNCOUNTED = """UPDATE work SET labels = labels - (old.verb <> 'skip'), skips = skips - (old.verb = 'skip')
+  WHERE person_id = old.person_id AND batch_id IN (SELECT batch_id FROM slots WHERE item_id = old.item_id)
+    AND day = (SELECT substr(created, 1, 10) FROM label_events WHERE id = old.event_id);"""
 _HEAD_GIVES = "UPDATE slots SET room = room {sign} ({row}.verb <> 'skip') WHERE item_id = {row}.item_id;"
-_SLOT = """INSERT INTO slots (batch_id, position, item_id, room)
+_SLOT = f"""INSERT INTO slots (batch_id, position, item_id, room)
   SELECT new.batch_id, new.position, new.item_id, overlap -
     (SELECT count(*) FROM heads WHERE item_id = new.item_id AND verb <> 'skip')
   FROM batches WHERE id = new.batch_id;
-INSERT INTO work (batch_id, person_id, day, labels, skips)
-  SELECT new.batch_id, h.person_id, substr(e.created, 1, 10), h.verb <> 'skip', h.verb = 'skip'
+INSERT INTO work (batch_id, person_id, day, labels, skips, seconds)
+  SELECT new.batch_id, h.person_id, substr(e.created, 1, 10), h.verb <> 'skip', h.verb = 'skip', {_SECONDS}
   FROM heads h CROSS JOIN label_events e ON e.id = h.event_id WHERE h.item_id = new.item_id
-  ON CONFLICT DO UPDATE SET labels = labels + excluded.labels, skips = skips + excluded.skips;
+  ON CONFLICT DO UPDATE SET {_SEEN};
 UPDATE cursors SET next = new.position WHERE batch_id = new.batch_id AND next > new.position;"""
 
 FOURTH = (
@@ -379,13 +391,14 @@ FOURTH = (
   taken INTEGER NOT NULL,
   PRIMARY KEY (batch_id, person_id)
 ) STRICT, WITHOUT ROWID""",
-    # How many labels of a person that stand were given on a day (UTC).
+    # How many labels of a person that stand were given on a day (UTC), and in what time without pauses.
     """CREATE TABLE work (
   batch_id INTEGER NOT NULL REFERENCES batches(id),
   person_id INTEGER NOT NULL REFERENCES people(id),
   day TEXT NOT NULL,
   labels INTEGER NOT NULL,
   skips INTEGER NOT NULL,
+  seconds REAL NOT NULL,
   PRIMARY KEY (batch_id, person_id, day)
 ) STRICT, WITHOUT ROWID""",
     "CREATE INDEX work_by_day ON work(person_id, day)",
@@ -394,8 +407,9 @@ FOURTH = (
   SELECT batch_id, position, item_id,
     1 - (SELECT count(*) FROM heads h WHERE h.item_id = b.item_id AND h.verb <> 'skip')
   FROM batch_prompts b WHERE item_id IS NOT NULL""",
-    """INSERT INTO work (batch_id, person_id, day, labels, skips)
-  SELECT s.batch_id, h.person_id, substr(e.created, 1, 10) AS day, sum(h.verb <> 'skip'), sum(h.verb = 'skip')
+    f"""INSERT INTO work (batch_id, person_id, day, labels, skips, seconds)
+  SELECT s.batch_id, h.person_id, substr(e.created, 1, 10) AS day, sum(h.verb <> 'skip'),
+    sum(h.verb = 'skip'), sum({_SECONDS})
   FROM slots s JOIN heads h ON h.item_id = s.item_id JOIN label_events e ON e.id = h.event_id
   GROUP BY s.batch_id, h.person_id, day""",
     f"""CREATE TRIGGER prompts_have_slots AFTER INSERT ON batch_prompts WHEN new.item_id IS NOT NULL
@@ -414,12 +428,12 @@ BEGIN UPDATE cursors SET next = new.position WHERE batch_id = new.batch_id AND n
 BEGIN {_HEAD_GIVES.format(sign="-", row="new")}
 DELETE FROM leases WHERE person_id = new.person_id
   AND (batch_id, position) IN (SELECT batch_id, position FROM slots WHERE item_id = new.item_id);
-{_COUNTED.format(row="new", one="1")} END""",
+{_COUNTED} END""",
     f"""CREATE TRIGGER undone_labels_give_room AFTER DELETE ON heads
 BEGIN {_HEAD_GIVES.format(sign="+", row="old")}
 UPDATE cursors SET next = s.position FROM slots s WHERE s.item_id = old.item_id
   AND cursors.batch_id = s.batch_id AND cursors.person_id = old.person_id AND next > s.position;
-{_COUNTED.format(row="old", one="-1")} END""",
+{_UNCOUNTED} END""",
     """CREATE TRIGGER leases_take_room AFTER INSERT ON leases WHEN new.lives
 BEGIN UPDATE slots SET room = room - 1 WHERE batch_id = new.batch_id AND position = new.position; END""",
     """CREATE TRIGGER leases_live_again AFTER UPDATE OF lives ON leases WHEN new.lives > old.lives
