@@ -16,12 +16,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tuner_app.page.database import Database
 from tuner_app.store import sessions
-from tuner_app.store.rows import Member
+from tuner_app.store.members import ROLES
+from tuner_app.store.rows import Member, MemberRole
 
-ROLES = ("annotator", "reviewer", "admin")  # each may do what those before it may
 FRESH = 1.0  # seconds for which a session is not looked up again
 KEPT_SESSIONS = 10_000
-ANYONE = ""  # no session is asked for
+ANYONE = None  # no session is asked for
 
 _PAGE, _READ, _POST = ("GET", "HEAD"), ("GET",), ("POST",)
 
@@ -32,7 +32,7 @@ class Rule:
 
     path: str
     methods: tuple[str, ...]
-    role: str
+    role: MemberRole | None
 
 
 RULES = (
@@ -65,7 +65,7 @@ RULES = (
 )
 
 
-def may(member: Member, role: str) -> bool:
+def may(member: Member, role: MemberRole) -> bool:
     """Whether `member` has at least `role`."""
     return ROLES.index(member.role) >= ROLES.index(role)
 
@@ -96,7 +96,7 @@ class Access:
         rule = self._rule(scope["path"])
         if rule is not None and scope["method"] not in rule.methods:
             return refuse(405, "This address has no such method.")
-        if rule is not None and rule.role == ANYONE:
+        if rule is not None and rule.role is ANYONE:
             return None
         if member is None:
             if rule is not None and "HEAD" in rule.methods:
@@ -104,7 +104,7 @@ class Access:
             return refuse(401, "This needs a link: ask for one from who runs this page.")
         if rule is None:
             return refuse(404, "There is nothing here.")
-        if not may(member, rule.role):
+        if rule.role is not None and not may(member, rule.role):
             return refuse(403, f"This is for a {rule.role} alone.")
         scope["state"]["member"], scope["state"]["session"] = member, secret
         return None

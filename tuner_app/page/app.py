@@ -1,9 +1,10 @@
 """The page's routes, and what each request passes on its way to them."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse
@@ -116,12 +117,12 @@ def _lifespan(studio: Studio, answering: Answering) -> Lifespan[FastAPI]:
     return lifespan
 
 
-def _user_error(_: Request, error: Exception) -> Response:
+async def _user_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, UserError)
     return _said(400, error)
 
 
-def _unavailable(_: Request, error: Exception) -> Response:
+async def _unavailable(_: Request, error: Exception) -> Response:
     assert isinstance(error, UnavailableError)
     return _said(503, error.error, {"Retry-After": "1"})
 
@@ -131,8 +132,8 @@ def _said(status: int, error: UserError, headers: dict[str, str] | None = None) 
     return JSONResponse(told, status, headers=headers)
 
 
-def _fault(home: Home) -> Callable[[Request, Exception], Response]:
-    def handle(_: Request, error: Exception) -> Response:
+def _fault(home: Home) -> Callable[[Request, Exception], Coroutine[Any, Any, Response]]:
+    async def handle(_: Request, error: Exception) -> Response:
         faults.keep(home, error)
         return refuse(500, "An unexpected fault of the program.", do="Tell who runs this page.")
 

@@ -88,7 +88,7 @@ class Database:
     def _only_read(self) -> None:
         self._store.db.execute("PRAGMA query_only=ON")
 
-    async def _read(self, pool: ThreadPoolExecutor, call: Call) -> Any:
+    async def _read(self, pool: ThreadPoolExecutor, call: Callable[[], T]) -> T:
         if self._reading >= MOST_WAITING:
             raise _overloaded()
         self._reading += 1
