@@ -1,16 +1,34 @@
-// Exchanges the token of the address's fragment for a cookie, once, and goes on to the page.
-"use strict";
+// Exchanges the token of a link for the session's cookie, once, and goes on to the page.
+
+import { get, post } from "./api.js";
+import { fill, load, say } from "./words.js";
+
+const $ = (id) => document.getElementById(id);
 const token = location.hash.slice(1);
-history.replaceState(null, "", "/join");
-const asked = token
-  ? fetch("/api/join", {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "X-Tuner": "1" },
-      body: JSON.stringify({ token }),
-    })
-  : fetch("/api/me"); // a link from elsewhere comes without the cookie; a request from here has it
-asked.then(async (answer) => {
-  if (answer.ok) return location.replace("/");
-  const said = await answer.json();
-  document.getElementById("say").textContent = [said.error, said.do].join(" ");
+history.replaceState(null, "", "/join"); // so that it is neither in the address bar nor in the history
+
+async function join(secret) {
+  $("again").hidden = true;
+  $("said").textContent = say("join.opening");
+  try {
+    // A link from elsewhere comes without the cookie; a request from here has it.
+    await (secret ? post("/api/join", { token: secret }) : get("/api/me"));
+    location.replace("/");
+  } catch (failure) {
+    const lost = ["session", "refused"].includes(failure.kind);
+    const used = secret ? `${say("join.used")} ${say("join.ask")}` : say("join.need");
+    $("said").textContent = lost ? used : say("join.offline");
+    $("paste").hidden = !lost;
+    $("again").hidden = lost;
+    $("again").onclick = () => join(secret);
+  }
+}
+
+addEventListener("submit", (event) => {
+  event.preventDefault();
+  join($("link").value.trim().split("#").at(-1));
 });
+
+await load();
+fill(document);
+await join(token);

@@ -1,0 +1,73 @@
+"""LaTeX as MathML, which browsers draw without any script of ours."""
+
+import html
+import re
+from functools import lru_cache
+from xml.etree.ElementTree import Element
+
+# Pure Python, LaTeX to a tree of MathML; KaTeX and MathJax would have to run in the browser.
+from latex2mathml.converter import Converter
+
+from tuner_app.clean import visible
+
+_LONGEST = 2_000  # characters
+# A definition can stand for more than any limit on what is typed; the rest names files or addresses.
+_REFUSED = re.compile(r"\\(def|let|(re)?new|provide|Declare|href|class|style|id\b|input|include)")
+_TAGS = frozenset(
+    "math mrow mi mn mo ms mtext mspace msup msub msubsup munder mover munderover mmultiscripts mprescripts"
+    " none mfrac msqrt mroot mstyle mpadded mphantom mtable mtr mtd menclose".split()
+)
+_WORDS = {
+    name: re.compile("true|false|normal|bold|italic|double-struck|left|right|center|prefix|postfix|infix|block")
+    for name in (
+        "display stretchy fence separator symmetric largeop movablelimits accent accentunder displaystyle"
+        " mathvariant columnalign form"
+    ).split()
+}
+# At most a few ems: a formula does not cover what is beside it.
+_LENGTHS = {
+    name: re.compile(r"[+-]?\d?(\.\d{1,4})?(em|ex|px|pt|mu|%)?")
+    for name in "width height depth voffset lspace rspace minsize maxsize mathsize linethickness".split()
+}
+_ATTRIBUTES = {**_WORDS, **_LENGTHS, "scriptlevel": re.compile("[0-3]")}
+
+
+@lru_cache(maxsize=2_000)
+def mathml(latex: str, *, display: bool = False) -> str:
+    """A formula as MathML; as it is typed where it cannot be drawn."""
+    kind = "block" if display else "inline"
+    return f'<span class="math {kind}">{_drawn(latex, kind) or _typed(latex)}</span>'
+
+
+def _drawn(latex: str, kind: str) -> str:
+    if len(latex) > _LONGEST or _REFUSED.search(latex):
+        return ""
+    try:
+        return _serialized(Converter(display=kind).convert_to_element(latex))
+    except Exception:  # whatever a stranger's formula does to the library (RecursionError, too): shown as typed
+        return ""
+
+
+def _typed(latex: str) -> str:
+    return f"<code>{html.escape(visible(latex))}</code>"
+
+
+def _serialized(element: Element) -> str:
+    """The tree with the elements and attributes of MathML that draw, and no other. The library's own way to
+    write it down undoes the escaping of what stands in it."""
+    inside = _escaped(element.text) + "".join(
+        _serialized(child) + _escaped(child.tail) for child in element
+    )
+    if element.tag not in _TAGS:
+        return inside
+    attributes = "".join(
+        f' {name}="{value}"'
+        for name, value in element.attrib.items()
+        if name in _ATTRIBUTES and _ATTRIBUTES[name].fullmatch(value)
+    )
+    return f"<{element.tag}{attributes}>{inside}</{element.tag}>"
+
+
+def _escaped(text: str | None) -> str:
+    """The library gives characters as entities (`&#x0003D;`)."""
+    return html.escape(visible(html.unescape(text))) if text else ""

@@ -1,0 +1,42 @@
+// Requests to our own server, and why one failed.
+
+const PATIENCE = 15_000; // milliseconds
+
+/** `kind`: "offline" (no answer), "busy" (later), "session" (no longer joined), "refused" (this cannot be
+ * taken), "fault" (the server's). `after`: seconds that it asks to wait. */
+export class Failure extends Error {
+  constructor(kind, why = "", after = 0) {
+    super(why || kind);
+    this.kind = kind;
+    this.why = why;
+    this.after = after;
+  }
+}
+
+const KINDS = { 401: "session", 403: "session", 409: "session", 429: "busy", 503: "busy" };
+
+export async function get(path) {
+  return ask(path, { headers: { Accept: "application/json" } });
+}
+
+/** `keepalive` outlives the page, for at most 64 KB. */
+export async function post(path, body, { keepalive = false } = {}) {
+  const headers = { "Content-Type": "application/json", "X-Tuner": "1" };
+  return ask(path, { method: "POST", headers, body: JSON.stringify(body), keepalive });
+}
+
+async function ask(path, options) {
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), PATIENCE);
+  try {
+    const answer = await fetch(path, { ...options, signal: stop.signal, redirect: "error" });
+    if (answer.ok) return await answer.json();
+    const said = await answer.json().catch(() => ({}));
+    const kind = KINDS[answer.status] ?? (answer.status < 500 ? "refused" : "fault");
+    throw new Failure(kind, said.error ?? "", Number(answer.headers.get("Retry-After")) || 0);
+  } catch (error) {
+    throw error instanceof Failure ? error : new Failure("offline");
+  } finally {
+    clearTimeout(timer);
+  }
+}

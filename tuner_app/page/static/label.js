@@ -1,0 +1,367 @@
+// The labelling page: what each key and button does, and what is on the screen.
+
+import { get } from "./api.js";
+import { Keys } from "./keys.js";
+import { Kept, newUid } from "./kept.js";
+import { Outbox } from "./outbox.js";
+import * as panels from "./panels.js";
+import * as sheet from "./sheet.js";
+import { count, fill, language, load, say } from "./words.js";
+import { Work, keyOf } from "./work.js";
+
+const $ = (id) => document.getElementById(id);
+const RETRY = 3_000; // milliseconds until what failed is asked for again
+const LOOK_AGAIN = 20_000; // until new work is looked for where there was none
+const PACE = 600_000; // the time over which the pace is measured
+
+const JUDGEMENTS = {
+  "choose-first": { verb: "choose", place: 0 },
+  "choose-second": { verb: "choose", place: 1 },
+  tie: { verb: "tie" },
+  "both-bad": { verb: "both_bad" },
+  good: { verb: "good" },
+  bad: { verb: "bad" },
+  skip: { verb: "skip" },
+};
+
+let me, kept, keys, outbox, work;
+let draft = {}; // of the task on the screen: {tags, comment, texts: {place: text}}
+let editing = null; // the place of the reply that is being corrected
+let asked = false; // "correct which answer?"
+let drawn = true; // the task on the screen has been painted, and can be judged
+let differing = false;
+let idle = false; // another window of this person has taken over
+let trouble = null; // why there is no more work, a Failure
+const times = []; // when labels were given
+
+// --- what is on the screen
+
+function draw() {
+  editing = null;
+  asked = false;
+  const task = work.current;
+  if (task && !idle) {
+    draft = kept.get(draftName(task)) ?? {};
+    sheet.show(task, differing);
+    drawn = false;
+    requestAnimationFrame(() => (drawn = true));
+  } else {
+    sheet.clear();
+  }
+  drawReasons();
+  drawActions();
+  drawEmpty();
+  drawFar();
+}
+
+function drawActions() {
+  const kind = work.current && (work.current.replies.length === 2 ? "pair" : "single");
+  $("actions").hidden = !kind || idle;
+  for (const button of $("actions").querySelectorAll("[data-for]")) button.hidden = button.dataset.for !== kind;
+  const batch = work.batches[work.current?.batch];
+  $("show-guidelines").hidden = !batch?.guidelines;
+}
+
+function drawEmpty() {
+  const which = whyEmpty();
+  $("empty").hidden = which === null;
+  if (which === null) return;
+  const [title, text] = $("empty").querySelectorAll("h2, p");
+  const far = work?.far ?? { done: 0, today: 0 };
+  title.textContent = say(`empty.${which}`);
+  text.textContent = say(`empty.${which}.what`, { done: number(far.done), today: number(far.today) });
+  const button = $("empty").querySelector("button");
+  button.hidden = which === "limit";
+  button.textContent = say(which === "window" ? "empty.window.button" : "empty.again");
+}
+
+function whyEmpty() {
+  if (idle) return "window";
+  if (work.current) return null;
+  if (trouble) return trouble.kind === "refused" ? "fault" : trouble.kind;
+  if (work.asking || !work.far) return null;
+  const { done, left, today, limit } = work.far;
+  if (limit !== null && today >= limit) return "limit";
+  if (left > 0) return "others";
+  return done ? "done" : "nothing";
+}
+
+function drawFar() {
+  const far = work.far;
+  if (!far) return;
+  const parts = [say("far", { done: number(far.done), left: number(far.left) })];
+  parts.push(say(far.limit === null ? "far.today" : "far.limit", { today: number(far.today), limit: number(far.limit ?? 0) }));
+  const pace = paceOf(times, Date.now());
+  if (pace) parts.push(say("far.pace", { pace: number(pace) }));
+  $("far").textContent = parts.join(" · ");
+  $("bar").firstElementChild.style.width = `${(100 * far.done) / Math.max(1, far.done + far.left)}%`;
+}
+
+/** Labels an hour over the last minutes; 0 where there are too few to tell. */
+function paceOf(given, now) {
+  while (given.length && now - given[0] > PACE) given.shift();
+  return given.length < 5 ? 0 : Math.round(((given.length - 1) * 3_600_000) / Math.max(1000, given.at(-1) - given[0]));
+}
+
+function drawState() {
+  const { state, size, failure } = outbox;
+  const why = failure && say(`why.${failure.kind}`);
+  const said = { saved: say("state.saved"), saving: count("state.saving", size), "not saved": count("state.not", size, { why }) }[state];
+  $("state").className = state.replace(" ", "-");
+  $("state").textContent = kept.durable || !size ? said : `${said} (${say("state.window")})`;
+  if (failure?.kind === "session") alarm(say("alert.session"));
+  else if (state === "saved" && $("alert").className === "session") $("alert").hidden = true;
+  drawFar();
+}
+
+function alarm(text, kind = "session") {
+  $("alert").className = kind;
+  if ($("alert").hidden || $("alert").textContent !== text) $("alert").textContent = text;
+  $("alert").hidden = false;
+}
+
+function drawReasons() {
+  const parts = (draft.tags ?? []).map((tag) => `#${tag}`);
+  if (draft.comment) parts.push(`“${draft.comment}”`);
+  $("why").textContent = parts.join("  ");
+  $("why").hidden = !parts.length;
+}
+
+function tell(text) {
+  $("said").textContent = text;
+}
+
+const number = (n) => n.toLocaleString(language);
+
+// --- judging
+
+function judge(action) {
+  const task = work.current;
+  const { verb, place } = JUDGEMENTS[action];
+  if (asked && place !== undefined) return correct(place);
+  if (!task || !drawn || editing !== null || !fits(action, task)) return;
+  give(verb, place === undefined ? {} : { reply: task.shown[place] });
+  tell(say(`said.${action}`));
+}
+
+const fits = (action, task) => {
+  const button = $("actions").querySelector(`[data-action="${action}"]`);
+  return !button.dataset.for || button.dataset.for === (task.replies.length === 2 ? "pair" : "single");
+};
+
+function give(verb, value) {
+  const task = work.current;
+  const { batch, position, item, shown } = task;
+  const { tags = [], comment = "" } = draft;
+  kept.drop(draftName(task));
+  times.push(Date.now());
+  work.give({ uid: newUid(), batch, position, item, verb, value, shown, tags, comment, undoes: null });
+  draw();
+}
+
+async function undo() {
+  if (editing !== null) return;
+  try {
+    const last = await work.back();
+    if (!last) return tell(say("said.undo.none"));
+    const { batch, position, item, uid, tags, comment } = last.label;
+    outbox.add({ uid: newUid(), batch, position, item, verb: "undo", value: {}, shown: [], tags: [], comment: "", undoes: uid });
+    if (tags.length || comment) kept.put(draftName(last.task), { ...kept.get(draftName(last.task)), tags, comment });
+    times.pop();
+    draw();
+    tell(say("said.undo"));
+  } catch (failure) {
+    tell(say("said.undo.later", { why: say(`why.${failure.kind ?? "busy"}`) }));
+  }
+}
+
+// --- correcting
+
+function askWhich() {
+  if (!work.current || editing !== null) return;
+  if (work.current.replies.length === 1) return correct(0);
+  asked = true;
+  tell(say("said.which", { first: panels.keyName(keys.of["choose-first"][0]), second: panels.keyName(keys.of["choose-second"][0]) }));
+}
+
+function correct(place) {
+  asked = false;
+  editing = place;
+  tell("");
+  const original = work.current.replies[place].text.replace(/\r\n?/g, "\n"); // as a text field has it
+  sheet.edit(place, draft.texts?.[place] ?? original, {
+    written: (text) => keep({ texts: { ...draft.texts, [place]: text } }),
+    save: (text) => saveCorrection(place, text, original),
+    close: stopCorrecting,
+  });
+}
+
+function saveCorrection(place, text, original) {
+  if (text === original) return tell(say("said.unchanged"));
+  if (!text.trim()) return tell(say("said.nothing"));
+  give("correct", { reply: work.current.shown[place], text });
+  tell(say("said.correct"));
+}
+
+function stopCorrecting() {
+  if (draft.texts) tell(say("said.draft"));
+  editing = null;
+  sheet.stopEditing();
+  $("choices").querySelector('[data-action="correct"]').focus();
+}
+
+// --- drafts and reasons
+
+const draftName = (task) => `draft.${keyOf(task)}`;
+
+function keep(part) {
+  draft = { ...draft, ...part };
+  kept.put(draftName(work.current), draft);
+}
+
+function giveReasons(focus) {
+  if (!work.current) return;
+  panels.reasons(focus, draft, me.tags, (part) => {
+    keep(part);
+    drawReasons();
+  });
+}
+
+// --- keys and buttons
+
+const DOES = {
+  undo,
+  correct: askWhich,
+  tag: () => giveReasons("new-tag"),
+  comment: () => giveReasons("comment"),
+  differences() {
+    differing = !differing;
+    $("actions").querySelector('[data-action="differences"]').setAttribute("aria-pressed", differing);
+    if (work.current && editing === null) sheet.show(work.current, differing);
+  },
+  guidelines: () => panels.guidelines(work.batches[work.current?.batch ?? work.batch]),
+  help: () => panels.help(keys),
+};
+
+function act(action) {
+  if (idle && action !== "help") return;
+  if (action in JUDGEMENTS) judge(action);
+  else DOES[action]();
+}
+
+addEventListener("keydown", (event) => {
+  if (!work) return;
+  if (event.key === "Escape" && asked) {
+    asked = false;
+    return tell("");
+  }
+  const action = keys.pressed(event);
+  if (!action) return;
+  event.preventDefault();
+  act(action);
+});
+
+addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button || !work) return;
+  // After a click the keys are for judging again; who pressed it by keyboard stays on it.
+  if (event.detail && !button.closest("dialog")) button.blur();
+  if (button.id === "others") {
+    const open = $("choices").classList.toggle("open");
+    button.setAttribute("aria-expanded", open);
+  } else if (button.closest("#empty")) {
+    idle ? takeOver() : work.refresh();
+  } else if (button.dataset.action) {
+    act(button.dataset.action);
+  }
+});
+
+// --- one window at a time
+
+const windows = "BroadcastChannel" in globalThis ? new BroadcastChannel("tuner") : null;
+
+function takeOver() {
+  idle = false;
+  windows?.postMessage({ person: me.name });
+  // The other window may have judged what is here, and have work of its own on its way.
+  work.turn++;
+  outbox = outbox.renewed();
+  begin();
+}
+
+// --- the start
+
+function begin() {
+  const batch = work?.batch ?? null;
+  work = new Work(outbox);
+  work.addEventListener("changed", () => {
+    trouble = null;
+    if (!work.current || $("item").hidden) draw();
+    else drawFar();
+    drawBatches();
+  });
+  work.addEventListener("failed", ({ detail }) => {
+    trouble = detail;
+    drawEmpty();
+    setTimeout(() => work.refill(), Math.max(RETRY, detail.after * 1000));
+  });
+  draw();
+  drawState();
+  // First what is still on its way, so that it is not handed out again.
+  outbox.now().then(() => work.choose(batch));
+}
+
+function drawBatches() {
+  const several = me.batches.length > 1;
+  $("batch").hidden = !several;
+  if (!several || $("batch").options.length) return;
+  $("batch").append(new Option(say("batch.all"), ""), ...me.batches.map(({ id, name }) => new Option(name, id)));
+}
+
+async function meet() {
+  for (let wait = 500; ; wait = Math.min(2 * wait, 15_000)) {
+    try {
+      return await get("/api/me");
+    } catch (failure) {
+      if (failure.kind === "session") return location.replace("/join");
+      alarm(say(`empty.${failure.kind}`), "trouble");
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+  }
+}
+
+async function start() {
+  const [found] = await Promise.all([meet(), load()]);
+  if (!found) return;
+  me = found;
+  $("alert").hidden = true;
+  kept = new Kept(me.name);
+  keys = new Keys(kept, me.keys);
+  outbox = new Outbox(me.name, kept);
+  outbox.addEventListener("changed", drawState);
+  outbox.addEventListener("refused", ({ detail }) => {
+    const n = kept.names("refused.").length;
+    alarm(count("alert.refused", n, { why: detail.why }), "refused");
+  });
+  fill(document);
+  document.title = say("title", { name: me.shown_name });
+  $("who").textContent = me.shown_name;
+  panels.prepare({ keys, outbox });
+  $("batch").addEventListener("change", ({ target }) => {
+    work.choose(target.value === "" ? null : Number(target.value));
+    target.blur();
+    draw();
+  });
+  windows?.addEventListener("message", ({ data }) => {
+    if (data.person !== me.name) return;
+    idle = true;
+    draw();
+  });
+  windows?.postMessage({ person: me.name });
+  document.addEventListener("visibilitychange", () => document.hidden || idle || work.refresh());
+  addEventListener("online", () => work.refill());
+  setInterval(() => work.current || idle || document.hidden || work.refill(), LOOK_AGAIN);
+  begin();
+}
+
+start();

@@ -1,0 +1,128 @@
+// Labels on their way: each is kept in this browser until the server has answered that it is on disk.
+//
+// They are sent in the order in which they were given, one request at a time; what fails is sent again, with the
+// same uid, so that it counts once however often it arrives.
+
+import { Failure, post } from "./api.js";
+
+const FIRST_WAIT = 500; // milliseconds; doubles with each failure
+const LONGEST_WAIT = 30_000;
+const MOST_LABELS = 25; // in a request
+const MOST_CHARACTERS = 200_000;
+const KEEPALIVE = 20_000; // characters, of at most three bytes: browsers let 64 KB outlive a page
+
+export class Outbox extends EventTarget {
+  /** `kept` holds what waits; fires "changed", and "refused" with {label, why}. */
+  constructor(person, kept) {
+    super();
+    this.person = person;
+    this.kept = kept;
+    this.failure = null;
+    this.sending = false;
+    this.waits = 0;
+    this.timer = 0;
+    this.last = 0;
+    this.most = MOST_LABELS;
+    this.waiting = new Map(kept.names("out.").map((name) => [name, kept.get(name)]));
+    addEventListener("online", () => this.now());
+    addEventListener("pagehide", () => this.leave());
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.leave() : this.now()));
+    addEventListener("beforeunload", (event) => {
+      if (this.waiting.size && !kept.durable) event.preventDefault();
+    });
+  }
+
+  get size() {
+    return this.waiting.size;
+  }
+
+  get labels() {
+    return [...this.waiting.values()];
+  }
+
+  /** "saved", "saving" or "not saved". */
+  get state() {
+    if (!this.waiting.size) return "saved";
+    return this.failure ? "not saved" : "saving";
+  }
+
+  add(label) {
+    this.last = Math.max(Date.now(), this.last + 1);
+    const name = `out.${String(this.last).padStart(15, "0")}.${label.uid}`;
+    this.kept.put(name, label);
+    this.waiting.set(name, label);
+    this.changed();
+    if (!this.timer) this.pump();
+  }
+
+  /** Send without waiting any longer. */
+  now() {
+    clearTimeout(this.timer);
+    this.timer = 0;
+    return this.pump();
+  }
+
+  async pump() {
+    if (this.sending) return;
+    this.sending = true;
+    try {
+      while (this.waiting.size) await this.send(this.first(this.most, MOST_CHARACTERS));
+      [this.failure, this.waits] = [null, 0];
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      this.failure = error;
+      const wait = Math.min(FIRST_WAIT * 2 ** this.waits++, LONGEST_WAIT) * (0.75 + Math.random() / 2);
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.now(), Math.max(wait, error.after * 1000));
+    } finally {
+      this.sending = false;
+      this.changed();
+    }
+  }
+
+  async send(entries, options) {
+    try {
+      const labels = entries.map(([, label]) => label);
+      const { results } = await post("/api/labels", { person: this.person, labels }, options);
+      const names = new Map(entries.map(([name, label]) => [label.uid, name]));
+      for (const { uid, state, why } of results) this.settle(names.get(uid), state, why);
+      [this.failure, this.waits, this.most] = [null, 0, MOST_LABELS];
+      this.changed();
+    } catch (error) {
+      if (error.kind !== "refused") throw error;
+      if (entries.length === 1) this.settle(entries[0][0], "refused", error.why);
+      this.most = 1; // one of them is at fault: find which
+    }
+  }
+
+  settle(name, state, why) {
+    const label = this.waiting.get(name);
+    if (!label) return;
+    if (state === "refused") {
+      this.kept.put(`refused.${label.uid}`, { label, why });
+      this.dispatchEvent(new CustomEvent("refused", { detail: { label, why } }));
+    }
+    this.waiting.delete(name);
+    this.kept.drop(name);
+  }
+
+  /** The page may go away: send what fits into a request that outlives it. What was saved is found out later. */
+  leave() {
+    const entries = this.first(MOST_LABELS, KEEPALIVE);
+    if (entries.length) this.send(entries, { keepalive: true }).catch(() => {}); // it is kept and sent again
+  }
+
+  first(most, characters) {
+    const entries = [];
+    for (const entry of this.waiting) {
+      characters -= JSON.stringify(entry[1]).length;
+      if (entries.length && (characters < 0 || entries.length >= most)) break;
+      entries.push(entry);
+    }
+    return entries;
+  }
+
+  changed() {
+    this.dispatchEvent(new Event("changed"));
+  }
+}
