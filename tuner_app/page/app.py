@@ -15,7 +15,7 @@ from starlette.types import Lifespan
 
 from engine.errors import UserError
 from tuner_app import faults
-from tuner_app.page import files, static_files
+from tuner_app.page import files, labels, static_files
 from tuner_app.page.access import Access, refuse
 from tuner_app.page.answering import Answering
 from tuner_app.page.database import Database, UnavailableError
@@ -49,6 +49,7 @@ def build(home: Home, database: Database, place: Place) -> FastAPI:
     app.add_api_route("/api/join", join, methods=["POST"])
     app.add_api_route("/api/leave", leave, methods=["POST"])
     files.add(app, home, database)
+    app.include_router(labels.router)
     static_files.add(app, Path(__file__).parent / "static")
     app.add_api_route("/studio", lambda: RedirectResponse("/studio/"), methods=["GET", "HEAD"])
     app.mount("/studio", studio)

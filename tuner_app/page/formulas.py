@@ -13,23 +13,23 @@ from tuner_app.clean import visible
 _LONGEST = 2_000  # characters
 # A definition can stand for more than any limit on what is typed; the rest names files or addresses.
 _REFUSED = re.compile(r"\\(def|let|(re)?new|provide|Declare|href|class|style|id\b|input|include)")
-_TAGS = frozenset(
-    "math mrow mi mn mo ms mtext mspace msup msub msubsup munder mover munderover mmultiscripts mprescripts"
-    " none mfrac msqrt mroot mstyle mpadded mphantom mtable mtr mtd menclose".split()
+_TAGS = re.compile(
+    "m(ath|row|i|n|o|s|text|space|su[bp]|subsup|under|over|underover|multiscripts|prescripts|frac|sqrt|root"
+    "|style|padded|phantom|table|tr|td|enclose)|none"
 )
-_WORDS = {
-    name: re.compile("true|false|normal|bold|italic|double-struck|left|right|center|prefix|postfix|infix|block")
-    for name in (
-        "display stretchy fence separator symmetric largeop movablelimits accent accentunder displaystyle"
-        " mathvariant columnalign form"
-    ).split()
-}
-# At most a few ems: a formula does not cover what is beside it.
-_LENGTHS = {
-    name: re.compile(r"[+-]?\d?(\.\d{1,4})?(em|ex|px|pt|mu|%)?")
-    for name in "width height depth voffset lspace rspace minsize maxsize mathsize linethickness".split()
-}
-_ATTRIBUTES = {**_WORDS, **_LENGTHS, "scriptlevel": re.compile("[0-3]")}
+# What an attribute may say, by its name. Lengths of a few ems at most: a formula covers nothing beside it.
+_ATTRIBUTES = (
+    ("display", "block|inline"),
+    ("stretchy|fence|separator|symmetric|largeop|movablelimits|accent(under)?|displaystyle", "true|false"),
+    ("mathvariant", "normal|bold|italic|bold-italic|double-struck|script|fraktur|sans-serif|monospace"),
+    ("columnalign", "left|right|center"),
+    ("form", "prefix|infix|postfix"),
+    ("scriptlevel", "[0-3]"),
+    (
+        "width|height|depth|voffset|[lr]space|(min|max|math)size|linethickness",
+        r"[+-]?\d?(\.\d+)?(em|ex|px|%)?",
+    ),
+)
 
 
 @lru_cache(maxsize=2_000)
@@ -44,7 +44,9 @@ def _drawn(latex: str, kind: str) -> str:
         return ""
     try:
         return _serialized(Converter(display=kind).convert_to_element(latex))
-    except Exception:  # whatever a stranger's formula does to the library (RecursionError, too): shown as typed
+    except (
+        Exception
+    ):  # whatever a stranger's formula does to the library (RecursionError, too): shown as typed
         return ""
 
 
@@ -55,17 +57,17 @@ def _typed(latex: str) -> str:
 def _serialized(element: Element) -> str:
     """The tree with the elements and attributes of MathML that draw, and no other. The library's own way to
     write it down undoes the escaping of what stands in it."""
-    inside = _escaped(element.text) + "".join(
-        _serialized(child) + _escaped(child.tail) for child in element
-    )
-    if element.tag not in _TAGS:
+    inside = _escaped(element.text) + "".join(_serialized(child) + _escaped(child.tail) for child in element)
+    if not _TAGS.fullmatch(element.tag):
         return inside
     attributes = "".join(
-        f' {name}="{value}"'
-        for name, value in element.attrib.items()
-        if name in _ATTRIBUTES and _ATTRIBUTES[name].fullmatch(value)
+        f' {name}="{value}"' for name, value in element.attrib.items() if _draws(name, value)
     )
     return f"<{element.tag}{attributes}>{inside}</{element.tag}>"
+
+
+def _draws(name: str, value: str) -> bool:
+    return any(re.fullmatch(names, name) and re.fullmatch(values, value) for names, values in _ATTRIBUTES)
 
 
 def _escaped(text: str | None) -> str:

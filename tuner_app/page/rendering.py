@@ -57,8 +57,10 @@ def _parser() -> MarkdownIt:
     parser.disable("reference")  # a definition would not be shown
     # Money is no formula: no space inside the dollars and no digit outside.
     dollarmath_plugin(parser, allow_space=False, allow_digits=False, allow_labels=False, double_inline=True)
+    renderer = parser.renderer
+    assert isinstance(renderer, _Renderer)
     for name in ("math_inline", "math_inline_double", "math_block"):  # the plugin has put its own there
-        parser.renderer.rules[name] = getattr(parser.renderer, name)
+        renderer.rules[name] = getattr(renderer, name)
     parser.inline.ruler.before("escape", "math_brackets", _bracketed)
     return parser
 

@@ -13,6 +13,7 @@ const $ = (id) => document.getElementById(id);
 const RETRY = 3_000; // milliseconds until what failed is asked for again
 const LOOK_AGAIN = 20_000; // until new work is looked for where there was none
 const PACE = 600_000; // the time over which the pace is measured
+const ENOUGH_TIME = 20_000; // in less than this there is none to tell
 
 const JUDGEMENTS = {
   "choose-first": { verb: "choose", place: 0 },
@@ -100,7 +101,8 @@ function drawFar() {
 /** Labels an hour over the last minutes; 0 where there are too few to tell. */
 function paceOf(given, now) {
   while (given.length && now - given[0] > PACE) given.shift();
-  return given.length < 5 ? 0 : Math.round(((given.length - 1) * 3_600_000) / Math.max(1000, given.at(-1) - given[0]));
+  const time = given.at(-1) - given[0];
+  return given.length > 4 && time > ENOUGH_TIME ? Math.round(((given.length - 1) * 3_600_000) / time) : 0;
 }
 
 function drawState() {
