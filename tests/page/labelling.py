@@ -1,4 +1,4 @@
-"""A served home with a batch to label, and a person at a browser: what the tests of the labelling page drive."""
+"""A served home with a batch to label, and a person at a browser, for the tests of the labelling page."""
 
 import contextlib
 import shutil
