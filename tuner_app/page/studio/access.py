@@ -9,7 +9,9 @@ from typing import Any
 import gradio as gr
 
 from engine.errors import UserError
+from tuner_app.page.database import UnavailableError
 from tuner_app.page.studio.words import Words
+from tuner_app.store import Store, members
 from tuner_app.store.members import ROLES
 from tuner_app.store.rows import Member, MemberRole
 
@@ -24,11 +26,18 @@ def member_of(request: gr.Request) -> Member:
     return member
 
 
+def require_still(store: Store, member: Member) -> None:
+    """A UserError when a member may no longer look on."""
+    now = members.find(store, member.name)
+    if now is None or now.revoked:
+        raise UserError("You are no longer among the people of this page.")
+
+
 def may(role: MemberRole, handler: Handler) -> Handler:
     """`handler(member, words, *values)` as a listener, for members of this role or a higher one.
 
     `handler` is an `async def` that returns or yields what its outputs get. What it raises as a UserError is
-    shown to the person, in their language where `Words` has it.
+    shown to the person.
     """
 
     def begin(request: gr.Request) -> tuple[Member, Words]:
@@ -45,7 +54,7 @@ def may(role: MemberRole, handler: Handler) -> Handler:
             try:
                 async for shown in handler(*who, *values):
                     yield shown
-            except UserError as error:
+            except (UserError, UnavailableError) as error:
                 raise _shown(error) from error
 
     else:
@@ -55,7 +64,7 @@ def may(role: MemberRole, handler: Handler) -> Handler:
             who = begin(request)
             try:
                 return await handler(*who, *values)
-            except UserError as error:
+            except (UserError, UnavailableError) as error:
                 raise _shown(error) from error
 
     return _as_gradio_reads_it(listener, handler)

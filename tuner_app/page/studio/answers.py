@@ -1,6 +1,7 @@
 """Answers under way: each is written to its end and kept, whether anybody still looks on or not."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST = 32  # answers under way at once
 MOST_EACH = 2  # of one person's
+MOST_REMEMBERED = 1000  # conversations whose latest answer is told apart
 SECONDS_BETWEEN = 0.1  # looks at an answer that grows
 TRIES = 4  # at a second answer that differs from the first
 KEEP_TRIES = 60  # one a second, while the disk is full or too much waits for the database
@@ -29,7 +31,7 @@ KEEP_TRIES = 60  # one a second, while the disk is full or too much waits for th
 class Writing:
     """An answer under way: `text` so far; `ended` when it is kept, as `answer`, or there is nothing to keep.
 
-    `beside` is the answer that it is to be held against.
+    `beside` is the answer that it is to be held against, and `order` how the two are to be shown.
     """
 
     person: str
@@ -42,6 +44,7 @@ class Writing:
     sent: Asked = field(default_factory=Asked)
     answer: Message | None = None
     error: UserError | None = None
+    order: tuple[int, ...] = ()
     ended: bool = False
     task: asyncio.Task[None] | None = None
 
@@ -52,36 +55,51 @@ class Answers:
     def __init__(self, database: "Database", home: Home) -> None:
         self._database = database
         self._link = ModelLink(home, self._changed)
-        self._writing: dict[int, Writing] = {}
+        self._latest: dict[int, Writing] = {}
         self.state: tuple[State, str] = ("off", "")
 
-    def of(self, conversation_id: int) -> Writing | None:
-        """The answer under way in a conversation."""
-        return self._writing.get(conversation_id)
+    def of(self, conversation_id: int | None) -> Writing | None:
+        """The latest answer in a conversation, under way or ended, since it was last forgotten."""
+        return self._latest.get(conversation_id) if conversation_id is not None else None
+
+    def forget(self, conversation_id: int) -> None:
+        """Let an answer that has ended be an answer like any other."""
+        latest = self.of(conversation_id)
+        if latest and latest.ended:
+            del self._latest[conversation_id]
 
     def others(self, writing: Writing) -> int:
         """How many other answers are under way."""
-        return sum(other is not writing for other in self._writing.values())
+        return sum(other is not writing for other in self._under_way)
+
+    @property
+    def _under_way(self) -> list[Writing]:
+        return [writing for writing in self._latest.values() if not writing.ended]
 
     def begin(
         self, person: str, question: Message, by: Settings, *, beside: Message | None = None
     ) -> Writing:
         """Have `question` answered; a UserError where that cannot begin now. Nothing waits for its end."""
-        mine = sum(other.person == person for other in self._writing.values())
-        if question.conversation_id in self._writing or mine >= MOST_EACH:
+        here, under_way = self.of(question.conversation_id), self._under_way
+        mine = sum(other.person == person for other in under_way)
+        if (here and not here.ended) or mine >= MOST_EACH:
             raise UserError(
                 "An answer is still being written for you.",
                 kept="Your prompt is kept.",
                 do="Stop it, or wait.",
             )
-        if len(self._writing) >= MOST:
+        if len(under_way) >= MOST:
             raise UserError(
                 f"{MOST} answers are being written for others.",
                 kept="Your prompt is kept.",
                 do="Try again in a moment.",
             )
         writing = Writing(person, question, asking.second(by) if beside else by, beside)
-        self._writing[question.conversation_id] = writing
+        if beside:
+            writing.order = (0, 1) if random.SystemRandom().random() < 0.5 else (1, 0)
+        if len(self._latest) >= MOST_REMEMBERED:
+            self._latest = {other.question.conversation_id: other for other in under_way}
+        self._latest[question.conversation_id] = writing
         writing.task = asyncio.create_task(self._write(writing))
         return writing
 
@@ -95,15 +113,16 @@ class Answers:
                 yield writing
             await asyncio.sleep(SECONDS_BETWEEN)
 
-    def stop(self, conversation_id: int) -> None:
-        """End the answer of a conversation; what there is of it is kept."""
+    async def stop(self, conversation_id: int) -> None:
+        """End the answer of a conversation; what there is of it is kept when this returns."""
         writing = self.of(conversation_id)
-        if writing and writing.task:
+        if writing and writing.task and not writing.ended:
             writing.task.cancel()
+            await asyncio.wait({writing.task})
 
     async def close(self) -> None:
         """End all answers, and wait until what there is of them is kept."""
-        tasks = [writing.task for writing in self._writing.values() if writing.task]
+        tasks = [writing.task for writing in self._under_way if writing.task]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -128,7 +147,6 @@ class Answers:
             writing.error = error
         finally:
             writing.ended = True
-            del self._writing[writing.question.conversation_id]
 
     async def _until_it_differs(self, writing: Writing) -> None:
         first = writing.beside.content.strip() if writing.beside else None

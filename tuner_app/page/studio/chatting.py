@@ -1,0 +1,206 @@
+"""What the chat tab asks of the store: each a transaction, and only in the person's own conversations."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.errors import UserError
+from tuner_app.clean import one_line, visible
+from tuner_app.conversing import asking, branches, dialogue, judged
+from tuner_app.conversing.dialogue import Dialogue
+from tuner_app.conversing.judged import CORRECTED, Label
+from tuner_app.settings import Settings
+from tuner_app.store import Store, chats, models
+from tuner_app.store.rows import Message, Verb
+
+BASE = "base"
+LONGEST = 20_000  # characters of a prompt or a correction
+MOST_LISTED = 500  # conversations
+_THUMBS: Mapping[str, str] = {"good": "Like", "bad": "Dislike"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a browser's page shows: ids alone. `pair` are two answers to choose between, in `order`."""
+
+    conversation: int | None = None
+    messages: tuple[int, ...] = ()
+    pair: tuple[int, int] | None = None
+    order: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class View:
+    """What is there to show: a conversation, and the titles of all, by id."""
+
+    dialogue: Dialogue
+    titles: tuple[tuple[str, int], ...]
+
+    @property
+    def shown(self) -> Shown:
+        """The ids of it."""
+        here = self.dialogue.conversation
+        return Shown(here and here.id, tuple(turn.message.id for turn in self.dialogue.turns))
+
+    @property
+    def last(self) -> Message | None:
+        """The answer at the end."""
+        last = self.dialogue.turns[-1].message if self.dialogue.turns else None
+        return last if last and last.role == "assistant" else None
+
+
+def view(store: Store, person: str, conversation_id: int | None) -> View:
+    """A conversation of the person's, or an empty page."""
+    with store.read():
+        shown = Dialogue()
+        if conversation_id is not None:
+            chats.own(store, conversation_id, person)
+            shown = dialogue.load(store, conversation_id, person=person)
+        listed = chats.conversations(store, limit=MOST_LISTED, person=person)
+        here = shown.conversation
+        if here and here.archived:
+            listed = [here, *listed]
+    return View(shown, tuple((one_line(one.title) or f"#{one.id}", one.id) for one in listed))
+
+
+def latest(store: Store, person: str) -> View:
+    """The person's latest conversation, or an empty page."""
+    found = chats.conversations(store, limit=1, person=person)
+    return view(store, person, found[0].id if found else None)
+
+
+def names(store: Store, settings: Settings) -> list[str]:
+    """The models that can answer: the base that the settings name, and the adapters on it."""
+    if settings.chat_url:
+        return [settings.adapter or BASE]
+    bases = [base for base in models.bases(store) if base.source == settings.base]
+    rows = [row for base in bases for row in models.adapters(store, base.id)]
+    return [BASE, *(row.name for row in rows if not row.is_reward)]
+
+
+def by(store: Store, settings: Settings, name: str, conversation_id: int) -> Settings:
+    """The settings with which the model called `name` answers in a conversation."""
+    if name not in names(store, settings):
+        raise UserError(f"There is no model “{one_line(name)}” here.", do="Choose another one.")
+    conversation = chats.get(store, conversation_id)
+    decoding = asking.decoding_of(settings, conversation)
+    return replace(settings, adapter="" if name == BASE else name, decoding=decoding)
+
+
+def ask(
+    store: Store, person: str, shown: Shown, text: str, uid: str, *, instead: int | None = None
+) -> Message:
+    """Keep a prompt; the one that waits for its answer already, where `text` is empty."""
+    check_length(text)
+    before = message(store, person, shown, instead) if instead is not None else None
+    if text.strip():
+        here = shown.conversation
+        return dialogue.ask(store, here, text, one_line(text), uid, instead=before, person=person)
+    waiting = view(store, person, shown.conversation).dialogue.unanswered
+    if waiting is None:
+        raise UserError("The prompt is empty.")
+    return waiting
+
+
+def message(store: Store, person: str, shown: Shown, place: int) -> Message:
+    """What stands at a place of what is shown."""
+    if shown.conversation is None or not 0 <= place < len(shown.messages):
+        raise UserError("This page is not up to date.", kept="Nothing was changed.", do="Reload it.")
+    chats.own(store, shown.conversation, person)
+    return chats.message(store, shown.messages[place])
+
+
+def last_answer(store: Store, person: str, shown: Shown) -> tuple[Message, Message]:
+    """The answer at the end of what is shown, and what it answers."""
+    answer = message(store, person, shown, len(shown.messages) - 1)
+    if answer.role != "assistant" or answer.parent_id is None:
+        raise UserError("There is no answer yet.")
+    return answer, chats.message(store, answer.parent_id)
+
+
+def last_question(store: Store, person: str, shown: Shown) -> Message:
+    """The prompt at the end of what is shown, answered or not."""
+    last = message(store, person, shown, len(shown.messages) - 1)
+    return last if last.role == "user" else last_answer(store, person, shown)[1]
+
+
+def rate(store: Store, person: str, shown: Shown, place: int, verb: Verb, uid: str) -> str:
+    """Keep a thumb, unless it stands already, so that a second try gives no second label; what it fed."""
+    answer = message(store, person, shown, place)
+    if answer.finish == CORRECTED:
+        raise UserError("This is your own correction.", do="Edit it, or take it back.")
+    with store.write():
+        standing = judged.on_answers(store, [answer], person=person)[answer.id]
+        if any(event.verb == verb for event, item in standing if item.kind == "single"):
+            return ""
+        return judged.label(store, Label((answer,), verb, uid=uid), person=person)
+
+
+def correct(store: Store, person: str, shown: Shown, place: int, text: str, uid: str) -> str:
+    """Keep what the answer should have been; what it fed."""
+    check_length(text)
+    answer = message(store, person, shown, place)
+    turns = view(store, person, shown.conversation).dialogue.turns
+    original = next((turn.original for turn in turns if turn.message.id == answer.id), None) or answer
+    if text.strip() in ("", answer.content.strip()):
+        raise UserError("The text is empty or unchanged.", kept="Nothing was changed.")
+    return judged.label(store, Label((original,), "correct", 0, text, uid=uid), person=person)
+
+
+def choose(store: Store, person: str, shown: Shown, verb: Verb, side: int, uid: str) -> str:
+    """Keep a verdict on two answers, `side` counted as they are shown; what it fed."""
+    if shown.conversation is None or shown.pair is None:
+        raise UserError("There are no two answers to choose between.", do="Reload the page.")
+    chats.own(store, shown.conversation, person)
+    first, second = (chats.message(store, one) for one in shown.pair)
+    reply = shown.order[side] if verb == "choose" else None
+    return judged.label(store, Label((first, second), verb, reply, shown=shown.order, uid=uid), person=person)
+
+
+def undo(store: Store, person: str, shown: Shown, uid: str) -> bool:
+    """Take back the person's latest label in the conversation; whether there was one."""
+    answer, _ = last_answer(store, person, shown)
+    return judged.undo(store, answer, uid, person=person) is not None
+
+
+def switch(store: Store, person: str, shown: Shown) -> None:
+    """Show the next of the answers that could stand at the end."""
+    answer, _ = last_answer(store, person, shown)
+    branches.switch(store, answer, 1, person=person)
+
+
+def rename(store: Store, person: str, shown: Shown, title: str) -> None:
+    """Give the conversation another title."""
+    if shown.conversation is None or not title.strip():
+        raise UserError("A conversation needs a title.", kept="Nothing was changed.")
+    chats.own(store, shown.conversation, person)
+    chats.rename(store, shown.conversation, one_line(title, 200))
+
+
+def put_away(store: Store, person: str, shown: Shown) -> None:
+    """Take the conversation out of the list, or put it back."""
+    if shown.conversation is None:
+        raise UserError("There is no conversation yet.")
+    here = chats.own(store, shown.conversation, person)
+    chats.archive(store, here.id, not here.archived)
+
+
+def bubbles(shown: Dialogue, under_way: str | None = None) -> list[dict[str, Any]]:
+    """The conversation as Gradio's Chatbot takes it; `under_way` is an answer that is being written."""
+    said = [{"role": turn.message.role, "content": visible(turn.message.content)} for turn in shown.turns]
+    return said if under_way is None else [*said, {"role": "assistant", "content": visible(under_way) or "…"}]
+
+
+def thumbs(shown: Dialogue) -> list[str | None]:
+    """The thumb that stands on each answer, as the Chatbot takes them."""
+    return [
+        next((_THUMBS[mark] for mark in reversed(turn.marks) if mark in _THUMBS), None)
+        for turn in shown.turns
+        if turn.message.role == "assistant"
+    ]
+
+
+def check_length(text: str) -> None:
+    """A UserError where a text is too long."""
+    if len(text) > LONGEST:
+        raise UserError(f"The text has more than {LONGEST:,} characters.", do="Shorten it.")
