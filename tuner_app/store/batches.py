@@ -11,7 +11,7 @@ from typing import Any
 from engine.errors import UserError
 from engine.examples import Message as Turn
 from engine.examples import canonical, messages_from_json
-from tuner_app.store import labels, people, stamps
+from tuner_app.store import labels, leases, people, stamps
 from tuner_app.store.database import Store
 from tuner_app.store.rows import (
     Asked,
@@ -106,13 +106,19 @@ def progress(store: Store, batch_id: int, person: str = people.ME) -> Progress:
     """How far a person is with a batch."""
     row = store.one(
         """SELECT count(*) AS prompts, count(h.event_id) AS judged,
-             count(b.item_id) - count(h.event_id) AS ready, coalesce(sum(b.failure <> ''), 0) AS failed
-           FROM batch_prompts b LEFT JOIN heads h ON h.item_id = b.item_id AND h.person_id = ?
-           WHERE b.batch_id = ?""",
-        (people.get(store, person).id, batch_id),
+             coalesce(sum(b.failure <> ''), 0) AS failed,
+             count(b.item_id) - count(h.event_id) AS ready,
+             coalesce(sum(h.event_id IS NULL AND s.room <= 0 AND s.gold_verb IS NULL AND NOT EXISTS
+               (SELECT 1 FROM leases l WHERE l.batch_id = b.batch_id AND l.position = b.position
+                  AND l.person_id = :person AND l.lives)), 0) AS others
+           FROM batch_prompts b LEFT JOIN heads h ON h.item_id = b.item_id AND h.person_id = :person
+             LEFT JOIN slots s ON s.batch_id = b.batch_id AND s.position = b.position
+               AND (SELECT shared FROM batches WHERE id = :batch)
+           WHERE b.batch_id = :batch""",
+        {"batch": batch_id, "person": people.get(store, person).id},
     )
     assert row is not None
-    return Progress(**row)
+    return Progress(**{**row, "ready": row["ready"] - row["others"]})
 
 
 # --- judging
@@ -171,6 +177,8 @@ def undo_last(store: Store, batch_id: int, *, person: str = people.ME, uid: str)
         if last is None:
             return None
         labels.undo(store, last["hash"], person=person, uid=uid)
+        if not again:
+            leases.hold_again(store, batch_id, last["position"], people.get(store, person).id)
         before = labels.head(store, last["hash"], person)
         return Waiting(last["position"], labels.item(store, last["hash"]), before.uid if before else None)
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from engine.errors import UserError
-from tuner_app.store import batches, comments, labels, leases, members, stamps, tags
+from tuner_app.store import comments, labels, leases, members, tags
 from tuner_app.store.database import Store
-from tuner_app.store.rows import Batch, Member, Verb
+from tuner_app.store.rows import Member, Verb
 from tuner_app.store.sqlite import UnavailableError
 
 MOST_TAGS = 20
@@ -59,7 +59,7 @@ def give(store: Store, person: str, given: Given) -> Outcome:
         if given.verb == "undo":
             labels.take_back(store, given.item_hash, given.undoes or "", person=person, uid=given.uid)
             if not known:
-                _hold_again(store, batches.get(store, given.batch_id), member, given)
+                leases.hold_again(store, given.batch_id, given.position, member.person_id)
         else:
             labels.record(
                 store,
@@ -128,15 +128,3 @@ def _say_why(store: Store, given: Given, *, known: bool) -> None:
     row = store.one("SELECT comment FROM label_comments WHERE uid = ?", (given.uid,))
     if (tagged, row["comment"] if row else "") != (wanted, comment):
         raise labels.taken(given.uid)
-
-
-def _hold_again(store: Store, batch: Batch, member: Member, given: Given) -> None:
-    """The room of a label taken back stays its person's, unless an earlier label of theirs stands."""
-    row = store.one(
-        """SELECT 1 FROM slots s WHERE s.batch_id = ? AND s.position = ?
-             AND (s.room > 0 OR s.gold_verb IS NOT NULL)
-             AND NOT EXISTS (SELECT 1 FROM heads WHERE person_id = ? AND item_id = s.item_id)""",
-        (batch.id, given.position, member.person_id),
-    )
-    if row and not batch.archived and batch.shared:
-        leases.hold(store, batch, given.position, member.person_id, stamps.later(minutes=leases.MINUTES))

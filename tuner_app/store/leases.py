@@ -5,24 +5,38 @@ import random
 from engine.examples import canonical
 from tuner_app.store import people, stamps
 from tuner_app.store.database import Store
-from tuner_app.store.rows import Batch
 
 MINUTES = 10  # that a lease lives
+REPLIES = {"single": 1, "pair": 2}
 
 
-def hold(store: Store, batch: Batch, position: int, person_id: int, ends: str) -> int:
-    """Put an item in a person's hands until the time `ends`, its replies in an order by chance, or in that
+def hold(store: Store, batch_id: int, position: int, person_id: int, ends: str, *, replies: int) -> int:
+    """Put an item in a person's hands until the time `ends`, its `replies` in an order by chance, or in that
     of before where they had it already; the lease's id."""
-    shown = list(range(2 if batch.kind == "pair" else 1))
-    random.shuffle(shown)
+    shown = random.sample(range(replies), replies)
     row = store.one(
         """INSERT INTO leases (batch_id, position, person_id, shown, expires, lives)
            VALUES (?, ?, ?, ?, ?, 1)
            ON CONFLICT DO UPDATE SET expires = excluded.expires, lives = 1 RETURNING id""",
-        (batch.id, position, person_id, canonical(shown), ends),
+        (batch_id, position, person_id, canonical(shown), ends),
     )
     assert row is not None
     return int(row["id"])
+
+
+def hold_again(store: Store, batch_id: int, position: int, person_id: int) -> None:
+    """The room of a label that was taken back stays its person's, where the batch is still shared out and no
+    earlier label of theirs stands."""
+    row = store.one(
+        """SELECT b.kind FROM slots s JOIN batches b ON b.id = s.batch_id
+           WHERE s.batch_id = ? AND s.position = ? AND b.shared AND NOT b.archived
+             AND (s.room > 0 OR s.gold_verb IS NOT NULL)
+             AND NOT EXISTS (SELECT 1 FROM heads WHERE person_id = ? AND item_id = s.item_id)""",
+        (batch_id, position, person_id),
+    )
+    if row:
+        ends = stamps.later(minutes=MINUTES)
+        hold(store, batch_id, position, person_id, ends, replies=REPLIES[row["kind"]])
 
 
 def expire(store: Store) -> None:

@@ -171,17 +171,19 @@ class Batch:
 
 @dataclass(frozen=True)
 class Progress:
-    """How many prompts a batch has: judged by a person, ready to be, and without answers for a reason."""
+    """How many prompts a batch has: judged by a person, ready to be, without answers for a reason, and, of a
+    shared batch, given to as many `others` as are to judge them."""
 
     prompts: int
     judged: int
     ready: int
     failed: int
+    others: int = 0
 
     @property
     def left(self) -> int:
         """How many are still to be judged, answered or not."""
-        return self.prompts - self.judged - self.failed
+        return self.prompts - self.judged - self.failed - self.others
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from typing import Any
 
 from engine.errors import UserError
 from engine.examples import canonical
-from tuner_app.store import batches, labels, leases, members, stamps
+from tuner_app.store import batches, labels, leases, members, people, stamps
 from tuner_app.store.database import Store
 from tuner_app.store.giving import Given, Outcome, give, give_all
 from tuner_app.store.leases import MINUTES, release
-from tuner_app.store.rows import Batch, Item, Member
+from tuner_app.store.rows import Batch, Item, Member, Waiting
 
 __all__ = [
     "MINUTES",
@@ -37,9 +37,11 @@ __all__ = [
     "release",
     "take",
     "today",
+    "waiting",
 ]
 
 MOST = 50  # tasks that a person holds at once
+_AT_A_TERMINAL = 16  # more than a labelling screen keeps in memory
 _NOWHERE = 1 << 40  # behind every position
 
 
@@ -92,7 +94,8 @@ def configure(
     shared: bool | None = None,
     people: Sequence[str] | None = None,
 ) -> Batch:
-    """Say how a batch is shared out; what is None stays as it is. No one named: everybody may do it."""
+    """Say how a batch is shared out; what is None stays as it is. Without `people` everybody may do it; the
+    person at this machine always may."""
     if overlap is not None and not 1 <= overlap <= 1000:
         raise UserError("An item is given to 1 to 1,000 people.", kept="Nothing was changed.")
     if gold_rate is not None and not 0 <= gold_rate <= 1:
@@ -163,15 +166,27 @@ def take(
         return _tasks(store, held)
 
 
+def waiting(
+    store: Store, batch_id: int, *, after: int = -1, limit: int = 20, person: str = people.ME
+) -> list[Waiting]:
+    """`batches.waiting`, for a batch that may be shared: then only what the person holds, or takes now."""
+    if not batches.get(store, batch_id).shared:
+        return batches.waiting(store, batch_id, after=after, limit=limit, person=person)
+    held = take(store, person, batch_id=batch_id, count=_AT_A_TERMINAL)
+    found = sorted((task for task in held if task.position > after), key=lambda task: task.position)
+    return [Waiting(task.position, task.item) for task in found[:limit]]
+
+
 def _open_to(store: Store, member: Member) -> list[Batch]:
     if member.revoked:
         return []
     rows = store.query(
         """SELECT id FROM batches b WHERE shared AND NOT archived
              AND (NOT EXISTS (SELECT 1 FROM batch_people WHERE batch_id = b.id)
-               OR EXISTS (SELECT 1 FROM batch_people WHERE batch_id = b.id AND person_id = ?))
+               OR EXISTS (SELECT 1 FROM batch_people WHERE batch_id = b.id AND person_id = :person)
+               OR :name = :me)
            ORDER BY priority DESC, id""",
-        (member.person_id,),
+        {"person": member.person_id, "name": member.name, "me": people.ME},
     )
     return [batches.get(store, row["id"]) for row in rows]
 
@@ -222,7 +237,8 @@ def _lease(store: Store, batch: Batch, person_id: int, count: int, ends: str) ->
             position, used = plain[used], used + 1
         if position is None:
             break
-        leased.append(leases.hold(store, batch, position, person_id, ends))
+        replies = leases.REPLIES[batch.kind]
+        leased.append(leases.hold(store, batch.id, position, person_id, ends, replies=replies))
         taken += 1
     if used:
         start = _NOWHERE if used == len(plain) < count else plain[used - 1] + 1

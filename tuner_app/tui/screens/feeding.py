@@ -11,7 +11,7 @@ from textual.content import Content
 
 from engine.errors import UserError
 from tuner_app.filling import Filling
-from tuner_app.store import batches
+from tuner_app.store import batches, sharing
 from tuner_app.store.rows import Batch, Progress
 from tuner_app.tui.messages import StoreChanged
 from tuner_app.tui.queue import Clock, Queue, Shown, midnight
@@ -102,7 +102,7 @@ class FeedingScreen(SavingScreen):
         again = self.queue.after < 0
         wanted = SOME + (len(self.queue) + 1 if again else 0)
         found = await self.tuner.database(
-            batches.waiting, self.chosen.id, after=self.queue.after, limit=wanted
+            sharing.waiting, self.chosen.id, after=self.queue.after, limit=wanted
         )
         self.queue.after = found[-1].position if len(found) == wanted else -1
         of = partial(Shown.of, width=self.query_one(Sheet).place, differing=self.differing)
@@ -158,8 +158,9 @@ class FeedingScreen(SavingScreen):
         if self.far.left:
             writing = "\nThe answers are being written; the first is shown when it is there."
             return "" if self.stopped else writing
+        others = f"; the other {self.far.others:,} are in others' hands" if self.far.others else ""
         return (
-            f"\n{self.far.judged:,} judged: this batch is done.\n\n"
+            f"\n{self.far.judged:,} judged{others or ': this batch is done'}.\n\n"
             "Esc goes back to the batches, Ctrl+T trains, u takes the last label back."
         )
 
