@@ -31,13 +31,14 @@ DAYS = 30  # a session's life
 def build(home: Home, database: Database, place: Place) -> FastAPI:
     """The page of `home`, reached at `place`."""
     cookie = f"tuner-{sha256(str(home.folder).encode()).hexdigest()[:8]}"  # a port is no part of a cookie
-    studio = Studio(home, database)
+    answering = Answering(home, database)
+    studio = Studio(home, database, answering)
     app = FastAPI(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(studio, Answering(home, database)),
+        lifespan=_lifespan(studio, answering),
         middleware=[
             Middleware(Headers),
             Middleware(Origin, place=place),

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tuner_app import faults
 from tuner_app.page.access import refuse
+from tuner_app.page.answering import Answering
 from tuner_app.page.database import Database
 from tuner_app.paths import Home
 
@@ -25,8 +26,8 @@ SILENT = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", 
 class Studio:
     """An ASGI app: waits until Gradio is there, then is Gradio."""
 
-    def __init__(self, home: Home, database: Database) -> None:
-        self._home, self._database = home, database
+    def __init__(self, home: Home, database: Database, answering: Answering) -> None:
+        self._home, self._database, self._answering = home, database, answering
         self._stack = AsyncExitStack()
         self._loading: asyncio.Task[ASGIApp | None] | None = None
 
@@ -62,4 +63,4 @@ class Studio:
         os.environ.update(SILENT)
         from tuner_app.page import studio
 
-        return studio.host(self._home, self._database)
+        return studio.host(self._home, self._database, self._answering)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from fastapi import FastAPI
 
-from tuner_app.page.studio import chat, words, write
+from tuner_app.page.answering import Answering
+from tuner_app.page.studio import chat, data, people, progress, review, runs, words, write
 from tuner_app.page.studio.access import may
 from tuner_app.page.studio.answers import Answers
 from tuner_app.page.studio.parts import Studio
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 TABS: tuple[tuple[str, MemberRole, Any], ...] = (
     ("chat", "annotator", chat),
     ("write", "annotator", write),
+    ("progress", "reviewer", progress),
+    ("review", "reviewer", review),
+    ("runs", "admin", runs),
+    ("data", "admin", data),
+    ("people", "admin", people),
 )
 MOST_WAITING = 100  # events in the queue; who comes then is told so
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Noto Sans CJK SC", "sans-serif")
@@ -50,9 +56,9 @@ def build(studio: Studio) -> gr.Blocks:
     return blocks
 
 
-def host(home: Home, database: "Database") -> FastAPI:
+def host(home: Home, database: "Database", answering: Answering) -> FastAPI:
     """An app with the studio under /studio, to be run for as long as the server."""
-    studio = Studio(home, database, Answers(database, home))
+    studio = Studio(home, database, Answers(database, home), answering)
     blocks = build(studio)
 
     @asynccontextmanager
@@ -77,7 +83,8 @@ def host(home: Home, database: "Database") -> FastAPI:
         theme=gr.themes.Default(
             font=[gr.themes.Font(name) for name in SANS], font_mono=[gr.themes.Font(name) for name in MONO]
         ),
-        css_paths=[Path(__file__).parent / "studio.css"],
+        css_paths=[Path(__file__).parent / name for name in ("studio.css", "tables.css")],
+        head='<script type="module" src="/static/studio.js"></script>',
     )
     # What a client names as a file is checked only in an app that has been “launched”, and a mounted one
     # never is: without this it could name any file of this machine.

@@ -50,8 +50,9 @@ def block(value: str, name: str = "") -> Safe:
 
 
 def joined(parts: Iterable[str]) -> Safe:
-    """Parts that were made here, one after the other."""
-    return Safe("".join(part if isinstance(part, Safe) else text(part) for part in parts))
+    """Parts one after the other, as one element on one line: Markdown leaves such a line as it is."""
+    inner = "".join(text(part) for part in parts)
+    return Safe(f'<div class="t">{inner}</div>'.replace("\n", "&#10;"))
 
 
 def _cell(cell: Cell) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tuner_app.page.answering import Answering
 from tuner_app.page.studio.answers import Answers
 from tuner_app.paths import Home
 
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Studio:
-    """The home, the way to its database, and the answers that are being written."""
+    """The home, the way to its database, and the answers that are being written: in chats, of batches."""
 
     home: Home
     database: "Database"
     answers: Answers
+    answering: Answering

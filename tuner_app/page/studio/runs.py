@@ -1,0 +1,121 @@
+"""Runs: the list, one of them live, and its control. For admins."""
+
+from typing import Any
+
+import gradio as gr
+
+from engine.errors import UserError
+from tuner_app import remedies
+from tuner_app.page.studio import new_run
+from tuner_app.page.studio.access import may
+from tuner_app.page.studio.components import QUIET, button, choice, opened, page
+from tuner_app.page.studio.markup import joined, said
+from tuner_app.page.studio.parts import Studio
+from tuner_app.page.studio.run_panel import Followed, Shown, shown
+from tuner_app.page.studio.words import Words
+from tuner_app.page.studio.words import said as label
+from tuner_app.paths import Home
+from tuner_app.store import Store, audit, runs
+from tuner_app.store.rows import Member, Request, Run
+from tuner_app.workers import supervisor
+
+TICK_SECONDS = 1.0
+
+
+def add(studio: Studio) -> None:
+    """The tab."""
+    database, home = studio.database, studio.home
+    tab, followed, last = opened(), Followed(), gr.State(None)
+    timer = gr.Timer(TICK_SECONDS, active=False)
+    listing = page(elem_id="runs-list")
+    with gr.Row(elem_classes="t-bar"):
+        name = choice("runs_run", elem_id="runs-name", allow_custom_value=True)
+        pause = button("runs_pause", visible=False, elem_id="runs-pause")
+        resume = button("runs_resume", visible=False, elem_id="runs-resume")
+        stop = button("runs_stop", visible=False, variant="stop", elem_id="runs-stop")
+    with gr.Row(visible=False) as sure:
+        page_sure = gr.Markdown(label("runs_sure"))
+        yes = button("runs_yes", variant="stop", elem_id="runs-yes")
+        no = button("runs_no")
+    notice = page(elem_id="runs-notice")
+    panel = page(elem_id="runs-panel")
+    with gr.Accordion(label("runs_log"), open=False):
+        log = page(elem_id="runs-log")
+    seen = [last, listing, name, panel, log, pause, resume, stop]
+
+    async def look(member: Member, words: Words, name: str | None, before: Shown | None) -> list[Any]:
+        now = await database.read(shown, home, followed, name or "", words)
+        if now == before:
+            return [gr.skip() for _ in seen]
+        names = gr.skip() if before and before.names == now.names and before.name == now.name else None
+        return [
+            now,
+            now.table,
+            names or gr.update(choices=list(now.names), value=now.name or None),
+            now.panel,
+            now.log,
+            gr.update(visible=now.may_pause),
+            gr.update(visible=now.may_resume),
+            gr.update(visible=now.may_stop),
+        ]
+
+    looking: dict[str, Any] = {
+        "fn": may("admin", look),
+        "inputs": [name, last],
+        "outputs": seen,
+        "queue": False,
+        **QUIET,
+    }
+    tab.select(**looking).then(lambda: gr.Timer(active=True), None, timer, queue=False, **QUIET)
+    timer.tick(**looking)
+    name.input(**looking)
+
+    def ends(request: Request) -> Any:
+        async def end(member: Member, words: Words, name: str, asked: gr.Request) -> list[Any]:
+            await database.apart(_end, home, name, request, member, _address(asked))
+            return [joined([said(words("runs_paused" if request == "pause" else "runs_stopped"), "good")])]
+
+        return may("admin", end)
+
+    async def go_on(member: Member, words: Words, name: str, asked: gr.Request) -> list[Any]:
+        await database.apart(_resume, home, name, member, _address(asked))
+        return [joined([said(words("runs_resumed"), "good")])]
+
+    def ask(seen: bool) -> Any:
+        return lambda: gr.update(visible=seen)
+
+    private: dict[str, Any] = {"api_visibility": "private"}
+    stop.click(ask(True), None, sure, queue=False, **QUIET)
+    no.click(ask(False), None, sure, queue=False, **QUIET)
+    yes.click(ask(False), None, sure, queue=False, **QUIET).then(ends("stop"), name, notice, **private)
+    pause.click(ends("pause"), name, notice, **private)
+    resume.click(may("admin", go_on), name, notice, **private)
+    assert page_sure
+    with gr.Accordion(label("runs_new"), open=False, elem_id="runs-new"):
+        new_run.add(database, home, tab, name)
+
+
+def _run(store: Store, name: str) -> Run:
+    run = runs.get(store, name or "")
+    if run is None:
+        raise UserError(f"There is no run “{name}”.", do="Choose one of the list.")
+    return run
+
+
+def _end(store: Store, home: Home, name: str, request: Request, member: Member, address: str) -> None:
+    run = _run(store, name)
+    supervisor.stop_run(home, store, run, request=request)
+    audit.note(store, f"{request} run", person=member.name, detail=run.name, address=address)
+
+
+def _resume(store: Store, home: Home, name: str, member: Member, address: str) -> None:
+    run = _run(store, name)
+    offered = remedies.remedy(run)
+    if offered and offered.is_another_run:
+        raise UserError(f"{run.name} would end as before.", kept=run.error, do=offered.text)
+    supervisor.start_run(home, store, run)
+    audit.note(store, "resume run", person=member.name, detail=run.name, address=address)
+
+
+def _address(asked: gr.Request) -> str:
+    return asked.client.host if asked.client else ""
