@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -13,8 +14,9 @@ class ScriptedServer:
     """Answers each request with the next of `answers` ("ok" when they run out).
 
     A `ConnectionError` among them breaks the connection off after one word; a `ValueError` is refused with
-    its text. While `gate` is cleared, an answer stops after its first word. With a `context`, it counts words
-    as tokens before they are answered; `usage` is what it says afterwards; `models` are its names for them.
+    its text. While `gate` is cleared, an answer stops after its first word; `pace` seconds go by after each.
+    With a `context`, it counts words as tokens before they are answered; `usage` is what it says afterwards;
+    `models` are its names for them.
     """
 
     def __init__(self) -> None:
@@ -23,6 +25,7 @@ class ScriptedServer:
         self.keys: list[str | None] = []
         self.context = 0
         self.usage = 0
+        self.pace = 0.0
         self.models = ["base"]
         self.gate = threading.Event()
         self.gate.set()
@@ -111,6 +114,7 @@ class ScriptedServer:
             delta = {"content": word if number == 0 else f" {word}"}
             chunk(_event({"index": 0, "delta": delta, "finish_reason": None}))
             self.gate.wait()
+            time.sleep(self.pace)
         if isinstance(answer, Exception):
             raise OSError("scripted")
         chunk(_event({"index": 0, "delta": {}, "finish_reason": "stop"}))

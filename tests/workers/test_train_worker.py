@@ -189,6 +189,8 @@ def test_stop_run_asks_first_and_a_deaf_worker_is_ended(place: Place) -> None:
     run = launch.prepare(place.store, place.home, place.plan(options=LONG))
     pid = supervisor.start_run(place.home, place.store, run)
     wait_for(lambda: "step" in kinds(place, run))
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, pid) == min(ours + train.NICENESS, 19)  # the keyboard goes first
     supervisor.stop_run(place.home, place.store, run, request="pause")
     paused = place.run(run.name)
     assert (paused.status, paused.pid) == ("paused", None)

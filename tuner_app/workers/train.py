@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +30,7 @@ from tuner_app.workers import helper, helpers, locks, seat
 
 PACKAGES = ("tuner", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "safetensors")
 TERMINATED = threading.Event()  # SIGTERM came: it means “stop”
+NICENESS = 5  # of 19: a run takes what the keyboard, the chat and the page leave of the processors
 STATUS: dict[str, RunStatus] = {"": "done", "stop": "stopped", "pause": "paused"}
 
 
@@ -53,7 +54,16 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda number, frame: TERMINATED.set())
+    _give_way()
     return work(home, store, run)
+
+
+def _give_way() -> None:
+    """Let all else on this machine go first, for this process and those it starts."""
+    os.nice(NICENESS)
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):  # where Linux shares out time by sessions first, this one's counts as well
+            Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 def work(home: Home, store: Store, run: Run) -> int:
