@@ -3,7 +3,7 @@
     python -m tests.bench.typing_keys [--keys 300] [--size 80x24] [--rate 60] [--alone]
 
 Letters are typed into the prompt box, ten a second, while a long answer in Markdown streams above it at that
-many words a second and DPO trains the built-in base, as `tuner train` starts it; with `--alone` nothing trains.
+many words a second and DPO trains the built-in base as the app would start it; with `--alone` nothing trains.
 Prints JSON: milliseconds from the key until its letter is drawn, the app's share of a processor, its
 resident memory in MB at its peak, and how many steps the run took meanwhile.
 """

@@ -3,15 +3,19 @@
 import json
 import os
 import re
+import resource
 import signal
 from pathlib import Path
 
+import pysqlite3 as sqlite3
 import pytest
 from scripted_server import ScriptedServer
 from terminal import Terminal, escapes
 
+from engine.examples import Message
 from tuner_app.paths import Home
-from tuner_app.store import Store, chats
+from tuner_app.store import Store, batches, chats, labels
+from tuner_app.store.rows import Asked, Reply
 
 HOSTILE = [
     "\x1b]0;owned\x07 \x1b[2J \x1b[6n \x1b]52;c;aGk=\x07 \x1bP+q\x1b\\ \x9b31m \x07\x08\x0e \x1b[?1049l",
@@ -113,6 +117,40 @@ def test_it_can_be_resized_while_an_answer_comes_and_put_aside_and_taken_up_agai
         assert b"\x1b[?1049h" in terminal.sent[before:]
         terminal.press("again", "enter")
         terminal.sees("ok")
+
+
+def test_a_label_that_cannot_be_written_stays_on_the_screen_until_it_can(home: Home, store: Store) -> None:
+    asked = [
+        Asked((Message("user", f"Question {n}?"),), (Reply(f"this {n}", "a"), Reply(f"that {n}", "b")))
+        for n in range(3)
+    ]
+    batches.make(store, asked, name="mine", kind="pair", uid="mine")
+    with Terminal(home) as terminal:
+        terminal.sees("● ready")
+        terminal.press("ctrl+g")
+        terminal.sees("mine")
+        terminal.press("enter")
+        terminal.sees("Question 0?", "0/3 judged")
+
+        _, hard = resource.prlimit(terminal.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(terminal.pid, resource.RLIMIT_FSIZE, (0, hard))  # a full disk
+        terminal.press("1")
+        terminal.sees("NOT saved", "full", "^s save again", "Question 0?", "0/3 judged")
+        assert labels.counts(store) == {}
+        resource.prlimit(terminal.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        terminal.press("ctrl+s")
+        terminal.sees("Question 1?", "1/3 judged")
+        assert labels.counts(store) == {"choose": 1}
+
+        other = sqlite3.connect(str(home.database))
+        other.execute("BEGIN IMMEDIATE")  # another process is writing, and does not end
+        terminal.press("0")
+        terminal.sees("NOT saved", "locked", "Question 1?", "1/3 judged")
+        other.execute("COMMIT")
+        terminal.press("ctrl+s")
+        terminal.sees("Question 2?", "2/3 judged")
+        assert labels.counts(store) == {"choose": 1, "tie": 1}
+        terminal.quit()
 
 
 @pytest.mark.parametrize("colours", [{"NO_COLOR": "1"}, {"COLORTERM": "", "TERM": "xterm"}], ids=str)
