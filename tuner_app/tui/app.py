@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual import work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 from textual.screen import ModalScreen, Screen
@@ -25,6 +25,7 @@ from tuner_app.tui.database import Database
 from tuner_app.tui.endings import heed_signals
 from tuner_app.tui.messages import Link, StoreChanged, WatchFailed
 from tuner_app.tui.screens.chat import ChatScreen
+from tuner_app.tui.tidying import TidyApp
 from tuner_app.tui.watcher import Watcher
 
 FAULT_SECONDS = 60.0
@@ -53,7 +54,7 @@ def run(home: Home) -> int:
         store.close()
 
 
-class TunerApp(App[None]):
+class TunerApp(TidyApp):
     """Chat, label, train, and chat with the result."""
 
     TITLE = "tuner"

@@ -1,7 +1,6 @@
 """What a labelling screen shows next: read from the store, and written by models, before it is needed."""
 
 import asyncio
-import gc
 from dataclasses import replace
 from functools import partial
 from time import monotonic
@@ -67,11 +66,7 @@ class FeedingScreen(SavingScreen):
             self.notice.fail(error)
         if self.queue.current is None:
             self.draw()
-        _set_aside()
         self._fill()
-
-    def on_unmount(self) -> None:
-        gc.unfreeze()
 
     # --- what comes next
 
@@ -219,12 +214,3 @@ class FeedingScreen(SavingScreen):
             return
         self._fill()
         self.draw()
-
-
-def _set_aside() -> None:
-    """Have Python look for garbage now, and later only among what is made from here on.
-
-    To look at all that an app has made takes it 80 ms, which one key in a hundred would have to wait for.
-    """
-    gc.collect()
-    gc.freeze()

@@ -1,0 +1,38 @@
+"""Garbage is looked for while nobody types."""
+
+import gc
+import weakref
+
+import pytest
+from person import opened
+from scripted_server import ScriptedServer
+
+from tuner_app.paths import Home
+from tuner_app.tui import tidying
+
+
+class Ring:
+    """Holds itself: only a search finds that nobody else does."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+async def test_what_was_set_aside_is_searched_once_nobody_types(
+    home: Home, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tidying, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(tidying, "QUIET_SECONDS", 1000.0)
+    async with opened(home) as person:
+        await person.until(lambda: gc.get_freeze_count() > 0)
+        ring = weakref.ref(Ring())
+        gc.freeze()
+        person.app._input_came -= 2000.0
+        await person.press("a")
+        gc.collect(1)  # as Python does by itself when something has been made
+        person.app._tidy()
+        assert ring(), "a key has just come"
+        person.app._input_came -= 2000.0
+        await person.until(lambda: not ring())
+        assert gc.get_freeze_count() > 0
+    assert gc.get_freeze_count() == 0
