@@ -127,14 +127,22 @@ def serve(home: Home, base: str, port: int) -> None:
 @cli.command()
 @click.option("--listen", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="where to listen")
 @click.option("--port", default=0, help="port [default: 7077, or the next free one]")
-@click.option("--open", "opens", is_flag=True, help="open it in this machine's browser")
+@click.option("--tls-cert", "cert", type=click.Path(path_type=Path), help="certificate chain, for TLS")
+@click.option("--tls-key", "key", type=click.Path(path_type=Path), help="the certificate's key")
+@click.option("--proxy", default="", metavar="NAME", help="host name of a TLS proxy before the page")
+@click.option("--proxy-address", default="127.0.0.1", show_default=True, help="where that proxy comes from")
+@click.option("--name", "names", multiple=True, help="one more host name by which people reach the page")
+@click.option("--open", is_flag=True, help="open it in this machine's browser")
 @pass_home
-def page(home: Home, listen: str, port: int, opens: bool) -> None:
-    """Chat and labelling in a browser; prints a link for the person at this machine."""
+def page(home: Home, /, **values: Any) -> None:
+    """Chat and labelling in a browser; prints a link for the person at this machine.
+
+    Others reach it with --listen, once they are added (tuner people add NAME).
+    """
     store = open_store(home)
     from tuner_app.page import serve
 
-    sys.exit(serve.run(home, store, serve.Options(listen=listen, port=port, open=opens)))
+    sys.exit(serve.run(home, store, serve.Options(**values)))
 
 
 def options_of(cls: type[Any], command: Callable[..., None]) -> Callable[..., None]:

@@ -8,13 +8,14 @@ import time
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tuner_app.page.database import Database
+from engine.errors import UserError
+from tuner_app.page.database import Database, UnavailableError
 from tuner_app.store import sessions
 from tuner_app.store.members import ROLES
 from tuner_app.store.rows import Member, MemberRole
@@ -38,6 +39,7 @@ class Rule:
 RULES = (
     Rule("/join", _PAGE, ANYONE),
     Rule("/api/join", _POST, ANYONE),
+    Rule("/favicon.ico", _PAGE, ANYONE),
     Rule("/static/{name}", _PAGE, ANYONE),  # the program's own files, as everybody has them
     Rule("/", _PAGE, "annotator"),
     Rule("/api/leave", _POST, "annotator"),
@@ -76,10 +78,10 @@ class Access:
     The routes find the member in `request.state.member` and the session's secret in `request.state.session`.
     """
 
-    def __init__(self, app: ASGIApp, database: Database, cookie: str) -> None:
+    def __init__(self, app: ASGIApp, sessions: "Sessions", cookie: str) -> None:
         self._app = app
         self._cookie = cookie
-        self._sessions = Sessions(database)
+        self._sessions = sessions
         self._rules = [(compile_path(rule.path)[0], rule) for rule in RULES]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,7 +89,10 @@ class Access:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
-            refused = await self._refusal(scope)
+            try:
+                refused = await self._refusal(scope)
+            except UnavailableError as error:
+                refused = unavailable(error)
             await (refused or self._app)(scope, receive, send)
 
     async def _refusal(self, scope: Scope) -> Response | None:
@@ -136,8 +141,19 @@ def refuse(status: int, what: str, *, headers: dict[str, str] | None = None, do:
     return JSONResponse({"error": what, "do": do}, status, headers=headers)
 
 
+def said(status: int, error: UserError, headers: dict[str, str] | None = None) -> Response:
+    """What a person can mend, as an answer."""
+    told = {"error": error.what, "kept": error.kept, "do": error.do}
+    return JSONResponse(told, status, headers=headers)
+
+
+def unavailable(error: UnavailableError) -> Response:
+    """503: nothing was saved, and the browser keeps and retries what it sent."""
+    return said(503, error.error, {"Retry-After": "1"})
+
+
 def _cookie(scope: Scope, name: str) -> str:
-    header = MutableHeaders(scope=scope).get("cookie", "")
+    header = Headers(scope=scope).get("cookie", "")
     try:
         morsel = SimpleCookie(header).get(name)
     except CookieError:

@@ -1,5 +1,6 @@
 """The page's routes, and what each request passes on its way to them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -11,15 +12,17 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.middleware import Middleware
 from starlette.responses import Response
-from starlette.types import Lifespan
+from starlette.types import ASGIApp, Lifespan
 
 from engine.errors import UserError
 from tuner_app import faults
 from tuner_app.page import files, labels, static_files
-from tuner_app.page.access import Access, refuse
+from tuner_app.page.access import Access, Sessions, refuse, said, unavailable
 from tuner_app.page.answering import Answering
 from tuner_app.page.database import Database, UnavailableError
+from tuner_app.page.gradio_gate import GradioGate
 from tuner_app.page.headers import Headers
+from tuner_app.page.limits import Limits, MemberLimits, Streams
 from tuner_app.page.loading import Studio
 from tuner_app.page.origin import Origin, Place
 from tuner_app.paths import Home
@@ -31,21 +34,23 @@ DAYS = 30  # a session's life
 def build(home: Home, database: Database, place: Place) -> FastAPI:
     """The page of `home`, reached at `place`."""
     cookie = f"tuner-{sha256(str(home.folder).encode()).hexdigest()[:8]}"  # a port is no part of a cookie
-    answering = Answering(home, database)
-    studio = Studio(home, database, answering)
-    app = FastAPI(
+    answering, known = Answering(home, database), Sessions(database)
+    studio, streams = Studio(home, database, answering), Streams(known)
+    app = _Page(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(studio, answering),
+        lifespan=_lifespan(studio, answering, streams),
         middleware=[
-            Middleware(Headers),
             Middleware(Origin, place=place),
-            Middleware(Access, database=database, cookie=cookie),
+            Middleware(Limits),
+            Middleware(Access, sessions=known, cookie=cookie),
+            Middleware(MemberLimits, streams=streams),
         ],
         exception_handlers={UserError: _user_error, UnavailableError: _unavailable, Exception: _fault(home)},
     )
+    app.state.streams = streams
     app.state.home, app.state.database, app.state.cookie = home, database, cookie
     app.add_api_route("/api/join", join, methods=["POST"])
     app.add_api_route("/api/leave", leave, methods=["POST"])
@@ -53,8 +58,14 @@ def build(home: Home, database: Database, place: Place) -> FastAPI:
     app.include_router(labels.router)
     static_files.add(app, Path(__file__).parent / "static")
     app.add_api_route("/studio", lambda: RedirectResponse("/studio/"), methods=["GET", "HEAD"])
-    app.mount("/studio", studio)
+    app.mount("/studio", GradioGate(studio))
     return app
+
+
+class _Page(FastAPI):
+    def build_middleware_stack(self) -> ASGIApp:
+        """What a request passes; the headers are around it all, for the answer to a fault of ours as well."""
+        return Headers(super().build_middleware_stack())
 
 
 class Token(BaseModel):
@@ -110,33 +121,30 @@ def first_link(store: Store) -> str:
     return sessions.invite(store, people.ME, hours=1)
 
 
-def _lifespan(studio: Studio, answering: Answering) -> Lifespan[FastAPI]:
+def _lifespan(studio: Studio, answering: Answering, streams: Streams) -> Lifespan[FastAPI]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with studio, answering:
+            watching = asyncio.create_task(streams.watch())
             yield
+            watching.cancel()
 
     return lifespan
 
 
 async def _user_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, UserError)
-    return _said(400, error)
+    return said(400, error)
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:
     assert isinstance(error, UnavailableError)
-    return _said(503, error.error, {"Retry-After": "1"})
-
-
-def _said(status: int, error: UserError, headers: dict[str, str] | None = None) -> Response:
-    told = {"error": error.what, "kept": error.kept, "do": error.do}
-    return JSONResponse(told, status, headers=headers)
+    return unavailable(error)
 
 
 def _fault(home: Home) -> Callable[[Request, Exception], Coroutine[Any, Any, Response]]:
     async def handle(_: Request, error: Exception) -> Response:
-        faults.keep(home, error)
+        print(faults.keep(home, error), flush=True)
         return refuse(500, "An unexpected fault of the program.", do="Tell who runs this page.")
 
     return handle

@@ -4,6 +4,7 @@ import ipaddress
 import re
 import socket
 from dataclasses import dataclass
+from functools import cache
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -20,7 +21,8 @@ _MISLEADING = re.compile(rb"%(2f|5c|00|25|2e)|//|\\|[\x00-\x20]|(^|/)\.\.?(/|$)"
 class Place:
     """Where the page listens and by which names it is reached.
 
-    `proxy` is the host name of a TLS proxy before it, which reaches it from `proxy_address`.
+    `proxy` is the host name of a TLS proxy before it, which reaches it from `proxy_address`; `names` are
+    further host names by which people reach it.
     """
 
     address: str
@@ -28,6 +30,7 @@ class Place:
     tls: bool = False
     proxy: str = ""
     proxy_address: str = "127.0.0.1"
+    names: tuple[str, ...] = ()
 
     @property
     def local(self) -> bool:
@@ -49,14 +52,17 @@ class Place:
         """
         if self.proxy and host == self.proxy:
             return True
-        name, _, port = host.rpartition(":")
+        name, port = host, "443" if self.tls else "80"
+        if not host.endswith("]") and ":" in host:
+            name, _, port = host.rpartition(":")
         if port != str(self.port):
             return False
         if self.local:
-            return name in (*LOOPBACK, self.address)
-        return name in (*LOOPBACK, *_own_names(), self.proxy) or _is_address(name)
+            return name in (*LOOPBACK, self.address, *self.names)
+        return name in (*LOOPBACK, *_own_names(), *self.names) or _is_address(name)
 
 
+@cache
 def _own_names() -> tuple[str, ...]:
     name = socket.gethostname().lower()
     return name, f"{name}.local", socket.getfqdn().lower()

@@ -9,12 +9,12 @@ from starlette.responses import Response
 
 from tuner_app.page.access import refuse
 
-PAGES = {"/": "label.html", "/join": "join.html"}
+PAGES = {"/": "label.html", "/join": "join.html", "/favicon.ico": "icon.svg"}
 TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".html": "text/html"}
 
 
 def add(app: FastAPI, folder: Path) -> None:
-    """Serve each file of `folder` as /static/NAME, and the two pages at their own addresses."""
+    """Serve each file of `folder` as /static/NAME, and those of PAGES at their own addresses."""
     files = {file.name: _response_of(file) for file in sorted(folder.iterdir()) if file.is_file()}
 
     async def serve(request: Request) -> Response:
