@@ -25,6 +25,11 @@ class Home:
         return self.folder / "reference.sqlite"
 
     @property
+    def near_index(self) -> Path:
+        """The side file by which demonstrations that ask nearly the same are found; safe to delete."""
+        return self.folder / "near.sqlite"
+
+    @property
     def settings(self) -> Path:
         """The settings, as JSON that a person may edit."""
         return self.folder / "settings.json"

@@ -110,6 +110,9 @@ class ChatParts:
         """The conversation, and two answers to choose between, in this order."""
         left, right = (visible((first, second)[place].content) for place in order)
         return self.show(view, words) | {
+            self.chatbot: gr.update(
+                value=chatting.bubbles(view.dialogue)[:-1]
+            ),  # it is not to give itself away
             self.shown: replace(view.shown, pair=(first.id, second.id), order=order),
             self.pair: gr.update(visible=True),
             self.sides[0]: left,

@@ -1,0 +1,146 @@
+"""Demonstrations that ask nearly the same as a text, found while it is being written, among a million others.
+
+Each prompt is kept as the smallest of the hashes of its five-letter pieces (Broder 1997): texts that share
+most pieces share most of these. They stand as words in a full-text index in a side file, which may be
+deleted at any time. What is found by them is then compared letter by letter.
+"""
+
+import json
+import threading
+import time
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.examples import Demonstration, from_json
+from tuner_app.store import sqlite
+from tuner_app.store.database import Store
+
+LEAST = 0.5  # of the pieces of two texts are in both: from there on they are nearly the same
+SHORTEST = 6  # characters from which a text is looked for
+_PIECE = 5
+_HASHES = 16
+_LONGEST = 4000  # characters of a prompt that count
+_ROWS = 1000  # for one hash: more have it only where it says little
+_CANDIDATES = 50
+_PAGE = 500
+
+
+@dataclass(frozen=True)
+class Near:
+    """A demonstration in use whose prompt shares `likeness` of its pieces (0 to 1) with a text."""
+
+    example_id: int
+    likeness: float
+    example: Demonstration
+
+
+class NearFile:
+    """The side file; for one process, in any of its threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._db: sqlite.Connection | None = None
+
+    def update(self, store: Store, *, seconds: float) -> bool:
+        """Take in examples that have come since, for so long at most; whether that was all of them."""
+        until = time.monotonic() + seconds
+        with self._lock, sqlite.translated(self._path):
+            db = self._opened()
+            while True:
+                (seen,) = db.execute("SELECT coalesce(max(id), 0) FROM seen").fetchone()
+                rows = store.query(
+                    "SELECT id, body FROM examples WHERE kind = 'demonstration' AND id > ?"
+                    " ORDER BY id LIMIT ?",
+                    (seen, _PAGE),
+                )
+                if not rows:
+                    return True
+                _take_in(db, rows)
+                if time.monotonic() > until:
+                    return False
+
+    def find(self, store: Store, text: str, *, but: int | None = None, limit: int = 3) -> list[Near]:
+        """The demonstrations in use that ask nearly the same, the nearest first, without the one `but`."""
+        if len(text.strip()) < SHORTEST:
+            return []
+        shared = Counter[int]()
+        with self._lock, sqlite.translated(self._path):
+            for word in _sketch(text):
+                found = self._opened().execute(
+                    "SELECT rowid FROM asked WHERE asked MATCH ? LIMIT ?", (f'"{word}"', _ROWS)
+                )
+                shared.update(row[0] for row in found)
+        candidates = [id for id, _ in shared.most_common(_CANDIDATES) if id != but]
+        rows = store.query(
+            """SELECT id, body FROM examples WHERE id IN (SELECT value FROM json_each(?))
+               AND id NOT IN (SELECT example_id FROM withdrawn)""",
+            (json.dumps(candidates),),
+        )
+        near = [_compared(row["id"], _example(row["body"]), _pieces(text)) for row in rows]
+        near = [one for one in near if one.likeness >= LEAST]
+        return sorted(near, key=lambda one: (-one.likeness, one.example_id))[:limit]
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
+
+    def _opened(self) -> sqlite.Connection:
+        if self._db is None:
+            self._path.touch(mode=0o600)
+            self._db = sqlite.open_raw(self._path)
+            sqlite.use_journal(self._db, self._path)
+            self._db.execute("PRAGMA synchronous=NORMAL")  # what a power cut takes away is made again
+            self._db.execute(
+                "CREATE VIRTUAL TABLE IF NOT EXISTS asked USING fts5(hashes, content='', detail='none',"
+                " tokenize='ascii')"
+            )
+            self._db.execute("CREATE TABLE IF NOT EXISTS seen (id INTEGER PRIMARY KEY) STRICT")
+        return self._db
+
+
+def _take_in(db: sqlite.Connection, rows: list[Any]) -> None:
+    words = [(row["id"], " ".join(_sketch(_asked(_example(row["body"]))))) for row in rows]
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        db.executemany("INSERT INTO asked (rowid, hashes) VALUES (?, ?)", words)
+        db.execute("DELETE FROM seen")
+        db.execute("INSERT INTO seen (id) VALUES (?)", (rows[-1]["id"],))
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _asked(example: Demonstration) -> str:
+    """What the person says in it."""
+    return "\n".join(message.content for message in example.messages if message.role == "user")
+
+
+def _example(body: str) -> Demonstration:
+    example = from_json(json.loads(body))
+    assert isinstance(example, Demonstration)
+    return example
+
+
+def _compared(id: int, example: Demonstration, pieces: set[str]) -> Near:
+    others = _pieces(_asked(example))
+    return Near(id, len(pieces & others) / max(len(pieces | others), 1), example)
+
+
+def _pieces(text: str) -> set[str]:
+    said = " ".join(text[:_LONGEST].casefold().split())
+    return {said[at : at + _PIECE] for at in range(max(len(said) - _PIECE + 1, 1))}
+
+
+def _sketch(text: str) -> list[str]:
+    """The smallest hashes of a text's pieces, as words."""
+    hashes = {zlib.crc32(piece.encode("utf-8", "surrogatepass")) for piece in _pieces(text)}
+    return [f"{hash:08x}" for hash in sorted(hashes)[:_HASHES]]
