@@ -80,9 +80,7 @@ def host(home: Home, database: "Database", answering: Answering) -> FastAPI:
         pwa=False,
         mcp_server=False,
         i18n=words.of_browser(),
-        theme=gr.themes.Default(
-            font=[gr.themes.Font(name) for name in SANS], font_mono=[gr.themes.Font(name) for name in MONO]
-        ),
+        theme=_theme(),
         css_paths=[Path(__file__).parent / name for name in ("studio.css", "tables.css")],
         head='<script type="module" src="/static/studio.js"></script>',
     )
@@ -90,3 +88,19 @@ def host(home: Home, database: "Database", answering: Answering) -> FastAPI:
     # never is: without this it could name any file of this machine.
     blocks.has_launched = True
     return app
+
+
+def _theme() -> gr.themes.Base:
+    """Fonts that the machine has, so that none is fetched, and contrasts of 4.5 to 1 at least."""
+    return gr.themes.Default(
+        primary_hue="blue",
+        font=[gr.themes.Font(name) for name in SANS],
+        font_mono=[gr.themes.Font(name) for name in MONO],
+    ).set(
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        block_info_text_color="*neutral_600",
+        block_label_text_color="*neutral_700",
+        input_placeholder_color="*neutral_500",
+        button_secondary_text_color="*neutral_900",
+    )
