@@ -7,8 +7,8 @@ from tuner_app.curves import Bucket, Curve
 from tuner_app.page.studio.markup import Safe, text
 from tuner_app.run_facts import RunFacts
 
-WIDTH, HEIGHT = 320, 120
-LEFT, TOP, BOTTOM = 44, 8, 16  # room for the numbers
+WIDTH, HEIGHT = 320, 120  # as tables.css has them: a viewBox does not pass Gradio's cleaning of HTML
+LEFT, TOP, BOTTOM = 56, 8, 16  # room for the numbers
 MOST = 9
 
 
@@ -29,7 +29,7 @@ def chart(name: str, curve: Curve) -> Safe:
     about = f"{title}: {latest}; {words.number(low)} – {words.number(high)}"
     return Safe(
         f'<figure class="t-chart">{heading}'
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{text(about)}">'
+        f'<svg width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{text(about)}">'
         f"{_axes(curve.buckets, low, high)}{_drawing(curve.buckets, low, high)}</svg></figure>"
     )
 

@@ -13,7 +13,9 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 def page(**where: Any) -> gr.Markdown:
     """A place for HTML made by `markup`. Gradio's own HTML component evaluates its text as a program, which
     the page forbids; in Markdown a line that begins with a tag stays as it is."""
-    return gr.Markdown(sanitize_html=True, latex_delimiters=[], container=False, **where)
+    return gr.Markdown(
+        sanitize_html=True, latex_delimiters=[], container=False, elem_classes="t-page", **where
+    )
 
 
 def choice(key: str, choices: Sequence[Any] = (), value: Any = None, **more: Any) -> gr.Dropdown:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from tuner_app.clean import one_line, visible
 
 Cell = str | int | float | None
+_NUMBER = ' class="number"'
 
 
 class Safe(str):
@@ -28,10 +29,15 @@ def short(value: str, width: int = 60) -> Safe:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], *, caption: str, empty: str = "") -> Safe:
     """A table with a caption; numbers stand to the right. Where there is no row it says `empty`."""
+    rows = list(rows)
     body = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in rows)
     if not body:
         return said(empty) if empty else Safe("")
-    heads = "".join(f'<th scope="col">{text(name)}</th>' for name in head)
+    numbers = [any(_is_number(row[place]) for row in rows) for place in range(len(head))]
+    heads = "".join(
+        f'<th scope="col"{_NUMBER if number else ""}>{text(name)}</th>'
+        for name, number in zip(head, numbers, strict=True)
+    )
     return Safe(
         f'<div class="t-table"><table><caption>{text(caption)}</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
@@ -56,5 +62,8 @@ def joined(parts: Iterable[str]) -> Safe:
 
 
 def _cell(cell: Cell) -> str:
-    number = isinstance(cell, int | float) and not isinstance(cell, bool)
-    return f"<td{' class=number' if number else ''}>{text(cell)}</td>"
+    return f"<td{_NUMBER if _is_number(cell) else ''}>{text(cell)}</td>"
+
+
+def _is_number(cell: Cell) -> bool:
+    return isinstance(cell, int | float)

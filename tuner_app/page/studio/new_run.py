@@ -52,7 +52,7 @@ def add(database: "Database", home: Home, tab: gr.Tab, running: gr.Dropdown) -> 
         parent = choice("runs_parent", [("—", "")], "", allow_custom_value=True)
         reward = choice("runs_reward", [("—", "")], "", allow_custom_value=True, visible=False)
         precision = choice("runs_precision", [*PRECISIONS], "auto")
-    with gr.Accordion(label("runs_adapter"), open=False), gr.Row():
+    with gr.Accordion(label("runs_adapter"), open=False), gr.Row(elem_classes="t-grid"):
         adapter = [_control(one) for one in option_fields(Adapter)]
         seed = gr.Number(0, label=label("runs_seed"), precision=0, minimum=0)
     options = gr.Accordion(label("runs_options"), open=False)
@@ -130,7 +130,7 @@ def add(database: "Database", home: Home, tab: gr.Tab, running: gr.Dropdown) -> 
             if access.member_of(request).role != "admin":
                 return  # what a browser does not show can be asked for all the same
             found_fields = option_fields(method_named(method).options)
-            with gr.Row():
+            with gr.Row(elem_classes="t-grid"):
                 controls = [_control(one) for one in found_fields]
             private: dict[str, Any] = {"api_visibility": "private"}
             check.click(may("admin", checked), [*plain, *controls], found, **private)

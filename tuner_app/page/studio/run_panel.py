@@ -96,7 +96,8 @@ def runs_table(found: Sequence[Listed], said: Words) -> Safe:
         for one in found
     ]
     head = [said(f"runs_{name}") for name in ("run", "method", "status", "step", "left", "latest", "from")]
-    return table([*head, said("runs_started")], rows, caption=said("runs_list"), empty=said("runs_none"))
+    head.append(said("runs_started"))
+    return joined([table(head, rows, caption=said("runs_list"), empty=said("runs_none"))])
 
 
 def panel(run: Run, facts: RunFacts, say: Words) -> Safe:
