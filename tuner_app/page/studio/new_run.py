@@ -1,7 +1,8 @@
 """The form of a new run: what, on which data, from where, how; checked, then started."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -89,35 +90,19 @@ def add(database: "Database", home: Home, tab: gr.Tab, running: gr.Dropdown) -> 
     for event in (tab.select, method.change, data.change):
         event(may("admin", surveyed), [method, data], summary, trigger_mode="always_last", **QUIET)
 
-    async def checked(member: Member, words: Words, *values: Any) -> AsyncIterator[str]:
-        stages: asyncio.Queue[str | Findings | UserError] = asyncio.Queue()
-        checking = await database.apart(Checking, home, plan_of(*values))
-        loop = asyncio.get_running_loop()
-
-        def on_event(kind: str, _: Mapping[str, Any]) -> None:
-            loop.call_soon_threadsafe(stages.put_nowait, words(STAGES.get(kind, "runs_trying")))
-
-        async def end() -> None:
-            try:
-                await stages.put(await asyncio.to_thread(checking.findings, on_event))
-            except UserError as error:
-                await stages.put(error)
-
-        ending = asyncio.create_task(end())
+    async def checked(member: Member, words: Words, *values: Any) -> AsyncIterator[Safe]:
         try:
-            while True:
-                told = await stages.get()
-                if isinstance(told, UserError):
-                    raise told
-                yield joined([said(f"{told} …", "quiet")]) if isinstance(told, str) else findings(told)
-                if isinstance(told, Findings):
-                    return
-        finally:
-            checking.stop()
-            await ending
+            async with aclosing(_check(database, home, words, plan_of(*values))) as told:
+                async for line in told:
+                    yield line
+        except UserError as error:  # said here, where it can be mended
+            yield joined([said(str(error), "wrong")])
 
     async def started(member: Member, words: Words, *values: Any) -> list[Any]:
-        run = await database.apart(_start, home, plan_of(*values), member)
+        try:
+            run = await database.apart(_start, home, plan_of(*values), member)
+        except UserError as error:
+            return [joined([said(str(error), "wrong")]), gr.skip()]
         told = joined([said(words("runs_begun", run=run.name), "good")])
         return [told, gr.update(value=run.name)]
 
@@ -135,6 +120,35 @@ def add(database: "Database", home: Home, tab: gr.Tab, running: gr.Dropdown) -> 
             private: dict[str, Any] = {"api_visibility": "private"}
             check.click(may("admin", checked), [*plain, *controls], found, **private)
             start.click(may("admin", started), [*plain, *controls], [found, running], **private)
+
+
+async def _check(database: "Database", home: Home, words: Words, plan: Plan) -> AsyncGenerator[Safe, None]:
+    """How far a check is, and at last what it has found."""
+    stages: asyncio.Queue[str | Findings | Exception] = asyncio.Queue()
+    checking = await database.apart(Checking, home, plan)
+    loop = asyncio.get_running_loop()
+
+    def on_event(kind: str, _: Mapping[str, Any]) -> None:
+        loop.call_soon_threadsafe(stages.put_nowait, words(STAGES.get(kind, "runs_trying")))
+
+    async def end() -> None:
+        try:
+            await stages.put(await asyncio.to_thread(checking.findings, on_event))
+        except Exception as error:
+            await stages.put(error)
+
+    ending = asyncio.create_task(end())
+    try:
+        while True:
+            told = await stages.get()
+            if isinstance(told, Exception):
+                raise told
+            yield joined([said(f"{told} …", "quiet")]) if isinstance(told, str) else findings(told)
+            if isinstance(told, Findings):
+                return
+    finally:
+        checking.stop()
+        await ending
 
 
 def plan_of(

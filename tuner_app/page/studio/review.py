@@ -35,10 +35,8 @@ def add(studio: Studio) -> None:
     why = field("review_why", max_length=comments.LONGEST, elem_id="review-why", visible=False)
     with gr.Row(elem_classes="t-bar t-decide"):
         deciding = [
-            button(
-                f"review_do_{one.replace(' ', '_')}", visible=False, elem_id=f"review-{one.replace(' ', '-')}"
-            )
-            for one in CHOICES
+            button(f"review_do_{one.replace(' ', '_')}", visible=False, elem_id=f"review-{place}")
+            for place, one in enumerate(CHOICES)
         ]
     seen = [shown, case, why, *deciding]
 
