@@ -141,7 +141,7 @@ async def test_what_the_form_refuses(home: Home, store: Store) -> None:
 async def test_the_adapter_in_use_answers_unless_told_otherwise(home: Home, store: Store) -> None:
     kept = settings.load(home)
     settings.save(home, Settings(**{**vars(kept), "adapter": "dpo-1"}))
-    async with opened(home, ready="dpo-1 on builtin ● ready") as person:
+    async with opened(home, ready="dpo-1 at 127.0.0.1 ● ready") as person:
         await form(person)
         await person.until(lambda: person.app.screen.query_one("#first", Select).value == "dpo-1")
 

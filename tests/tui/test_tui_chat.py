@@ -24,7 +24,7 @@ async def test_an_answer_is_shown_and_kept_with_what_made_it(
     settings.save(home, replace(settings.load(home), adapter="sft-7"))
     server.answers = ["The cow says moo."]
     async with opened(home) as person:
-        await person.sees("sft-7 on builtin", "● ready")
+        await person.sees("sft-7 at 127.0.0.1", "● ready")
         await person.ask("What does a cow say?", "The cow says moo.")
         await person.sees("you", "sft-7")
     question, answer = path(store)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from person import Person, opened
+from scripted_server import ScriptedServer
 
 from tuner_app import settings
 from tuner_app.paths import Home
@@ -28,8 +29,31 @@ def adapters(home: Home, store: Store) -> list[AdapterRow]:
     return made
 
 
+async def test_the_models_of_another_server_are_listed_first(
+    home: Home, server: ScriptedServer, adapters: list[AdapterRow]
+) -> None:
+    server.models = ["base", "[red]strange[/]"]
+    async with opened(home, ready="base at 127.0.0.1 ● ready") as person:
+        await person.press("ctrl+o")
+        await person.sees("answers (chat_url)", "● base  answers now", "[red]strange[/]", "└ dpo-1")
+        assert person.screen().count("answers now") == 1
+        await person.press("down")
+        await person.sees("it is asked for as [red]strange[/]")
+        await person.press("down", "r")
+        await person.sees("2.8 million parameters")  # below the heading are those of this machine
+        await person.press("escape", "up", "enter")
+        await person.ask("Hello?", "ok")
+        assert server.requests[-1]["model"] == "[red]strange[/]"
+        server.close()
+        await person.press("ctrl+o")
+        await person.sees("its models are unknown", "broke off", "└ dpo-1")
+
+
 async def looked_at(person: Person) -> None:
+    """Open the screen, and go to the base of this machine."""
     await person.press("ctrl+o")
+    await person.sees("● base  answers now")
+    await person.press("down")
     await person.sees("2.8 million parameters", "licence: apache-2.0", "chat ✓", "QLoRA ✓", "GiB free")
 
 
@@ -43,8 +67,10 @@ async def test_a_model_is_renamed_and_noted(home: Home, store: Store, adapters: 
     settings.save(home, settings.Settings(adapter="dpo-1", chat_url=settings.load(home).chat_url))
     async with opened(home, (120, 40)) as person:
         await person.press("ctrl+o")
-        await person.sees("dpo-1", "answers now")
-        await person.press("r", *(["backspace"] * 5))
+        await person.sees("└ dpo-1", "it is asked for as base")
+        await person.press("r")
+        await person.sees("Nothing but answering can be asked of a server's model.")
+        await person.press("down", "down", "down", "r", *(["backspace"] * 5))
         await person.type("sft-1")
         await person.press("enter")
         await person.sees("There is a run or an adapter called “sft-1” already")

@@ -34,7 +34,7 @@ async def test_f2_goes_round_the_models_of_a_server(home: Home, server: Scripted
     async with opened(home) as person:
         await person.ask("hi", "ok")
         await person.press("f2")
-        await person.sees("sft-7 answers from now on. F2 goes round builtin, sft-7.", "sft-7 on builtin")
+        await person.sees("sft-7 answers from now on. F2 goes round builtin, sft-7.", "sft-7 at 127.0.0.1")
         await person.ask("and you?", "ok")
         assert settings.load(home).adapter == "sft-7"
         await person.press("tab", "f2")

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from importlib import import_module
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from rich.text import Text
 from textual import work
@@ -91,8 +92,10 @@ class TunerApp(TidyApp):
 
     @property
     def answering(self) -> str:
-        """Which model answers, in words."""
+        """Which model answers, in words; “base at example.org” where the settings name a server."""
         chosen = self.settings
+        if chosen.chat_url:
+            return f"{chosen.adapter or 'base'} at {urlsplit(chosen.chat_url).hostname}"
         base = chosen.base.rstrip("/").rsplit("/", 1)[-1]
         return f"{chosen.adapter} on {base}" if chosen.adapter else base
 

@@ -1,7 +1,5 @@
 """Bases and adapters: which one answers, what each takes and is good for, and what is done with them."""
 
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -17,10 +15,10 @@ from tuner_app import bases, fit, library, words
 from tuner_app.clean import one_line
 from tuner_app.conversing.link import in_background
 from tuner_app.errands import Errand
-from tuner_app.paths import Home
-from tuner_app.store import Store, models
+from tuner_app.store import models
 from tuner_app.store.rows import AdapterRow, Base
-from tuner_app.times import ago
+from tuner_app.tui import model_list
+from tuner_app.tui.model_list import Entry, Line, Served
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.notice import Notice
@@ -34,15 +32,6 @@ ASKS: dict[Purpose, str] = {
     "export": "a new folder for the adapter's files",
     "merge": "a new folder for the base with the adapter merged in",
 }
-
-
-@dataclass(frozen=True)
-class Line:
-    """One model of the tree, with what it takes on the disk."""
-
-    depth: int
-    row: Base | AdapterRow
-    bytes: int
 
 
 class ModelsScreen(TunerScreen):
@@ -66,8 +55,10 @@ class ModelsScreen(TunerScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lines: list[Line] = []
-        self._sources: dict[int, str] = {}
+        self._tree: list[Line] = []
+        self._served: list[str] | None = None  # what another server has, once it has told
+        self._entries: list[Entry] = []
+        self._begins: Entry | None = None  # where the cursor is put, until the person moves it
         self._purpose: Purpose = "add"
         self._to_delete: Base | AdapterRow | None = None
         self._seen = ""  # the base that was looked at, and is added by the next Enter
@@ -84,6 +75,8 @@ class ModelsScreen(TunerScreen):
     def on_mount(self) -> None:
         self._list.focus()
         self._load()
+        if self.tuner.settings.chat_url:
+            self._ask_server()
 
     def on_unmount(self) -> None:
         if self._merging:
@@ -94,31 +87,62 @@ class ModelsScreen(TunerScreen):
         return self.query_one(OptionList)
 
     @property
-    def _chosen(self) -> Base | AdapterRow | None:
+    def _highlighted(self) -> Entry | None:
         at = self._list.highlighted
-        return self._lines[at].row if at is not None and at < len(self._lines) else None
+        return self._entries[at] if at is not None and at < len(self._entries) else None
+
+    @property
+    def _chosen(self) -> Base | AdapterRow | None:
+        entry = self._highlighted
+        return entry.row if isinstance(entry, Line) else None
 
     @work
     async def _load(self) -> None:
-        current, shown = self.tuner.settings, self._list
         try:
-            self._lines = await self.tuner.database(_lines, self.tuner.home, current.base)
+            self._tree = await self.tuner.database(
+                model_list.lines, self.tuner.home, self.tuner.settings.base
+            )
         except UserError as error:
             self.notice.fail(error)
             return
-        self._sources = {line.row.id: line.row.source for line in self._lines if isinstance(line.row, Base)}
-        before = shown.highlighted
-        shown.clear_options()
-        answering = 0
-        for number, line in enumerate(self._lines):
-            now = self._choice(line.row) == (current.base, current.adapter)
-            answering = number if now else answering
-            shown.add_option(Option(_content(line, now)))
-        at = answering if before is None else min(before, len(self._lines) - 1)
-        shown.highlighted = at if self._lines else None
+        self._list_all()
 
-    def _choice(self, row: Base | AdapterRow) -> tuple[str, str]:
-        return (row.source, "") if isinstance(row, Base) else (self._sources[row.base_id], row.name)
+    @work
+    async def _ask_server(self) -> None:
+        try:
+            client = await self.tuner.model_link.client(self.tuner.settings)
+            self._served = await client.models()
+        except UserError as error:
+            self._served = []
+            self.notice.fail(error)
+        if self.is_attached and self._tree:
+            self._list_all()
+
+    def _list_all(self) -> None:
+        """List what is known now; the cursor stays, or begins at the model that answers."""
+        settings, shown, before = self.tuner.settings, self._list, self._highlighted
+        at = shown.highlighted
+        self._entries = model_list.entries(settings, self._tree, self._served)
+        answers = [self._answers(entry) for entry in self._entries]
+        shown.clear_options()
+        shown.add_options(
+            Option(model_list.content(entry, now), disabled=isinstance(entry, str))
+            for entry, now in zip(self._entries, answers, strict=True)
+        )
+        if before == self._begins:
+            rest = [number for number, entry in enumerate(self._entries) if not isinstance(entry, str)]
+            at = answers.index(True) if True in answers else rest[0]
+            self._begins = self._entries[at]
+        elif before in self._entries:
+            at = self._entries.index(before)
+        shown.highlighted = min(at or 0, len(self._entries) - 1)
+
+    def _answers(self, entry: Entry) -> bool:
+        settings = self.tuner.settings
+        of_server = isinstance(entry, Served)
+        if isinstance(entry, str) or of_server != bool(settings.chat_url):
+            return False
+        return model_list.choice(entry, self._tree, settings) == (settings.base, settings.adapter)
 
     # --- what is known of the one that is highlighted
 
@@ -126,10 +150,12 @@ class ModelsScreen(TunerScreen):
         self._to_delete = None
         self._describe()
 
-    @work(exclusive=True)
+    @work(exclusive=True, group="about")
     async def _describe(self) -> None:
-        row = self._chosen
-        if isinstance(row, AdapterRow):
+        entry, row = self._highlighted, self._chosen
+        if isinstance(entry, Served):
+            self._show_about([f"a model of {self.tuner.settings.chat_url}: it is asked for as {entry.name}"])
+        elif isinstance(row, AdapterRow):
             self._show_about([f"{row.folder}", *([f"note: {row.note}"] if row.note else [])])
         elif row:
             try:
@@ -145,11 +171,11 @@ class ModelsScreen(TunerScreen):
     # --- choosing
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        row = self._lines[event.option_index].row
+        entry, row = self._entries[event.option_index], self._chosen
         if isinstance(row, AdapterRow) and row.is_reward:
             self.notice.fail("A reward model scores answers: it cannot give any.")
-        else:
-            self._let_answer(*self._choice(row))
+        elif not isinstance(entry, str):
+            self._let_answer(*model_list.choice(entry, self._tree, self.tuner.settings))
 
     def _let_answer(self, base: str, adapter: str) -> None:
         try:
@@ -163,6 +189,9 @@ class ModelsScreen(TunerScreen):
 
     def action_ask(self, purpose: Purpose) -> None:
         row = self._chosen
+        if purpose != "add" and row is None:
+            self.notice.fail("Nothing but answering can be asked of a server's model.")
+            return
         if purpose in ("merge", "export") and not isinstance(row, AdapterRow):
             self.notice.fail("A base is a model of its own already: choose an adapter.")
             return
@@ -261,10 +290,8 @@ class ModelsScreen(TunerScreen):
             if self._to_delete != row:
                 await self.tuner.database(lambda store: library.check_deletable(home, store, row))
                 self._to_delete = row
-                at = self._list.highlighted or 0
-                self.notice.fail(
-                    f"Delete {one_line(row.name, 64)}, {words.sized(self._lines[at].bytes)}? d again does."
-                )
+                bytes = next(line.bytes for line in self._tree if line.row == row)
+                self.notice.fail(f"Delete {one_line(row.name, 64)}, {words.sized(bytes)}? d again does.")
                 return
             said = await self.tuner.database(lambda store: library.delete(home, store, row))
         except UserError as error:
@@ -272,30 +299,3 @@ class ModelsScreen(TunerScreen):
             return
         self.notice.say(said)
         self._load()
-
-
-def _lines(store: Store, home: Home, base: str) -> list[Line]:
-    with suppress(UserError):  # the one that answers may be gone: the others are there to choose from
-        bases.register(store, base)
-    return [Line(depth, row, library.size(home, row)) for depth, row in models.lineage(store)]
-
-
-def _content(line: Line, now: bool) -> Content:
-    row, depth = line.row, line.depth
-    name = one_line(row.name, 64)
-    note = one_line(row.source, 60) if isinstance(row, Base) else _made(row)
-    return Content.assemble(
-        ("● " if now else "  ", "$text-success"),
-        ("   " * depth + ("└ " if depth else ""), "$foreground-muted"),
-        (name, "bold"),
-        ("" if note == name else f"  {note}", "$foreground-muted"),
-        (f"  {words.sized(line.bytes)}", "$foreground-muted"),
-        ("  answers now" if now else "", "$text-success"),
-        (f"  “{one_line(row.note, 60)}”" if row.note else "", "italic"),
-    )
-
-
-def _made(row: AdapterRow) -> str:
-    note = f"trained {ago(row.created)}"
-    note += f", led by {one_line(row.reward, 64)}" if row.reward else ""
-    return f"{note}; a reward model: it cannot chat" if row.is_reward else note
