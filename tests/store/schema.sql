@@ -410,9 +410,9 @@ BEGIN INSERT INTO slots (batch_id, position, item_id, room)
   FROM batches WHERE id = new.batch_id;
 INSERT INTO work (batch_id, person_id, day, labels, skips, seconds)
   SELECT new.batch_id, h.person_id, substr(e.created, 1, 10), h.verb <> 'skip', h.verb = 'skip', coalesce((SELECT seconds FROM (SELECT unixepoch(e.created, 'subsec')
-      - unixepoch(max(before.created), 'subsec') AS seconds
-    FROM label_events before WHERE before.person_id = e.person_id AND before.created < e.created)
-    WHERE seconds <= 300), 0)
+      - unixepoch(before.created, 'subsec') AS seconds
+    FROM label_events before WHERE before.person_id = e.person_id AND before.created < e.created
+    ORDER BY before.created DESC LIMIT 1) WHERE seconds <= 300), 0)
   FROM heads h CROSS JOIN label_events e ON e.id = h.event_id WHERE h.item_id = new.item_id
   ON CONFLICT DO UPDATE SET labels = labels + excluded.labels, skips = skips + excluded.skips, seconds = seconds + excluded.seconds;
 UPDATE cursors SET next = new.position WHERE batch_id = new.batch_id AND next > new.position; END;
@@ -478,9 +478,9 @@ DELETE FROM leases WHERE person_id = new.person_id
 INSERT INTO work (batch_id, person_id, day, labels, skips, seconds)
   SELECT s.batch_id, new.person_id, substr(e.created, 1, 10), new.verb <> 'skip', new.verb = 'skip',
     coalesce((SELECT seconds FROM (SELECT unixepoch(e.created, 'subsec')
-      - unixepoch(max(before.created), 'subsec') AS seconds
-    FROM label_events before WHERE before.person_id = e.person_id AND before.created < e.created)
-    WHERE seconds <= 300), 0)
+      - unixepoch(before.created, 'subsec') AS seconds
+    FROM label_events before WHERE before.person_id = e.person_id AND before.created < e.created
+    ORDER BY before.created DESC LIMIT 1) WHERE seconds <= 300), 0)
   FROM slots s CROSS JOIN label_events e ON e.id = new.event_id WHERE s.item_id = new.item_id
   ON CONFLICT DO UPDATE SET labels = labels + excluded.labels, skips = skips + excluded.skips, seconds = seconds + excluded.seconds; END;
 
@@ -517,9 +517,9 @@ BEGIN INSERT INTO slots (batch_id, position, item_id, room)
   FROM batches WHERE id = new.batch_id;
 INSERT INTO work (batch_id, person_id, day, labels, skips, seconds)
   SELECT new.batch_id, h.person_id, substr(e.created, 1, 10), h.verb <> 'skip', h.verb = 'skip', coalesce((SELECT seconds FROM (SELECT unixepoch(e.created, 'subsec')
-      - unixepoch(max(before.created), 'subsec') AS seconds
-    FROM label_events before WHERE before.person_id = e.person_id AND before.created < e.created)
-    WHERE seconds <= 300), 0)
+      - unixepoch(before.created, 'subsec') AS seconds
+    FROM label_events before WHERE before.person_id = e.person_id AND before.created < e.created
+    ORDER BY before.created DESC LIMIT 1) WHERE seconds <= 300), 0)
   FROM heads h CROSS JOIN label_events e ON e.id = h.event_id WHERE h.item_id = new.item_id
   ON CONFLICT DO UPDATE SET labels = labels + excluded.labels, skips = skips + excluded.skips, seconds = seconds + excluded.seconds;
 UPDATE cursors SET next = new.position WHERE batch_id = new.batch_id AND next > new.position; END;

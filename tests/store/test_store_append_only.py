@@ -19,6 +19,8 @@ TABLES = (
     "run_events",
     "label_tags",
     "example_edits",
+    "label_comments",
+    "audit",
 )
 
 
@@ -37,6 +39,8 @@ def full(store: Store, single) -> Store:  # type: ignore[no-untyped-def]
         store.execute(
             "INSERT INTO label_tags (uid, event_id, tag, stands, created) VALUES ('', 1, 'warm', 1, '')"
         )
+        store.execute("INSERT INTO label_comments (uid, event_id, comment, created) VALUES ('', 1, '', '')")
+        store.execute("INSERT INTO audit (action, detail, address, created) VALUES ('', '', '', '')")
         store.execute("INSERT INTO example_edits (uid, example_id, person_id, created) VALUES ('', 1, 1, '')")
     return store
 

@@ -6,7 +6,18 @@ import pysqlite3 as sqlite3
 import pytest
 
 from engine.examples import Demonstration, Example, Message, Pair, Prompt, Rated
-from tuner_app.store import Selection, Store, chats, examples, labels, migrations, models, runs, snapshots
+from tuner_app.store import (
+    Selection,
+    Store,
+    batches,
+    chats,
+    examples,
+    labels,
+    migrations,
+    models,
+    runs,
+    snapshots,
+)
 from tuner_app.store.rows import Reply
 
 ASKED = (Message("user", "Why is the sky blue?"),)
@@ -78,3 +89,35 @@ def test_messages_of_before_and_after_are_found(first_version: Path) -> None:
     for part, rows in (("为什么", [1]), ("INGBI", [2])):
         found = store.query("SELECT rowid FROM message_text WHERE message_text MATCH ?", (f'"{part}"',))
         assert [row["rowid"] for row in found] == rows
+
+
+THIRD_LEFT = """
+INSERT INTO people VALUES (1, 'me', 'human', ''), (2, 'ann', 'human', '');
+INSERT INTO batches VALUES (1, 'u', 'old', 'single', '[]', '{}', '', 0);
+INSERT INTO items VALUES (1, 'a', 'single', '{}', ''), (2, 'b', 'single', '{}', '');
+INSERT INTO batch_prompts VALUES (1, 0, '[]', 1, ''), (1, 1, '[]', 2, ''), (1, 2, '[]', NULL, '');
+INSERT INTO label_events VALUES
+  (1, 'e', 1, 1, 'good', '{}', '[]', NULL, '2026-05-01T10:00:00.000000+00:00'),
+  (2, 'f', 2, 1, 'skip', '{}', '[]', NULL, '2026-05-01T10:00:20.000000+00:00'),
+  (3, 'g', 1, 2, 'bad', '{}', '[]', NULL, '2026-05-02T10:00:00.000000+00:00');
+INSERT INTO heads VALUES (1, 1, 1, 'good'), (1, 2, 2, 'skip'), (2, 1, 3, 'bad');
+"""
+
+
+def test_labels_of_before_count_where_batches_are_shared_out(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "STEPS", (migrations.first, migrations.second, migrations.third))
+        patch.setattr(migrations, "LATEST", 3)
+        Store.open(path, migrate=True).close()
+    old = sqlite3.connect(path)
+    old.executescript(THIRD_LEFT)
+    old.close()
+    store = Store.open(path, migrate=True)
+    slots = store.query("SELECT position, item_id, room FROM slots ORDER BY position")
+    assert [tuple(row) for row in slots] == [(0, 1, -1), (1, 2, 1)], "two labels, and a skip, which is none"
+    work = store.query("SELECT person_id, day, labels, skips, seconds FROM work ORDER BY person_id")
+    assert [tuple(row) for row in work] == [(1, "2026-05-01", 1, 1, 20.0), (2, "2026-05-02", 1, 0, 0.0)]
+    batch = batches.get(store, 1)
+    assert (batch.shared, batch.overlap, batch.gold_rate, batch.guidelines) == (False, 1, 0.0, "")

@@ -289,11 +289,11 @@ BEGIN INSERT INTO message_text (rowid, content) VALUES (new.id, new.content); EN
 _SEEN = (
     "labels = labels + excluded.labels, skips = skips + excluded.skips, seconds = seconds + excluded.seconds"
 )
-# The seconds since its person's label before `e`; 0 after a pause.
+# The seconds since its person's event before `e`; 0 after a pause.
 _SECONDS = """coalesce((SELECT seconds FROM (SELECT unixepoch(e.created, 'subsec')
-      - unixepoch(max(before.created), 'subsec') AS seconds
-    FROM label_events before WHERE before.person_id = e.person_id AND before.created < e.created)
-    WHERE seconds <= 300), 0)"""
+      - unixepoch(before.created, 'subsec') AS seconds
+    FROM label_events before WHERE before.person_id = e.person_id AND before.created < e.created
+    ORDER BY before.created DESC LIMIT 1) WHERE seconds <= 300), 0)"""
 # A label `e` that stands, `row` of heads, is one more of its day's, in every batch that has its item.
 _COUNTED = f"""INSERT INTO work (batch_id, person_id, day, labels, skips, seconds)
   SELECT s.batch_id, new.person_id, substr(e.created, 1, 10), new.verb <> 'skip', new.verb = 'skip',

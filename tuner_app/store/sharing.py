@@ -181,9 +181,9 @@ def _open_to(store: Store, member: Member) -> list[Batch]:
     if member.revoked:
         return []
     rows = store.query(
-        """SELECT id FROM batches b WHERE shared AND NOT archived
-             AND (NOT EXISTS (SELECT 1 FROM batch_people WHERE batch_id = b.id)
-               OR EXISTS (SELECT 1 FROM batch_people WHERE batch_id = b.id AND person_id = :person)
+        """SELECT id FROM batches WHERE shared AND NOT archived
+             AND (NOT EXISTS (SELECT 1 FROM batch_people WHERE batch_id = batches.id)
+               OR EXISTS (SELECT 1 FROM batch_people WHERE batch_id = batches.id AND person_id = :person)
                OR :name = :me)
            ORDER BY priority DESC, id""",
         {"person": member.person_id, "name": member.name, "me": people.ME},
