@@ -216,7 +216,6 @@ def test_progress_by_person_and_batch(store: Store, task: Task) -> None:
 def test_the_time_of_work_leaves_pauses_out(
     store: Store, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tuner_app.store import stamps
 
     tasks = sharing.take(store, "ann", count=5)
     for one, time in zip(tasks, ("08:00:00", "08:00:40", "08:01:40", "09:30:00", "09:30:20"), strict=True):
