@@ -5,7 +5,8 @@ from typing import Any
 
 import gradio as gr
 
-from tuner_app.page.studio.words import said
+from tuner_app.page.studio.words import Words, said
+from tuner_app.store.rows import Member
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
@@ -31,6 +32,11 @@ def field(key: str, value: str = "", **more: Any) -> gr.Textbox:
 def button(key: str, **more: Any) -> gr.Button:
     """A labelled button."""
     return gr.Button(said(key), **more)
+
+
+async def begin(member: Member, words: Words) -> gr.Timer:
+    """A handler that sets a timer going: those of tabs that nobody has opened ask for nothing."""
+    return gr.Timer(active=True)
 
 
 def opened() -> gr.Tab:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 import gradio as gr
+from gradio.events import Dependency
 
 from engine.errors import UserError
 from tuner_app import labelling, settings
@@ -12,7 +13,7 @@ from tuner_app.labelling import From, Wish
 from tuner_app.page.answering import Answering
 from tuner_app.page.files import CONTAINERS
 from tuner_app.page.studio.access import may
-from tuner_app.page.studio.components import QUIET, button, choice, field, opened, page
+from tuner_app.page.studio.components import QUIET, begin, button, choice, field, opened, page
 from tuner_app.page.studio.data_panel import batch_named, batches_table, counts_table, export_link
 from tuner_app.page.studio.markup import Safe, joined, said
 from tuner_app.page.studio.parts import Studio
@@ -38,33 +39,29 @@ def add(studio: Studio) -> None:
     listing = page(elem_id="data-batches")
     told = page(elem_id="data-told")
     with gr.Accordion(label("data_new"), open=False, elem_id="data-new"):
-        _new_batch(database, home, tab, told)
+        made = _new_batch(database, home, tab, told)
     with gr.Accordion(label("data_share"), open=False, elem_id="data-share"):
-        _share(database, tab, told, answering)
+        _share(database, tab, told, answering, made)
     with gr.Accordion(label("data_import"), open=False, elem_id="data-import"):
         page(elem_id="import-here")  # static/studio.js puts a form here: files go by a route of our own
     with gr.Accordion(label("data_export"), open=False, elem_id="data-export"):
         _export(tab)
     counts = page(elem_id="data-counts")
 
-    async def look(member: Member, words: Words) -> list[Safe]:
-        return [
-            await database.beside(batches_table, answering.states, words),
-            await database.beside(counts_table, words),
-        ]
+    async def look(member: Member, words: Words) -> Safe:
+        return await database.beside(batches_table, answering.states, words)
 
-    looking: dict[str, Any] = {
-        "fn": may("admin", look),
-        "outputs": [listing, counts],
-        "queue": False,
-        **QUIET,
-    }
-    tab.select(**looking).then(lambda: gr.Timer(active=True), None, timer, queue=False, **QUIET)
+    async def count(member: Member, words: Words) -> Safe:
+        return await database.beside(counts_table, words)
+
+    looking: dict[str, Any] = {"fn": may("admin", look), "outputs": listing, "queue": False, **QUIET}
+    tab.select(may("admin", count), None, counts, queue=False, **QUIET)
+    tab.select(**looking).then(may("admin", begin), None, timer, queue=False, **QUIET)
     timer.tick(**looking)
 
 
-def _new_batch(database: "Database", home: Home, tab: gr.Tab, told: gr.Markdown) -> None:
-    """The form of a new batch."""
+def _new_batch(database: "Database", home: Home, tab: gr.Tab, told: gr.Markdown) -> Dependency:
+    """The form of a new batch; what makes it."""
     kinds = [(label("data_pair"), "pair"), (label("data_single"), "single")]
     with gr.Row():
         name = field("data_name", placeholder=label("runs_next_free"), elem_id="batch-name")
@@ -111,7 +108,7 @@ def _new_batch(database: "Database", home: Home, tab: gr.Tab, told: gr.Markdown)
     tab.select(may("admin", offer), None, [name, source, first, second, longest], queue=False, **QUIET)
     for event in (kind.change, origin.change):
         event(may("admin", adapt), [kind, origin], [typed, source, answered, second], queue=False, **QUIET)
-    make.click(may("admin", made), fields, [told, name, typed], api_visibility="private")
+    return make.click(may("admin", made), fields, [told, name, typed], api_visibility="private")
 
 
 async def _make(database: "Database", home: Home, member: Member, values: tuple[Any, ...]) -> Batch:
@@ -142,8 +139,10 @@ async def _make(database: "Database", home: Home, member: Member, values: tuple[
     return await database.write(make)
 
 
-def _share(database: "Database", tab: gr.Tab, told: gr.Markdown, answering: Answering) -> None:
-    """How a batch is shared out."""
+def _share(
+    database: "Database", tab: gr.Tab, told: gr.Markdown, answering: Answering, made: Dependency
+) -> None:
+    """How a batch is shared out: the one that has just been made, or another."""
     with gr.Row():
         batch = choice("data_batch", elem_id="share-batch", allow_custom_value=True)
         overlap = gr.Number(1, label=label("data_overlap"), precision=0, minimum=1, elem_id="share-overlap")
@@ -161,6 +160,10 @@ def _share(database: "Database", tab: gr.Tab, told: gr.Markdown, answering: Answ
         names = [one.name for one in await database.read(batches.listed)]
         return gr.update(choices=names, value=chosen if chosen in names else next(iter(names), None))
 
+    async def newest(member: Member, words: Words) -> Any:
+        names = [one.name for one in await database.read(batches.listed)]
+        return gr.update(choices=names, value=names[0])
+
     async def show(member: Member, words: Words, name: str | None) -> list[Any]:
         if not name:
             return [gr.skip() for _ in form]
@@ -169,6 +172,10 @@ def _share(database: "Database", tab: gr.Tab, told: gr.Markdown, answering: Answ
         named = await database.read(sharing.people_of, found.id)
         given = [found.overlap, found.priority, found.gold_rate]
         return [*given, gr.update(choices=who, value=named), found.guidelines, found.shared]
+
+    async def show_new(member: Member, words: Words, name: str | None) -> list[Any]:
+        *others, _ = await show(member, words, name)
+        return [*others, True]  # it was made to be labelled
 
     async def saved(
         member: Member,
@@ -211,6 +218,9 @@ def _share(database: "Database", tab: gr.Tab, told: gr.Markdown, answering: Answ
         may("admin", show), batch, form, queue=False, **QUIET
     )
     batch.input(may("admin", show), batch, form, queue=False, **QUIET)
+    made.success(may("admin", newest), None, batch, queue=False, **QUIET).then(
+        may("admin", show_new), batch, form, queue=False, **QUIET
+    )
     save.click(may("admin", saved), [batch, *form], told, api_visibility="private")
     again.click(may("admin", try_again), batch, told, api_visibility="private")
 

@@ -119,7 +119,7 @@ def people_table(found: Sequence[Member], words: Words) -> Safe:
         (
             short(one.name, 64),
             words(f"people_{one.role}"),
-            words("people_no_limit") if one.daily_limit is None else one.daily_limit,
+            words("people_no_limit") if one.daily_limit is None else f"{one.daily_limit:,}",
             words("people_out", when=ago(one.revoked)) if one.revoked else words("people_in"),
             ago(one.created),
         )

@@ -7,7 +7,7 @@ import gradio as gr
 from tuner_app import agreement
 from tuner_app.page.studio import progress_panel
 from tuner_app.page.studio.access import may
-from tuner_app.page.studio.components import QUIET, choice, opened, page
+from tuner_app.page.studio.components import QUIET, begin, choice, opened, page
 from tuner_app.page.studio.markup import Safe, joined
 from tuner_app.page.studio.parts import Studio
 from tuner_app.page.studio.words import Words
@@ -36,7 +36,7 @@ def add(studio: Studio) -> None:
         return await database.beside(agreement_of, name or "", words)
 
     looking: dict[str, Any] = {"fn": may("reviewer", look), "outputs": far, "queue": False, **QUIET}
-    tab.select(**looking).then(lambda: gr.Timer(active=True), None, timer, queue=False, **QUIET)
+    tab.select(**looking).then(may("reviewer", begin), None, timer, queue=False, **QUIET)
     timer.tick(**looking)
     tab.select(may("reviewer", offer), batch, batch, queue=False, **QUIET).then(
         may("reviewer", measure), batch, agreed, **QUIET

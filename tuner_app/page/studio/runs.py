@@ -8,7 +8,7 @@ from engine.errors import UserError
 from tuner_app import remedies
 from tuner_app.page.studio import new_run
 from tuner_app.page.studio.access import may
-from tuner_app.page.studio.components import QUIET, button, choice, opened, page
+from tuner_app.page.studio.components import QUIET, begin, button, choice, opened, page
 from tuner_app.page.studio.markup import joined, said
 from tuner_app.page.studio.parts import Studio
 from tuner_app.page.studio.run_panel import Followed, Shown, shown
@@ -34,7 +34,7 @@ def add(studio: Studio) -> None:
         resume = button("runs_resume", visible=False, elem_id="runs-resume")
         stop = button("runs_stop", visible=False, variant="stop", elem_id="runs-stop")
     with gr.Row(visible=False) as sure:
-        page_sure = gr.Markdown(label("runs_sure"))
+        gr.Markdown(label("runs_sure"))
         yes = button("runs_yes", variant="stop", elem_id="runs-yes")
         no = button("runs_no")
     notice = page(elem_id="runs-notice")
@@ -66,7 +66,7 @@ def add(studio: Studio) -> None:
         "queue": False,
         **QUIET,
     }
-    tab.select(**looking).then(lambda: gr.Timer(active=True), None, timer, queue=False, **QUIET)
+    tab.select(**looking).then(may("admin", begin), None, timer, queue=False, **QUIET)
     timer.tick(**looking)
     name.input(**looking)
 
@@ -82,7 +82,10 @@ def add(studio: Studio) -> None:
         return [joined([said(words("runs_resumed"), "good")])]
 
     def ask(seen: bool) -> Any:
-        return lambda: gr.update(visible=seen)
+        async def show(member: Member, words: Words) -> Any:
+            return gr.update(visible=seen)
+
+        return may("admin", show)
 
     private: dict[str, Any] = {"api_visibility": "private"}
     stop.click(ask(True), None, sure, queue=False, **QUIET)
@@ -90,7 +93,6 @@ def add(studio: Studio) -> None:
     yes.click(ask(False), None, sure, queue=False, **QUIET).then(ends("stop"), name, notice, **private)
     pause.click(ends("pause"), name, notice, **private)
     resume.click(may("admin", go_on), name, notice, **private)
-    assert page_sure
     with gr.Accordion(label("runs_new"), open=False, elem_id="runs-new"):
         new_run.add(database, home, tab, name)
 
