@@ -18,6 +18,7 @@ from tuner_app.paths import Home
 if TYPE_CHECKING:
     from tuner_app.launch import Plan
     from tuner_app.store import Store
+    from tuner_app.store.rows import MemberRole
 
 SELECTION_HELP = "all, labels, imports, source:NAME, person:NAME, tag:NAME, last:N; several with commas"
 REWARD_HELP = "the reward model: a run of `tuner train reward` [default: the newest of the same base]"
@@ -366,6 +367,42 @@ def models(home: Home, action: str, name: str | None, to: str | None, as_json: b
         raise UserError(f"“{action}” needs a second word.", do="See tuner models --help.")
     else:
         console.model_action(home, store, action, name, to or "")
+
+
+@cli.command()
+@click.argument(
+    "action", type=click.Choice(["list", "add", "change", "invite", "revoke", "restore"]), default="list"
+)
+@click.argument("name", metavar="[NAME]", required=False)
+@click.option("--role", type=click.Choice(["annotator", "reviewer", "admin"]), help="[default: annotator]")
+@click.option(
+    "--limit", type=click.IntRange(min=0), help="labels that they may give on a day; 0 for any number"
+)
+@click.option("--hours", default=72.0, show_default=True, help="how long the link is good")
+@json_option
+@pass_home
+def people(
+    home: Home,
+    action: str,
+    name: str | None,
+    role: "MemberRole | None",
+    limit: int | None,
+    hours: float,
+    as_json: bool,
+) -> None:
+    """Who may come to the page: add, change, invite with a new link, revoke at once, or restore one.
+
+    `add`, `invite` and `restore` print a link, to be sent to the person: it lets them in once.
+    """
+    from tuner_app import roster
+
+    store = open_store(home)
+    if action == "list":
+        roster.show(store, as_json=as_json)
+    elif name is None:
+        raise UserError(f"Whom should “{action}” take?", do=f"Give a name: tuner people {action} NAME.")
+    else:
+        roster.act(store, action, name, role=role, limit=limit, hours=hours, as_json=as_json)
 
 
 @cli.command()

@@ -98,6 +98,21 @@ def test_each_gets_other_items_in_order(team: Store) -> None:
     assert [offer.batch.id for offer in sharing.offers(team, "ann")] == [batch.id]
 
 
+def test_how_much_is_left_of_much(team: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted one by one, or bounded from above."""
+    batch = make(team, 30, overlap=2)
+    sharing.give_all(team, "ann", [label(task) for task in sharing.take(team, "ann", count=20)])
+    sharing.take(team, "bob", count=15)
+    left = [offer.left for name in ("ann", "bob", "cy") for offer in sharing.offers(team, name)]
+    assert left == [10, 30, 15]
+    monkeypatch.setattr(sharing, "_COUNTED", 3)
+    with team.write():
+        team.execute("UPDATE cursors SET next = 0 WHERE batch_id = ?", (batch.id,))
+    bounds = [offer.left for name in ("ann", "bob", "cy") for offer in sharing.offers(team, name)]
+    assert bounds == [10, 30, 15]
+    assert [offer.total for offer in sharing.offers(team, "ann")] == [30]
+
+
 def test_a_reload_gives_the_same_in_the_same_order(team: Store) -> None:
     make(team)
     before = sharing.take(team, "ann", count=4)

@@ -21,7 +21,7 @@ from tuner_app.page.database import Database
 from tuner_app.page.limits import Streams
 from tuner_app.page.origin import Place
 from tuner_app.paths import Home
-from tuner_app.store import Store, members, people
+from tuner_app.store import Store, audit, members, people
 
 FIRST_PORT = 7077  # the same at every start, so that a bookmark and what the browser keeps stay good
 GRACE = 1  # seconds that open requests have at the end
@@ -54,6 +54,7 @@ def run(home: Home, store: Store, options: Options) -> int:
     )
     _check(store, place, options)
     connections.allow_many()
+    audit.note(store, audit.PAGE_STARTED, person=people.ME, detail=place.url)
     link = f"{place.url}/join#{page.first_link(store)}"
     database = Database(store)
     try:

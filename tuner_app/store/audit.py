@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from tuner_app.store import people, stamps
 from tuner_app.store.database import Store
 
+PAGE_STARTED = "page started"  # `detail` is the address that people open
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -38,3 +40,14 @@ def listed(store: Store, *, before: int | None = None, limit: int = 100) -> list
         (before, before, limit),
     )
     return [Entry(**row) for row in rows]
+
+
+def latest(store: Store, action: str) -> Entry | None:
+    """The latest entry of an action."""
+    row = store.one(
+        """SELECT a.id, p.name AS person, a.action, a.detail, a.address, a.created
+           FROM audit a LEFT JOIN people p ON p.id = a.person_id
+           WHERE a.action = ? ORDER BY a.id DESC LIMIT 1""",
+        (action,),
+    )
+    return row and Entry(**row)

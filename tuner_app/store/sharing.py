@@ -43,11 +43,19 @@ __all__ = [
 MOST = 50  # tasks that a person holds at once
 _AT_A_TERMINAL = 16  # more than a labelling screen keeps in memory
 _NOWHERE = 1 << 40  # behind every position
+_COUNTED = 500  # items left are counted one by one; of more, those that the person has judged count too
+
+_OPEN = "slots s WHERE batch_id = :batch AND position >= :start AND room > 0 AND gold_verb IS NULL"
+_NOT_THEIRS = """NOT EXISTS (SELECT 1 FROM heads WHERE person_id = :person AND item_id = s.item_id)
+  AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.batch_id = s.batch_id
+    AND l.position = s.position AND l.person_id = :person AND l.lives)"""
+_OPEN_TO = f"{_OPEN} AND {_NOT_THEIRS}"
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A batch that a person may do: how much of it they have done and what is left for them."""
+    """A batch that a person may do: how much of it they have done and what is left for them (of
+    hundreds, an upper bound)."""
 
     batch: Batch
     done: int
@@ -134,7 +142,7 @@ def people_of(store: Store, batch_id: int) -> list[str]:
 def offers(store: Store, person: str) -> list[Offer]:
     """The shared batches that a person may do, those of high priority first."""
     member = members.get(store, person)
-    return [_offer(store, batch, member.person_id) for batch in _open_to(store, member)]
+    return [_offer(store, batch, member.person_id) for batch in _offered_to(store, member)]
 
 
 def today(store: Store, person: str) -> Today:
@@ -156,7 +164,7 @@ def take(
     with store.write():
         member = members.get(store, person)
         leases.expire(store)
-        open_to = [batch for batch in _open_to(store, member) if batch_id in (None, batch.id)]
+        open_to = [batch for batch in _offered_to(store, member) if batch_id in (None, batch.id)]
         count = min(count, MOST, today(store, person).left)
         held = _held(store, member.person_id, open_to, count)
         ends = stamps.later(minutes=minutes)
@@ -177,7 +185,7 @@ def waiting(
     return [Waiting(task.position, task.item) for task in found[:limit]]
 
 
-def _open_to(store: Store, member: Member) -> list[Batch]:
+def _offered_to(store: Store, member: Member) -> list[Batch]:
     if member.revoked:
         return []
     rows = store.query(
@@ -192,21 +200,29 @@ def _open_to(store: Store, member: Member) -> list[Batch]:
 
 
 def _offer(store: Store, batch: Batch, person_id: int) -> Offer:
+    which = {"batch": batch.id, "person": person_id, "most": _COUNTED + 1}
     row = store.one(
         """SELECT (SELECT coalesce(sum(labels + skips), 0) FROM work
                    WHERE batch_id = :batch AND person_id = :person) AS done,
-             (SELECT count(*) FROM slots s
-              WHERE s.batch_id = :batch AND s.room > 0 AND s.gold_verb IS NULL AND s.position >=
-                coalesce((SELECT next FROM cursors WHERE batch_id = :batch AND person_id = :person), 0)
-                AND NOT EXISTS (SELECT 1 FROM heads WHERE person_id = :person AND item_id = s.item_id)
-                AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.batch_id = s.batch_id
-                  AND l.position = s.position AND l.person_id = :person AND l.lives))
-             + (SELECT count(*) FROM leases
-                WHERE person_id = :person AND batch_id = :batch AND lives) AS left""",
-        {"batch": batch.id, "person": person_id},
+             (SELECT count(*) FROM leases
+              WHERE person_id = :person AND batch_id = :batch AND lives) AS held,
+             coalesce((SELECT next FROM cursors
+                       WHERE batch_id = :batch AND person_id = :person), 0) AS next""",
+        which,
     )
     assert row is not None
-    return Offer(batch, row["done"], row["left"])
+    which["start"] = row["next"]
+    left = _count(store, f"(SELECT 1 FROM {_OPEN_TO} LIMIT :most)", which)
+    if left > _COUNTED:
+        others = _count(store, "slots WHERE batch_id = :batch", which) - row["done"] - row["held"]
+        left = max(0, min(_count(store, _OPEN, which), others))
+    return Offer(batch, row["done"], left + row["held"])
+
+
+def _count(store: Store, rows: str, which: dict[str, int]) -> int:
+    row = store.one(f"SELECT count(*) AS n FROM {rows}", which)
+    assert row is not None
+    return int(row["n"])
 
 
 def _held(store: Store, person_id: int, open_to: Sequence[Batch], count: int) -> list[int]:
@@ -255,12 +271,7 @@ def _lease(store: Store, batch: Batch, person_id: int, count: int, ends: str) ->
 def _open_slots(store: Store, batch_id: int, person_id: int, start: int, limit: int) -> list[int]:
     """Positions from `start` on that have room for a person."""
     rows = store.query(
-        """SELECT position FROM slots s
-           WHERE batch_id = :batch AND position >= :start AND room > 0 AND gold_verb IS NULL
-             AND NOT EXISTS (SELECT 1 FROM heads WHERE person_id = :person AND item_id = s.item_id)
-             AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.batch_id = s.batch_id
-               AND l.position = s.position AND l.person_id = :person AND l.lives)
-           ORDER BY position LIMIT :limit""",
+        f"SELECT position FROM {_OPEN_TO} ORDER BY position LIMIT :limit",
         {"batch": batch_id, "start": start, "person": person_id, "limit": limit},
     )
     return [row["position"] for row in rows]
@@ -279,11 +290,8 @@ def _gold_is_due(batch: Batch, person_id: int, taken: int) -> bool:
 def _gold_slot(store: Store, batch_id: int, person_id: int, taken: int) -> int | None:
     """The position of a gold item that a person neither has judged nor holds."""
     rows = store.query(
-        """SELECT position FROM slots s WHERE batch_id = :batch AND gold_verb IS NOT NULL
-             AND NOT EXISTS (SELECT 1 FROM heads WHERE person_id = :person AND item_id = s.item_id)
-             AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.batch_id = s.batch_id
-               AND l.position = s.position AND l.person_id = :person AND l.lives)
-           ORDER BY position""",
+        f"""SELECT position FROM slots s WHERE batch_id = :batch AND gold_verb IS NOT NULL AND {_NOT_THEIRS}
+            ORDER BY position""",
         {"batch": batch_id, "person": person_id},
     )
     return random.Random(f"{batch_id} {person_id} {taken}").choice(rows)["position"] if rows else None
