@@ -71,6 +71,8 @@ CREATE INDEX slots_gold ON slots(batch_id, position, item_id) WHERE gold_verb IS
 
 CREATE INDEX slots_open ON slots(batch_id, position, item_id) WHERE room > 0 AND gold_verb IS NULL;
 
+CREATE INDEX snapshot_examples_by_example ON snapshot_examples(example_id, snapshot_id);
+
 CREATE INDEX snapshot_labels_by_event ON snapshot_labels(event_id);
 
 CREATE INDEX work_by_day ON work(person_id, day);

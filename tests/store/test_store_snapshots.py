@@ -235,6 +235,10 @@ def test_which_labels_made_a_model_and_which_models_saw_a_label(full: Store) -> 
     assert snapshots.labels_of(full, "dpo-3") == ["mine 1", "mine 2", "hers"]
     assert snapshots.labels_of(full, "dpo-4") == []
     assert snapshots.runs_that_saw(full, "hers") == ["dpo-1", "dpo-2", "dpo-3"]
+    frozen, kind = snapshots.of_run(full, "dpo-1")
+    assert kind == "pair"
+    (row,) = full.query("SELECT example_id FROM snapshot_examples WHERE snapshot_id = ?", (frozen,))
+    assert snapshots.runs_that_learned(full, row["example_id"]) == ["dpo-1", "dpo-2", "dpo-3"]
     assert snapshots.runs_that_saw(full, "mine 2") == ["dpo-3"]
     assert snapshots.runs_that_saw(full, "nobody's") == []
 

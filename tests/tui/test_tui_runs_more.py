@@ -268,3 +268,34 @@ def test_what_a_run_was_asked_to_learn_from_is_kept(store: Store, trained: list[
     assert asked.data == {"data": "labels,last:2"}
     assert json.loads(json.dumps(launch.again(store, trained[0]).options))["learning_rate"] == 2e-4
     assert launch.again(store, trained[0]).selection == Selection(origin="labels", limit=2)
+
+
+async def test_from_a_run_to_its_data_and_back_from_a_label_to_its_runs(
+    home: Home, store: Store, trained: list[Run]
+) -> None:
+    item = labels.item_for_single(store, [Message("user", "2?")], Reply("Wrong.", "builtin"))
+    labels.undo(store, item.hash, uid="undone")
+    async with opened(home, (120, 40)) as person:
+        await person.press("ctrl+r", "down", "enter")
+        await person.sees("run sft-1")
+        await person.press("d")
+        await person.sees(
+            "[1 demonstrations]", "2 rows", "Right 1.", "Right 2.", "learned from by sft-1, sft-2"
+        )
+        assert "Right 0." not in person.screen()
+        await person.press("4")
+        await person.sees("[4 labels]", "2 rows", "Right 2.")  # though it was taken back since
+        await person.press("s")
+        await person.sees("runs that learned from it", "sft-1", "sft-2")
+        await person.press("escape")
+        await person.sees("[4 labels]")
+        await person.press("escape")
+        await person.sees("run sft-1", "d data")
+        await person.press("f4", "1")
+        await person.sees("[1 demonstrations]", "2 rows", "Right 0.")
+        await person.press("down", "s")
+        await person.sees("No run has learned from it yet.")
+        await person.press("slash")
+        await person.type("run:gone")
+        await person.press("enter")
+        await person.sees("There is no run “gone”.")

@@ -403,6 +403,7 @@ FOURTH = (
 ) STRICT, WITHOUT ROWID""",
     "CREATE INDEX work_by_day ON work(person_id, day)",
     "CREATE INDEX heads_by_item ON heads(item_id, verb, person_id)",
+    "CREATE INDEX snapshot_examples_by_example ON snapshot_examples(example_id, snapshot_id)",
     """INSERT INTO slots (batch_id, position, item_id, room)
   SELECT batch_id, position, item_id,
     1 - (SELECT count(*) FROM heads h WHERE h.item_id = b.item_id AND h.verb <> 'skip')

@@ -20,6 +20,7 @@ __all__ = [
     "available",
     "labels_of",
     "rows",
+    "runs_that_learned",
     "runs_that_saw",
     "sample",
     "select",
@@ -151,15 +152,38 @@ def labels_of(store: Store, run_name: str) -> list[str]:
 def runs_that_saw(store: Store, label_uid: str) -> list[str]:
     """The names of the runs that learned from a label, those that went on from their adapters or were led by
     their reward models included."""
+    seen = "label_events e JOIN snapshot_labels m ON m.event_id = e.id"
+    return _descent(store, f"{seen} JOIN snapshots s ON s.id = m.snapshot_id WHERE e.uid = ?", label_uid)
+
+
+def runs_that_learned(store: Store, example_id: int) -> list[str]:
+    """The names of the runs that learned from an example, and of those that `runs_that_saw` would add."""
+    seen = "snapshot_examples m JOIN snapshots s ON s.id = m.snapshot_id WHERE m.example_id = ?"
+    return _descent(store, seen, example_id)
+
+
+def of_run(store: Store, run_name: str) -> tuple[int, str]:
+    """The id of a run's snapshot and the kind of its first example; a UserError without such a run."""
+    row = store.one(
+        """SELECT s.id, x.kind FROM runs r JOIN snapshots s ON s.hash = r.snapshot_hash
+           JOIN snapshot_examples m ON m.snapshot_id = s.id AND m.position = 0
+           JOIN examples x ON x.id = m.example_id WHERE r.name = ?""",
+        (run_name,),
+    )
+    if row is None:
+        raise UserError(f"There is no run “{run_name}”.", do="Ctrl+R lists the runs.")
+    return row["id"], row["kind"]
+
+
+def _descent(store: Store, snapshots: str, key: object) -> list[str]:
+    """The names of the runs on some snapshots (s), and of all that come of their adapters."""
     found = store.query(
-        """WITH RECURSIVE descent(run_id) AS (
-             SELECT r.id FROM label_events e JOIN snapshot_labels sl ON sl.event_id = e.id
-               JOIN snapshots s ON s.id = sl.snapshot_id JOIN runs r ON r.snapshot_hash = s.hash
-               WHERE e.uid = ?
+        f"""WITH RECURSIVE descent(run_id) AS (
+             SELECT r.id FROM (SELECT s.hash FROM {snapshots}) seen JOIN runs r ON r.snapshot_hash = seen.hash
              UNION SELECT r.id FROM descent JOIN adapters a ON a.run_id = descent.run_id
                    JOIN runs r ON r.parent_id = a.id OR r.reward_id = a.id)
            SELECT name FROM runs WHERE id IN (SELECT run_id FROM descent) ORDER BY id""",
-        (label_uid,),
+        (key,),
     )
     return [row["name"] for row in found]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.errors import UserError
 from engine.examples import ROLES, Demonstration, Message, Pair, Rated, canonical, to_json
-from tuner_app.store import people, tags
+from tuner_app.store import people, snapshots, tags
 from tuner_app.store.database import Store
 from tuner_app.store.example_tags import tagged
 from tuner_app.store.repeats import REPEATS, Repeats
@@ -36,6 +36,7 @@ class Filter:
 
     `removed` asks for the examples that were taken out of use instead of those in use; `repeats` for those
     of them that say the same as another, in one of the senses of `Repeats`; `verb` for labels of one kind.
+    `run` asks for all that a run was trained on, whether it is in use or stands by now or not.
     """
 
     view: str = "demonstration"
@@ -44,11 +45,12 @@ class Filter:
     repeats: Repeats | None = None
     removed: bool = False
     verb: str = ""
+    run: str = ""
 
     @staticmethod
     def parse(line: str, view: str) -> "Filter":
         """From what a person types: words to search for, and terms of a selection (`tag:wrong`,
-        `source:"my file.csv"`, `from:labels`), `kind:pair`, `dup:near`, `removed:yes`, `verb:tie`."""
+        `source:"my file.csv"`, `from:labels`), `kind:pair`, `dup:near`, `removed:yes`, `verb:tie`, `run:NAME`."""
         words, terms, more = [], [], dict[str, str]()
         for quoted_name, quoted, name, value, phrase, word in _WORD.findall(line):
             name, value = quoted_name or name, quoted or value
@@ -56,7 +58,7 @@ class Filter:
                 terms.append(f"{name}:{value}")
             elif name == "from":
                 terms.append(value)
-            elif name in ("kind", "dup", "removed", "verb"):
+            elif name in ("kind", "dup", "removed", "verb", "run"):
                 more[name] = value
             else:
                 words.append(f"{name}:{value}" if name else phrase or word)
@@ -67,6 +69,7 @@ class Filter:
             repeats=_one_of("dup", more["dup"], tuple(REPEATS)) if "dup" in more else None,  # type: ignore[arg-type]
             removed=_one_of("removed", more.get("removed", "no"), ("yes", "no")) == "yes",
             verb=more.get("verb", ""),
+            run=more.get("run", ""),
         )
 
 
@@ -85,7 +88,10 @@ def find(store: Store, wanted: Filter, *, oldest: bool = False) -> Iterator[Foun
         yield from _find_repeats(store, wanted, conditions, parameters)
         return
     column, table = ("h.event_id", "heads h") if wanted.view == LABEL else ("x.id", "examples x")
-    last = store.one(f"SELECT max({column}) AS last FROM {table}")
+    if wanted.view == LABEL and wanted.run:  # labels that others have taken the place of since, too
+        table = """(SELECT s.event_id, l.person_id, l.verb, l.item_id FROM snapshot_labels s
+            JOIN label_events l ON l.id = s.event_id WHERE s.snapshot_id = :run) h"""
+    last = store.one(f"SELECT max({column}) AS last FROM {table}", parameters)
     if wanted.view == LABEL and (wanted.text or wanted.selection.since):  # joined where they are looked at
         table += " JOIN label_events e ON e.id = h.event_id JOIN items i ON i.id = e.item_id"
     left, limit = range(1, ((last and last["last"]) or 0) + 1), wanted.selection.limit
@@ -127,6 +133,8 @@ def _conditions(store: Store, wanted: Filter) -> tuple[str, dict[str, Any]]:
         row = store.one("SELECT id FROM sources WHERE name = ?", (chosen.source,))
         values["source"] = row["id"] if row else None
     found = _label_conditions(wanted) if wanted.view == LABEL else _example_conditions(wanted)
+    if wanted.run:
+        values["run"], _ = snapshots.of_run(store, wanted.run)
     if wanted.text:
         body = "i.body" if wanted.view == LABEL else "x.body"
         escaped = canonical(wanted.text)[1:-1]  # as the stored JSON has it
@@ -164,6 +172,12 @@ def _example_conditions(wanted: Filter) -> list[str]:
     chosen, brought = wanted.selection, []
     if wanted.verb:
         raise UserError("Only labels have a verb.", do="Press 4 for the labels, or leave verb: out.")
+    if wanted.run:
+        trained_on = "SELECT 1 FROM snapshot_examples s WHERE s.example_id = x.id AND s.snapshot_id = :run"
+        found = ["x.kind = :kind", f"EXISTS ({trained_on})"]
+        if chosen != Selection(tag=chosen.tag):
+            raise UserError("run: goes with words, kind: and tag: alone.", do="Leave the rest out.")
+        return found + ([tagged("x.id")] if chosen.tag else [])
     if chosen.has_imports:
         source = "AND m.source_id = :source" if chosen.source else ""
         since = "AND x.created >= :since" if chosen.since else ""

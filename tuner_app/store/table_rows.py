@@ -16,10 +16,11 @@ from engine.examples import (
     messages_from_json,
     prompt_of,
 )
-from tuner_app.store import tags
+from tuner_app.store import snapshots, tags
 from tuner_app.store.database import Store
 
 SHOWN = 400  # characters of a text that a row shows at most
+SHOWN_RUNS = 4  # names that stand for all
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def example(store: Store, id: int) -> Entry:
     facts = [f"line {source['line']:,} of {source['name']}" for source in sources]
     facts += [f"a label of {row['person']}"] if row["person"] else []
     facts += [f"edited by {row['editor']}"] if row["editor"] else []
+    facts += _learned(snapshots.runs_that_learned(store, id))
     facts += [f"tags: {', '.join(json.loads(row['tags']))}"] if row["tags"] != "[]" else []
     return Entry(prompt_of(whole).prompt, _replies(whole), tuple(facts), whole)
 
@@ -105,8 +107,14 @@ def label(store: Store, id: int) -> Entry:
     )
     facts = [_verdict(row["verb"], value), f"by {row['person']}"]
     facts += [f"feeds {one['n']} {one['kind']}" for one in fed] or ["feeds nothing"]
+    facts += _learned(snapshots.runs_that_saw(store, row["uid"]))
     facts += [f"tags: {', '.join(json.loads(row['tags']))}"] if row["tags"] != "[]" else []
     return Entry(messages_from_json(body["prompt"]), tuple(replies), tuple(facts))
+
+
+def _learned(runs: list[str]) -> list[str]:
+    more = f" and {len(runs) - SHOWN_RUNS} more" if len(runs) > SHOWN_RUNS else ""
+    return [f"learned from by {', '.join(runs[:SHOWN_RUNS])}{more}"] if runs else []
 
 
 def label_identity(store: Store, id: int) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 
 from engine.errors import UserError
 from tuner_app.clean import one_line
-from tuner_app.store import table_rows
+from tuner_app.store import Store, snapshots, table_rows
 from tuner_app.store.table import LABEL, VIEWS, Filter, Found, newest_view
 from tuner_app.store.table_rows import SHOWN, TableRow
 from tuner_app.times import ago
@@ -37,7 +37,7 @@ _COLUMNS = {
     "rated": [("thumb", 6), ("prompt", -2), ("reply", -3), *_END],
     LABEL: [("label", 10), ("prompt", -2), ("replies", -3), ("who", 10), ("tags", 8), ("when", 8)],
 }
-HINT = 'Words, tag:wrong, source:"a b.csv", person:me, from:labels, since:2026-01-31, dup:near, removed:yes'
+HINT = 'Words, tag:wrong, source:"a.csv", person:me, from:labels, since:2026-01-31, dup:near, run:NAME, removed:yes'
 
 
 class DataScreen(HandlingScreen):
@@ -55,6 +55,7 @@ class DataScreen(HandlingScreen):
         Binding("i", "import", "import", tooltip="import a file, after a look at what it holds"),
         Binding("x", "export", "export", tooltip="export the marked rows, or all that the filter finds"),
         Binding("slash", "filter", "filter", key_display="/", tooltip=f"filter: {HINT}"),
+        Binding("s", "seen_by", "runs", tooltip="the runs that learned from it"),
         Binding("o", "turn", "", show=False, tooltip="the newest first, or the oldest"),
         Binding("enter", "to_entry", "read", key_display="⏎", tooltip="scroll the text of the row"),
         Binding("f5", "again", "", show=False, tooltip="look again: others may have changed the data"),
@@ -72,8 +73,10 @@ class DataScreen(HandlingScreen):
     DataScreen.-wide EntryView:focus { border-top: none; border-left: solid $accent; }
     """
 
-    def __init__(self) -> None:
+    def __init__(self, given: str = "") -> None:
+        """`given` is what the filter begins with."""
         super().__init__()
+        self._given = given
         self._view = "pair"
         self._oldest = False
         self._wanted = Filter(self._view)
@@ -86,7 +89,7 @@ class DataScreen(HandlingScreen):
         yield TopBar("data")
         with Vertical(id="data"):
             yield Static(markup=False, id="views")
-            yield LineField(id="filter", placeholder=HINT, compact=True)
+            yield LineField(self._given, id="filter", placeholder=HINT, compact=True)
             with Container(id="halves"):
                 yield RowTable()
                 yield EntryView()
@@ -100,9 +103,9 @@ class DataScreen(HandlingScreen):
 
     @work
     async def _open(self) -> None:
-        """Show the view that has what came last."""
+        """Show the view that has what came last, or what a run was trained on."""
         try:
-            self._view = await self.tuner.database(newest_view)
+            self._view = await self.tuner.database(_first_view, self._given)
         except UserError as error:
             self.notice.fail(error)
         self.look()
@@ -267,6 +270,23 @@ class DataScreen(HandlingScreen):
             ids = self.table.chosen() if marked else array("q", self.table.ids)
             self.app.push_screen(ExportScreen(self._view, ids, one_line(what, 200)))
 
+    @work
+    async def action_seen_by(self) -> None:
+        from tuner_app.tui.screens.runs import RunsScreen
+
+        id, label = self.table.current, self._view == LABEL
+        if id is None:
+            return
+        try:
+            names = await self.tuner.database(_learned, id, label)
+        except UserError as error:
+            self.notice.fail(error)
+            return
+        if names:
+            self.app.push_screen(RunsScreen(names))
+        else:
+            self.notice.say("No run has learned from it yet.")
+
     def action_to_entry(self) -> None:
         self.query_one(EntryView).focus()
 
@@ -277,11 +297,11 @@ class DataScreen(HandlingScreen):
         line = self.query_one("#filter", Input)
         if self.stop_handling():
             return
-        if line.has_focus or line.value:
+        if line.has_focus or line.value not in ("", self._given):
             line.value = "" if not line.has_focus or self._problem else line.value
             self.table.focus()
         else:
-            self.tuner.action_chat()
+            self.app.pop_screen()
 
     @on(Input.Changed, "#filter")
     def _filter_changed(self) -> None:
@@ -300,6 +320,19 @@ class DataScreen(HandlingScreen):
             self._typed = None
             self.look()
         self.table.focus()
+
+
+def _first_view(store: Store, given: str) -> str:
+    run = Filter.parse(given, VIEWS[0]).run
+    return snapshots.of_run(store, run)[1] if run else newest_view(store)
+
+
+def _learned(store: Store, id: int, label: bool) -> list[str]:
+    """The names of the runs that learned from an example or from a label."""
+    if not label:
+        return snapshots.runs_that_learned(store, id)
+    (uid,) = table_rows.label_uids(store, [id])
+    return snapshots.runs_that_saw(store, uid)
 
 
 def _cells(view: str, rows: Iterable[TableRow]) -> list[tuple[int, tuple[str, ...]]]:

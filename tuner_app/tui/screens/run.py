@@ -52,7 +52,8 @@ class RunScreen(FiguresScreen):
         Binding("c", "chat_with", "chat with it"),
         Binding("t", "again", "train again"),
         Binding("l", "log", "log"),
-        Binding("i", "details", "settings and data"),
+        Binding("i", "details", "settings"),
+        Binding("d", "data", "data", tooltip="the examples and labels that it learns from"),
         *FIGURE_KEYS,
         Binding("escape", "back", "back", key_display="esc"),
     ]
@@ -234,6 +235,11 @@ class RunScreen(FiguresScreen):
         from tuner_app.tui.screens.run_log import RunLogScreen
 
         self.app.push_screen(RunLogScreen(self._run_name))
+
+    def action_data(self) -> None:
+        from tuner_app.tui.screens.data import DataScreen
+
+        self.app.push_screen(DataScreen(f"run:{self._run_name}"))
 
     def action_details(self) -> None:
         from tuner_app.tui.screens.run_details import RunDetailsScreen

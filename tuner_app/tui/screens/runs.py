@@ -1,5 +1,6 @@
 """All training runs, whoever started them."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -32,16 +33,18 @@ class RunsScreen(TunerScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "mark"),
         Binding("o", "overlay", "lay the marked over each other"),
-        Binding("escape", "app.chat", "back", key_display="esc"),
+        Binding("escape", "app.pop_screen", "back", key_display="esc"),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, only: Sequence[str] = ()) -> None:
+        """`only` are the names of those that are listed; none: all."""
         super().__init__()
+        self._only = only
         self._marked: list[str] = []
         self._listed: list[Listed] = []
 
     def compose(self) -> ComposeResult:
-        yield TopBar("runs")
+        yield TopBar("runs that learned from it" if self._only else "runs")
         yield DataTable[Text](cursor_type="row", zebra_stripes=False)
         yield Notice()
         yield KeyBar("open: charts, stop, resume, chat with it")
@@ -63,10 +66,11 @@ class RunsScreen(TunerScreen):
     @work(exclusive=True)
     async def _load(self) -> None:
         try:
-            self._listed = await self.tuner.database(listed, self.tuner.home)
+            found = await self.tuner.database(listed, self.tuner.home)
         except UserError as error:
             self.notice.fail(error)
             return
+        self._listed = [one for one in found if not self._only or one.run.name in self._only]
         if self.is_attached:
             self._show()
 
