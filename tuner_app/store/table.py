@@ -50,7 +50,8 @@ class Filter:
     @staticmethod
     def parse(line: str, view: str) -> "Filter":
         """From what a person types: words to search for, and terms of a selection (`tag:wrong`,
-        `source:"my file.csv"`, `from:labels`), `kind:pair`, `dup:near`, `removed:yes`, `verb:tie`, `run:NAME`."""
+        `source:"my file.csv"`, `from:labels`), `kind:pair`, `dup:near`, `removed:yes`, `verb:tie`,
+        `run:NAME`."""
         words, terms, more = [], [], dict[str, str]()
         for quoted_name, quoted, name, value, phrase, word in _WORD.findall(line):
             name, value = quoted_name or name, quoted or value

@@ -37,7 +37,10 @@ _COLUMNS = {
     "rated": [("thumb", 6), ("prompt", -2), ("reply", -3), *_END],
     LABEL: [("label", 10), ("prompt", -2), ("replies", -3), ("who", 10), ("tags", 8), ("when", 8)],
 }
-HINT = 'Words, tag:wrong, source:"a.csv", person:me, from:labels, since:2026-01-31, dup:near, run:NAME, removed:yes'
+HINT = (
+    'Words, tag:wrong, source:"a b.csv", person:me, from:labels, since:2026-01-31, dup:near, removed:yes,'
+    " run:NAME"
+)
 
 
 class DataScreen(HandlingScreen):
