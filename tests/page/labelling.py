@@ -48,10 +48,11 @@ def chromium() -> Iterator[Browser]:
 
 
 def pairs(count: int, prompt: str = "Question {n}") -> list[Asked]:
-    """Prompts with two replies each, that can be told from one another."""
+    """Prompts with two replies each, that can be told from one another and are in no other batch."""
+    only = Message("system", new_uid())
     return [
         Asked(
-            (Message("user", prompt.format(n=n)),),
+            (only, Message("user", prompt.format(n=n))),
             tuple(Reply(f"Answer {side} to {n}.", model=MODEL) for side in ("one", "two")),
         )
         for n in range(count)

@@ -27,6 +27,7 @@ MOST = 50  # labels in a request
 LONGEST = 1 << 20  # characters of a corrected answer
 OFFERED_TAGS = 24
 Json = dict[str, Any]
+Name = Annotated[str, Field(max_length=200)]
 
 
 class Label(BaseModel):
@@ -52,10 +53,10 @@ class Label(BaseModel):
 
 
 class Labels(BaseModel):
-    """What a browser sends; `person` is who gave them, which the session's member has to be."""
+    """What a browser sends; `person` is who gave them, as the browser knows."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    person: str = Field(max_length=200)
+    person: Name
     labels: list[Label] = Field(max_length=MOST)
 
 
@@ -84,15 +85,17 @@ def _mine(store: Store, name: str) -> tuple[list[Offer], list[str]]:
 @router.get("/api/work")
 async def work(
     request: Request,
+    person: Name,
     batch: int | None = None,
     count: Annotated[int, Query(ge=1, le=sharing.MOST)] = 8,
     have: Annotated[str, Query(max_length=2_000)] = "",
 ) -> Response:
     """The next tasks, without those that the browser has (`BATCH:POSITION,…`), and how far the person is."""
-    who = member(request)
+    if person != member(request).name:
+        return _another()
     known = {key for key in have.split(",") if key}
     total = min(count + len(known), sharing.MOST)
-    found = await _database(request).write(_take, who.name, batch, total)
+    found = await _database(request).write(_take, person, batch, total)
     return await _answer(lambda: _work(*found, known))
 
 
@@ -124,18 +127,19 @@ def _work(taken: Sequence[Task], offers: Sequence[Offer], today: Today, known: s
 @router.post("/api/labels")
 async def give(request: Request, sent: Labels) -> Response:
     """Keep labels and undos; the answer says of each that it is on disk, or why it was refused."""
-    who = member(request)
-    if sent.person != who.name:
-        return refuse(409, "These labels were given by somebody else than who is joined now.")
+    if sent.person != member(request).name:
+        return _another()
     given = [label.given() for label in sent.labels]
-    outcomes = await _database(request).write(sharing.give_all, who.name, given)
+    outcomes = await _database(request).write(sharing.give_all, sent.person, given)
     return await _answer(lambda: {"results": [vars(outcome) for outcome in outcomes]})
 
 
 @router.get("/api/history")
-async def history(request: Request) -> Response:
+async def history(request: Request, person: Name) -> Response:
     """The person's own labels that stand, the latest first, to take them back."""
-    found, of = await _database(request).read(_past, member(request).name)
+    if person != member(request).name:
+        return _another()
+    found, of = await _database(request).read(_past, person)
     return await _answer(lambda: {"batches": _batches(of), "labels": [_given(label) for label in found]})
 
 
@@ -175,6 +179,11 @@ def _shown(batch_id: int, position: int, item: Item, order: Sequence[int]) -> Js
         "prompt": [{"role": turn.role, "html": html(turn.content)} for turn in item.prompt],
         "replies": [{"html": html(text), "text": text} for text in replies],
     }
+
+
+def _another() -> Response:
+    """For a window that somebody opened before another person joined in the same browser."""
+    return refuse(409, "Somebody else has joined in this browser meanwhile.")
 
 
 def _database(request: Request) -> Database:

@@ -2,8 +2,8 @@
 
 const PATIENCE = 15_000; // milliseconds
 
-/** `kind`: "offline" (no answer), "busy" (later), "session" (no longer joined), "refused" (this cannot be
- * taken), "fault" (the server's). `after`: seconds that it asks to wait. */
+/** `kind`: "offline" (no answer), "busy" (later), "session" (no longer joined),
+ * "elsewhere" (joined as somebody else now), "refused" (this cannot be taken), "fault" (the server's). `after`: seconds that it asks to wait. */
 export class Failure extends Error {
   constructor(kind, why = "", after = 0) {
     super(why || kind);
@@ -13,7 +13,7 @@ export class Failure extends Error {
   }
 }
 
-const KINDS = { 401: "session", 403: "session", 409: "session", 429: "busy", 503: "busy" };
+const KINDS = { 401: "session", 403: "session", 409: "elsewhere", 429: "busy", 503: "busy" };
 
 export async function get(path) {
   return ask(path, { headers: { Accept: "application/json" } });

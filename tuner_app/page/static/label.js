@@ -31,6 +31,7 @@ let editing = null; // the place of the reply that is being corrected
 let asked = false; // "correct which answer?"
 let drawn = true; // the task on the screen has been painted, and can be judged
 let differing = false;
+let undoing = false; // what is before this window is being asked for
 let idle = false; // another window of this person has taken over
 let trouble = null; // why there is no more work, a Failure
 const times = []; // when labels were given
@@ -43,6 +44,7 @@ function draw() {
   const task = work.current;
   if (task && !idle) {
     draft = kept.get(draftName(task)) ?? {};
+    kept.put("at", keyOf(task));
     sheet.show(task, differing);
     drawn = false;
     requestAnimationFrame(() => (drawn = true));
@@ -57,8 +59,10 @@ function draw() {
 
 function drawActions() {
   const kind = work.current && (work.current.replies.length === 2 ? "pair" : "single");
-  $("actions").hidden = !kind || idle;
-  for (const button of $("actions").querySelectorAll("[data-for]")) button.hidden = button.dataset.for !== kind;
+  $("actions").hidden = idle || !(kind || work.far?.done); // the last one can be taken back when there is none left
+  for (const button of $("choices").children) {
+    button.hidden = kind ? (button.dataset.for ?? kind) !== kind : button.dataset.action !== "undo";
+  }
   const batch = work.batches[work.current?.batch];
   $("show-guidelines").hidden = !batch?.guidelines;
 }
@@ -111,7 +115,7 @@ function drawState() {
   const said = { saved: say("state.saved"), saving: count("state.saving", size), "not saved": count("state.not", size, { why }) }[state];
   $("state").className = state.replace(" ", "-");
   $("state").textContent = kept.durable || !size ? said : `${said} (${say("state.window")})`;
-  if (failure?.kind === "session") alarm(say("alert.session"));
+  if (["session", "elsewhere"].includes(failure?.kind)) alarm(say(`alert.${failure.kind}`, { name: me.shown_name }));
   else if (state === "saved" && $("alert").className === "session") $("alert").hidden = true;
   drawFar();
 }
@@ -141,7 +145,7 @@ function judge(action) {
   const task = work.current;
   const { verb, place } = JUDGEMENTS[action];
   if (asked && place !== undefined) return correct(place);
-  if (!task || !drawn || editing !== null || !fits(action, task)) return;
+  if (!task || !drawn || undoing || editing !== null || !fits(action, task)) return;
   give(verb, place === undefined ? {} : { reply: task.shown[place] });
   tell(say(`said.${action}`));
 }
@@ -162,7 +166,8 @@ function give(verb, value) {
 }
 
 async function undo() {
-  if (editing !== null) return;
+  if (editing !== null || undoing) return;
+  undoing = true;
   try {
     const last = await work.back();
     if (!last) return tell(say("said.undo.none"));
@@ -173,7 +178,9 @@ async function undo() {
     draw();
     tell(say("said.undo"));
   } catch (failure) {
-    tell(say("said.undo.later", { why: say(`why.${failure.kind ?? "busy"}`) }));
+    tell(say("said.undo.later", { why: say(`why.${failure.kind ?? "fault"}`) }));
+  } finally {
+    undoing = false;
   }
 }
 
@@ -209,7 +216,7 @@ function stopCorrecting() {
   if (draft.texts) tell(say("said.draft"));
   editing = null;
   sheet.stopEditing();
-  $("choices").querySelector('[data-action="correct"]').focus();
+  $("item").focus({ preventScroll: true });
 }
 
 // --- drafts and reasons
@@ -285,17 +292,16 @@ const windows = "BroadcastChannel" in globalThis ? new BroadcastChannel("tuner")
 function takeOver() {
   idle = false;
   windows?.postMessage({ person: me.name });
-  // The other window may have judged what is here, and have work of its own on its way.
-  work.turn++;
-  outbox = outbox.renewed();
-  begin();
+  outbox.read();
+  begin(); // the other window may have judged what is here
 }
 
 // --- the start
 
 function begin() {
   const batch = work?.batch ?? null;
-  work = new Work(outbox);
+  work?.end();
+  work = new Work(outbox, kept);
   work.addEventListener("changed", () => {
     trouble = null;
     if (!work.current || $("item").hidden) draw();
@@ -305,7 +311,7 @@ function begin() {
   work.addEventListener("failed", ({ detail }) => {
     trouble = detail;
     drawEmpty();
-    setTimeout(() => work.refill(), Math.max(RETRY, detail.after * 1000));
+    setTimeout(() => idle || work.refill(), Math.max(RETRY, detail.after * 1000));
   });
   draw();
   drawState();
@@ -357,6 +363,7 @@ async function start() {
   windows?.addEventListener("message", ({ data }) => {
     if (data.person !== me.name) return;
     idle = true;
+    work.end();
     draw();
   });
   windows?.postMessage({ person: me.name });

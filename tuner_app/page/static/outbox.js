@@ -18,18 +18,23 @@ export class Outbox extends EventTarget {
     this.person = person;
     this.kept = kept;
     this.failure = null;
-    this.sending = false;
+    this.sending = null; // a promise while something is sent
     this.waits = 0;
     this.timer = 0;
     this.last = 0;
     this.most = MOST_LABELS;
-    this.waiting = new Map(kept.names("out.").map((name) => [name, kept.get(name)]));
+    this.read();
     addEventListener("online", () => this.now());
     addEventListener("pagehide", () => this.leave());
     document.addEventListener("visibilitychange", () => (document.hidden ? this.leave() : this.now()));
     addEventListener("beforeunload", (event) => {
       if (this.waiting.size && !kept.durable) event.preventDefault();
     });
+  }
+
+  /** Take what another window of this person has left here. */
+  read() {
+    this.waiting = new Map(this.kept.names("out.").map((name) => [name, this.kept.get(name)]));
   }
 
   get size() {
@@ -55,16 +60,22 @@ export class Outbox extends EventTarget {
     if (!this.timer) this.pump();
   }
 
-  /** Send without waiting any longer. */
+  /** Send without waiting any longer; over when all is sent or something failed. */
   now() {
     clearTimeout(this.timer);
     this.timer = 0;
     return this.pump();
   }
 
-  async pump() {
-    if (this.sending) return;
-    this.sending = true;
+  pump() {
+    this.sending ??= this.sendAll().finally(() => {
+      this.sending = null;
+      this.changed();
+    });
+    return this.sending;
+  }
+
+  async sendAll() {
     try {
       while (this.waiting.size) await this.send(this.first(this.most, MOST_CHARACTERS));
       [this.failure, this.waits] = [null, 0];
@@ -74,9 +85,6 @@ export class Outbox extends EventTarget {
       const wait = Math.min(FIRST_WAIT * 2 ** this.waits++, LONGEST_WAIT) * (0.75 + Math.random() / 2);
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.now(), Math.max(wait, error.after * 1000));
-    } finally {
-      this.sending = false;
-      this.changed();
     }
   }
 

@@ -3,16 +3,18 @@
 import { get } from "./api.js";
 
 const AHEAD = 12; // tasks that are here before they are needed
-const ENOUGH = 7; // with fewer than these, more are asked for
+const ENOUGH = 7; // with fewer than these, more are asked for when nothing is on its way,
+const FEW = 5; // and with fewer than these at once
 const MOST_BEHIND = 300;
 
 export const keyOf = (task) => `${task.batch}:${task.position}`;
 
 export class Work extends EventTarget {
-  /** Fires "changed" when there are more tasks, and "failed" with why there are not. */
-  constructor(outbox) {
+  /** Fires "changed" when there are more tasks or none, and "failed" with why there are not. */
+  constructor(outbox, kept) {
     super();
     this.outbox = outbox;
+    this.kept = kept; // where the person was
     this.batch = null; // the one that the person chose; null for all
     this.batches = {};
     this.current = null;
@@ -20,19 +22,19 @@ export class Work extends EventTarget {
     this.behind = []; // {task, label}, the latest last
     this.given = new Set(outbox.labels.filter((label) => label.verb !== "undo").map(keyOf));
     this.progress = null;
-    this.more = true; // whether the server may have more
     this.asking = false;
+    this.over = false; // another has taken its place
     this.turn = 0; // what was asked for before another batch was chosen is not taken
-    this.counted = net(outbox.labels); // labels less undos of this window, sent or not
-    this.countedThen = 0; // of these, what `progress` has already
+    this.counted = 0; // labels less undos of this window since `progress`
+    outbox.addEventListener("changed", () => outbox.size || this.refill());
   }
 
   /** How far the person is, with what is still on its way. */
   get far() {
     if (!this.progress) return null;
-    const since = this.counted - this.countedThen;
     const { done, left, today, limit } = this.progress;
-    return { done: done + since, left: Math.max(0, left - since), today: today + since, limit };
+    const [more, less] = [this.counted, Math.max(0, left - this.counted)];
+    return { done: done + more, left: less, today: today + more, limit };
   }
 
   choose(batch) {
@@ -41,6 +43,7 @@ export class Work extends EventTarget {
     this.asking = false;
     this.ahead = [];
     this.current = null;
+    this.progress = null;
     return this.refill();
   }
 
@@ -51,40 +54,49 @@ export class Work extends EventTarget {
   }
 
   async refill() {
-    if (this.asking || this.ahead.length >= ENOUGH) return;
+    if (this.asking || this.over || this.ahead.length >= ENOUGH) return;
     this.asking = true;
-    const turn = this.turn;
+    const [turn, counted, sent] = [this.turn, this.counted, !this.outbox.size];
     const here = [this.current, ...this.ahead].filter(Boolean);
     const have = [...new Set([...here, ...this.outbox.labels].map(keyOf))];
-    const query = new URLSearchParams({ count: AHEAD - this.ahead.length, have: have.join(",") });
+    const query = new URLSearchParams({ person: this.outbox.person, count: AHEAD - this.ahead.length, have: have.join(",") });
     if (this.batch !== null) query.set("batch", this.batch);
     try {
       const found = await get(`/api/work?${query}`);
       if (turn !== this.turn) return;
+      this.asking = false;
       this.take(found);
+      // With labels on their way nobody can tell which of them the server has counted.
+      if (!this.progress || (sent && !this.outbox.size && counted === this.counted)) {
+        this.progress = found.progress;
+        this.counted = net(this.outbox.labels);
+      }
       this.dispatchEvent(new Event("changed"));
     } catch (error) {
-      if (turn === this.turn) this.dispatchEvent(new CustomEvent("failed", { detail: error }));
-    } finally {
-      if (turn === this.turn) this.asking = false;
+      if (turn !== this.turn) return;
+      this.asking = false;
+      this.dispatchEvent(new CustomEvent("failed", { detail: error }));
     }
   }
 
   take(found) {
     Object.assign(this.batches, found.batches);
-    this.progress = found.progress;
-    this.countedThen = this.counted - net(this.outbox.labels);
     const known = new Set([this.current, ...this.ahead].filter(Boolean).map(keyOf));
     const fresh = found.items.filter((task) => !known.has(keyOf(task)) && !this.given.has(keyOf(task)));
     for (const task of fresh) task.until = Date.now() + task.expires_in * 1000;
     this.ahead.push(...fresh);
-    this.more = fresh.length > 0;
-    if (!this.current) this.next();
+    if (!this.current) this.resume();
+  }
+
+  /** Begin with the task that was on the screen before the page was loaded anew. */
+  resume() {
+    const was = this.ahead.findIndex((task) => keyOf(task) === this.kept.get("at"));
+    [this.current = null] = this.ahead.splice(Math.max(was, 0), 1);
   }
 
   next() {
     this.current = this.ahead.shift() ?? null;
-    this.refill();
+    if (this.ahead.length < FEW || !this.outbox.size) this.refill();
   }
 
   /** The current task has this label now. */
@@ -109,11 +121,17 @@ export class Work extends EventTarget {
     return last;
   }
 
+  /** Ask for nothing more, and take nothing that was asked for. */
+  end() {
+    this.over = true;
+    this.turn++;
+  }
+
   /** Ask the server for labels of before this window. */
   async recall() {
     await this.outbox.now();
-    if (this.outbox.size) throw this.outbox.failure ?? new Error("on its way");
-    const found = await get("/api/history");
+    if (this.outbox.size) throw this.outbox.failure;
+    const found = await get(`/api/history?${new URLSearchParams({ person: this.outbox.person })}`);
     Object.assign(this.batches, found.batches);
     this.behind = found.labels.reverse();
   }
