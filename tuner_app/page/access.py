@@ -53,11 +53,9 @@ RULES = (
     # Gradio's page, its program, and its queue of events.
     Rule("/studio", _PAGE, "annotator"),
     Rule("/studio/", _PAGE, "annotator"),
-    Rule("/studio/config", _READ, "annotator"),
     Rule("/studio/theme.css", _READ, "annotator"),
     Rule("/studio/assets/{path:path}", _READ, "annotator"),
     Rule("/studio/static/{path:path}", _READ, "annotator"),
-    Rule("/studio/gradio_api/startup-events", _READ, "annotator"),
     Rule("/studio/gradio_api/heartbeat/{session_hash}", _READ, "annotator"),
     Rule("/studio/gradio_api/queue/join", _POST, "annotator"),
     Rule("/studio/gradio_api/queue/data", _READ, "annotator"),

@@ -50,7 +50,7 @@ def build(home: Home, database: Database, place: Place) -> FastAPI:
         ],
         exception_handlers={UserError: _user_error, UnavailableError: _unavailable, Exception: _fault(home)},
     )
-    app.state.streams = streams
+    app.state.streams, app.state.studio = streams, studio
     app.state.home, app.state.database, app.state.cookie = home, database, cookie
     app.add_api_route("/api/join", join, methods=["POST"])
     app.add_api_route("/api/leave", leave, methods=["POST"])
@@ -78,8 +78,7 @@ class Token(BaseModel):
 async def join(request: Request, given: Token) -> Response:
     """Exchange a link's token, once, for a session's cookie."""
     database: Database = request.app.state.database
-    address = request.client.host if request.client else ""
-    session = await database.write(_redeem, given.token, address)
+    session = await database.write(_redeem, given.token, _address(request))
     if session is None:
         return refuse(
             403,
@@ -102,7 +101,7 @@ def _redeem(store: Store, token: str, address: str) -> str | None:
     session = sessions.redeem(store, token, days=DAYS)
     member = session and sessions.member_of(store, session)
     audit.note(
-        store, "join" if member else "join refused", person=member.name if member else None, address=address
+        store, "joined" if member else "join refused", person=member.name if member else None, address=address
     )
     return session
 
@@ -110,10 +109,19 @@ def _redeem(store: Store, token: str, address: str) -> str | None:
 async def leave(request: Request) -> Response:
     """End the session."""
     database: Database = request.app.state.database
-    await database.write(sessions.end, request.state.session)
+    await database.write(_end, request.state.session, request.state.member.name, _address(request))
     answer = JSONResponse({"left": True})
     answer.delete_cookie(request.app.state.cookie, httponly=True, samesite="strict")
     return answer
+
+
+def _end(store: Store, session: str, person: str, address: str) -> None:
+    sessions.end(store, session)
+    audit.note(store, "left", person=person, address=address)
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def first_link(store: Store) -> str:

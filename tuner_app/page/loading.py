@@ -1,9 +1,9 @@
 """Gradio's part of the page, loaded beside the rest: that takes seconds, and labelling does not wait."""
 
 import asyncio
-import importlib.util
 import os
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from threading import Thread
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ from tuner_app.page.database import Database
 from tuner_app.paths import Home
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastapi import FastAPI
 
 # Before Gradio is imported: it reads these once.
@@ -43,17 +45,19 @@ class Studio:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Gradio's answer, once it is loaded."""
-        app = await asyncio.shield(self._loading) if self._loading is not None else None
-        await (app or refuse(404, "This page has no studio."))(scope, receive, send)
+        app = await self.loaded()
+        await (app or refuse(503, "The studio could not be loaded."))(scope, receive, send)
+
+    async def loaded(self) -> ASGIApp | None:
+        """Gradio's app, as soon as it is there; None where it could not be loaded."""
+        return await asyncio.shield(self._loading) if self._loading else None
 
     async def _load(self) -> ASGIApp | None:
-        if importlib.util.find_spec("tuner_app.page.studio") is None:
-            return None
         try:
-            host = await asyncio.get_running_loop().run_in_executor(None, self._build)
+            host = await _in_daemon(self._build)
             await self._stack.enter_async_context(host.router.lifespan_context(host))
         except Exception as error:
-            print(faults.keep(self._home, error))
+            print(faults.keep(self._home, error), flush=True)
             return None
         mount = host.routes[-1]
         assert isinstance(mount, Mount)
@@ -64,3 +68,28 @@ class Studio:
         from tuner_app.page import studio
 
         return studio.host(self._home, self._database, self._answering)
+
+
+def _in_daemon(build: "Callable[[], FastAPI]") -> "asyncio.Future[FastAPI]":
+    """What `build` gives, from a thread for whose end nobody waits when the server ends meanwhile."""
+    loop = asyncio.get_running_loop()
+    built: asyncio.Future[FastAPI] = loop.create_future()
+
+    def tell(result: "FastAPI | Exception") -> None:
+        if built.cancelled():
+            return
+        if isinstance(result, Exception):
+            built.set_exception(result)
+        else:
+            built.set_result(result)
+
+    def run() -> None:
+        try:
+            result: FastAPI | Exception = build()
+        except Exception as error:
+            result = error
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(tell, result)
+
+    Thread(target=run, name="loading", daemon=True).start()
+    return built

@@ -1,0 +1,148 @@
+"""Who may do what: the table against the app's real routes, and each route against each role."""
+
+import re
+import time
+
+import gate
+import httpx
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from tuner_app.page.access import RULES
+from tuner_app.store import audit, members, sessions
+
+OPEN = {"/join", "/api/join", "/favicon.ico", "/static/{name}"}  # without a session: all that there is
+# What Gradio has and the studio does not need: nobody reaches it. A path that a new release brings is in
+# neither this list nor the table, and then somebody has to read what it does.
+_REFUSED = """
+    /openapi.json /login/ /login /logout /svelte/{path:path} /gradio_api/deep_link /config /config/
+    /favicon.ico /robots.txt /pwa_icon/{size} /pwa_icon /manifest.json /monitoring /monitoring/summary
+    /monitoring/{key} /gradio_api/user/ /gradio_api/user /gradio_api/login_check/ /gradio_api/login_check
+    /gradio_api/token/ /gradio_api/token /gradio_api/app_id/ /gradio_api/app_id /gradio_api/dev/reload
+    /gradio_api/runs/ /gradio_api/runs /gradio_api/info /gradio_api/info/ /gradio_api/openapi.json
+    /gradio_api/custom_component/{id}/{environment}/{type}/{file_name} /gradio_api/proxy={url_path:path}
+    /gradio_api/file={path_or_url:path} /gradio_api/stream/{event_id} /gradio_api/stream/{event_id}/close
+    /gradio_api/stream/{session_hash}/{run}/{component_id}/playlist.m3u8
+    /gradio_api/stream/{session_hash}/{run}/{component_id}/{segment_id}.{ext}
+    /gradio_api/stream/{session_hash}/{run}/{component_id}/playlist-file /gradio_api/file/{path:path}
+    /gradio_api/reset/ /gradio_api/api/{api_name}/ /gradio_api/api/{api_name} /gradio_api/run/{api_name}/
+    /gradio_api/call/v2/{api_name}/ /gradio_api/call/v2/{api_name} /gradio_api/call/{api_name}/
+    /gradio_api/call/{api_name} /gradio_api/call/{api_name}/{event_id}
+    /gradio_api/call/v2/{api_name}/{event_id} /gradio_api/component_server/ /gradio_api/component_server
+    /gradio_api/queue/status /gradio_api/upload_progress /gradio_api/upload /gradio_api/startup-events
+    /gradio_api/theme.css /gradio_api/process_recording /gradio_api/vibe-edit /gradio_api/vibe-edit/
+    /gradio_api/undo-vibe-edit /gradio_api/undo-vibe-edit/ /gradio_api/vibe-code /gradio_api/vibe-code/
+    /gradio_api/vibe-starter-queries /gradio_api/vibe-starter-queries/
+"""
+REFUSED_OF_GRADIO = _REFUSED.split()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    with gate.gate(tmp_path_factory.mktemp("access")) as served:
+        yield served
+
+
+def routes(app, prefix=""):
+    """(path, method) of all that an app answers; what is mounted in it apart."""
+    found = set()
+    for route in iter_route_contexts(app.routes):
+        found |= {(prefix + route.path, method) for method in route.methods or ()}
+    return found
+
+
+def somewhere(template):
+    """An address of this template."""
+    return re.sub(r"\{[^}]*\}", "x", template)
+
+
+def test_every_route_of_ours_is_in_the_table_and_the_other_way_round(page):
+    table = {(rule.path, method) for rule in RULES for method in rule.methods}
+    assert routes(page.app) == {(path, method) for path, method in table if not path.startswith("/studio/")}
+
+
+def test_every_route_of_gradio_is_needed_or_refused(page):
+    gradio = {path for path, _ in routes(page.gradio(), "/studio")}
+    needed = {rule.path for rule in RULES if rule.path.startswith("/studio/")}
+    refused = {f"/studio{path}" for path in REFUSED_OF_GRADIO}
+    assert needed <= gradio
+    assert gradio - needed == refused
+
+
+def test_without_a_session_only_the_way_in_is_open(page):
+    assert {rule.path for rule in RULES if rule.role is None} == OPEN
+    with page.stranger() as stranger:
+        for path, method in sorted(routes(page.app) | routes(page.gradio(), "/studio")):
+            if path not in OPEN:
+                answer = stranger.request(method, somewhere(path))
+                assert answer.status_code in (401, 405, 429) or answer.headers["location"] == "/join", path
+    # A wrong cookie is no session either, and nobody counts its requests as a stranger's.
+    with page.stranger(cookies={page.app.state.cookie: "0" * 43}) as stranger:
+        for path, method in sorted(routes(page.app) | routes(page.gradio(), "/studio")):
+            if path not in OPEN:
+                answer = stranger.request(method, somewhere(path))
+                assert answer.status_code in (401, 405) or answer.headers["location"] == "/join", path
+
+
+@pytest.mark.parametrize("name", ["ann", "rex", "me"])
+def test_what_gradio_has_besides_is_refused_to_everybody(page, name):
+    with page.client(name) as client:
+        for path, method in sorted(routes(page.gradio(), "/studio")):
+            if path.removeprefix("/studio") in REFUSED_OF_GRADIO:
+                answer = client.request(method, somewhere(path))
+                assert answer.status_code == 404, path
+                assert method == "HEAD" or answer.json()["error"] == "There is nothing here.", path
+
+
+@pytest.mark.parametrize(("name", "denied"), [("ann", {"reviewer", "admin"}), ("rex", {"admin"})])
+def test_a_role_does_not_reach_what_asks_for_a_higher_one(page, name, denied):
+    rules = [rule for rule in RULES if rule.role in denied]
+    assert rules
+    with page.client(name) as client:
+        for rule in rules:
+            for method in rule.methods:
+                assert client.request(method, somewhere(rule.path)).status_code == 403, rule.path
+
+
+def test_a_role_is_asked_for_again_after_a_change(page):
+    members.add(page.store, "dan", "admin")
+    with page.client("dan") as client:
+        assert client.get("/api/export").status_code != 403
+        members.change(page.store, "dan", role="annotator", daily_limit=None)
+        time.sleep(1.1)  # for as long a session is not looked up again
+        assert client.get("/api/export").status_code == 403
+
+
+def test_a_link_is_exchanged_once_for_a_cookie_that_no_script_and_no_other_site_has(page):
+    token = sessions.invite(page.store, "ann")
+    with page.stranger() as browser:
+        answer = browser.post("/api/join", json={"token": token})
+        assert answer.is_success
+        cookie = answer.headers["set-cookie"]
+        assert all(word in cookie for word in ("HttpOnly", "SameSite=strict", "Path=/"))
+        assert browser.get("/api/me").json()["name"] == "ann"
+        assert browser.post("/api/join", json={"token": token}).status_code == 403
+        assert browser.post("/api/leave").is_success
+    files = page.home.folder.glob("tuner.sqlite*")
+    kept = b"".join(file.read_bytes() for file in files)
+    assert token.encode() not in kept
+    session = cookie.split("=", 1)[1].split(";")[0]
+    assert session.encode() not in kept
+    time.sleep(1.1)
+    assert httpx.get(f"{page.url}/api/me", cookies={page.app.state.cookie: session}).status_code == 401
+    noted = [(entry.action, entry.person) for entry in audit.listed(page.store)]
+    assert noted[:3] == [("left", "ann"), ("join refused", None), ("joined", "ann")]
+
+
+def test_who_is_shut_out_is_out_within_five_seconds_open_streams_included(page):
+    page.gradio()
+    members.add(page.store, "eve", "reviewer")
+    with page.client("eve") as client, client.stream("GET", "/studio/gradio_api/heartbeat/eves") as stream:
+        lines = stream.iter_lines()
+        assert next(lines).startswith("data")
+        assert client.get("/api/me").is_success
+        members.revoke(page.store, "eve")
+        since = time.monotonic()
+        list(lines)
+        assert time.monotonic() - since < 5
+        assert client.get("/api/me").status_code == 401
