@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
-from labelling import DESK, Browser, Page, Served, chromium, pairs, sees
+from labelling import DESK, Browser, Page, chromium, sees
+from served import Served, pairs
 
 _numbers = count(1)
 

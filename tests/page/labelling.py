@@ -1,25 +1,10 @@
-"""A served home with a batch to label, and a person at a browser, for the tests of the labelling page."""
+"""A person at a browser, for the tests of the labelling page."""
 
-import contextlib
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-import httpx
 import pytest
-
-from engine.examples import Message
-from tuner_app import settings
-from tuner_app.paths import Home
-from tuner_app.store import Store, batches, labels, members, sessions, sharing
-from tuner_app.store.rows import Asked, Batch, LabelEvent, Reply
-from tuner_app.store.stamps import new_uid
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
 Browser, Page, expect = sync_api.Browser, sync_api.Page, sync_api.expect
@@ -31,7 +16,6 @@ FLAGS = (
 )
 DESK = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
-MODEL = "secret-model"  # whose answers the batches hold; no browser is to learn of it
 
 
 @contextmanager
@@ -45,96 +29,6 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
-
-
-def pairs(count: int, prompt: str = "Question {n}") -> list[Asked]:
-    """Prompts with two replies each, that can be told from one another and are in no other batch."""
-    only = Message("system", new_uid())
-    return [
-        Asked(
-            (only, Message("user", prompt.format(n=n))),
-            tuple(Reply(f"Answer {side} to {n}.", model=MODEL) for side in ("one", "two")),
-        )
-        for n in range(count)
-    ]
-
-
-def singles(count: int) -> list[Asked]:
-    """Prompts with one reply each."""
-    return [
-        Asked((Message("user", f"Single {n}"),), (Reply(f"Only answer {n}.", model=MODEL),))
-        for n in range(count)
-    ]
-
-
-class Served:
-    """A home and the page that is served from it, as a process of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.home = Home(folder)
-        self.home.create()
-        # A chat server that is not needed, in place of a worker that loads a model.
-        settings.save(self.home, settings.Settings(chat_url="http://127.0.0.1:9"))
-        self.store = Store.open(self.home.database, migrate=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Serve, and return when the page answers."""
-        command = ["--home", str(self.home.folder), "page", "--port", str(self.port)]
-        program = [str(Path(sys.executable).with_name("tuner")), *command]
-        self._process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            assert self._process.poll() is None, "the page ended at its start"
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/join").is_success:
-                    return
-            time.sleep(0.05)
-        raise AssertionError("the page did not start")
-
-    def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
-        """End the server, by default as a power cut does."""
-        if self._process:
-            self._process.send_signal(how)
-            self._process.wait()
-            self._process = None
-
-    def close(self) -> None:
-        """End all of it."""
-        self.stop()
-        self.store.close()
-
-    def member(self, name: str, limit: int | None = None) -> None:
-        """Let somebody in."""
-        members.add(self.store, name, "annotator", daily_limit=limit)
-
-    def link(self, name: str) -> str:
-        """A link for a member."""
-        return f"{self.url}/join#{sessions.invite(self.store, name)}"
-
-    def share(self, asked: Sequence[Asked], name: str, **how: object) -> Batch:
-        """A new batch, shared out."""
-        kind = "pair" if len(asked[0].replies) == 2 else "single"
-        batch = batches.make(self.store, asked, name=name, kind=kind, uid=new_uid())
-        return sharing.configure(self.store, batch.id, **{"shared": True, "overlap": 100, **how})  # type: ignore[arg-type]
-
-    def events(self, name: str) -> list[LabelEvent]:
-        """All that a person did, in order."""
-        rows = self.store.query(
-            """SELECT i.hash FROM label_events e JOIN items i ON i.id = e.item_id JOIN people p
-               ON p.id = e.person_id WHERE p.name = ? GROUP BY i.hash""",
-            (name,),
-        )
-        found = [event for row in rows for event in labels.history(self.store, row["hash"])]
-        return sorted((event for event in found if event.person == name), key=lambda event: event.created)
-
-    def verbs(self, name: str) -> list[str]:
-        """The verbs of `events`."""
-        return [event.verb for event in self.events(name)]
 
 
 def saved(page: Page) -> None:

@@ -4,7 +4,8 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from labelling import DESK, Browser, Page, Served, expect, saved, sees
+from labelling import DESK, Browser, Page, expect, saved, sees
+from served import Served
 
 from tuner_app.store import members, past, sessions
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from labelling import DESK, MODEL, PHONE, Browser, Page, Served, expect, pairs, saved, sees, singles
+from labelling import DESK, PHONE, Browser, Page, expect, saved, sees
+from served import MODEL, Served, pairs, singles
 
 from engine.examples import Message
 from tuner_app.store import past, sharing
