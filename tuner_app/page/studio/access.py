@@ -83,5 +83,5 @@ def _as_gradio_reads_it(listener: Handler, handler: Handler) -> Handler:
     return listener
 
 
-def _shown(error: UserError) -> gr.Error:
+def _shown(error: UserError | UnavailableError) -> gr.Error:
     return gr.Error(html.escape(str(error)).replace("\n", "<br>"), print_exception=False)

@@ -96,7 +96,7 @@ class ChatParts:
                 visible=answered and last is not None and last.alternatives > 1,
                 value=words("other_of", place=last.place, of=last.alternatives) if last else "",
             ),
-            self.undo: gr.update(interactive=any(turn.marks for turn in turns)),
+            self.undo: gr.update(interactive=any(turn.label for turn in turns)),
             self.title: here.title if here else "",
             self.away: gr.update(
                 interactive=here is not None,

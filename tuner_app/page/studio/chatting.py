@@ -40,7 +40,7 @@ class View:
     def shown(self) -> Shown:
         """The ids of it."""
         here = self.dialogue.conversation
-        return Shown(here and here.id, tuple(turn.message.id for turn in self.dialogue.turns))
+        return Shown(here.id if here else None, tuple(turn.message.id for turn in self.dialogue.turns))
 
     @property
     def last(self) -> Message | None:

@@ -39,7 +39,8 @@ MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 def build(studio: Studio) -> gr.Blocks:
     """The tabs, without a server."""
-    with gr.Blocks(title="tuner", analytics_enabled=False, fill_width=True) as blocks:
+    blocks = gr.Blocks(title="tuner", analytics_enabled=False, fill_width=True)
+    with blocks:
         with gr.Tabs(elem_id="tabs"):
             tabs = []
             for name, role, module in TABS:

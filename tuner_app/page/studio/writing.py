@@ -45,8 +45,8 @@ def demonstration(system: str, turns: Sequence[str]) -> Demonstration:
             do="Fill in what is missing.",
         )
     start = [Message("system", system.strip())] if system.strip() else []
-    roles = ("user", "assistant")
-    return Demonstration((*start, *(Message(roles[n % 2], text) for n, text in enumerate(said))))
+    turns_of = [Message("assistant" if place % 2 else "user", text) for place, text in enumerate(said)]
+    return Demonstration((*start, *turns_of))
 
 
 def save(store: Store, person: str, example: Demonstration, tags: str, changes: int | None) -> int:
