@@ -164,11 +164,16 @@ const KEYS = {
   1: "review-0", f: "review-0", 2: "review-1", j: "review-1", 0: "review-2", b: "review-3", a: "review-4",
   x: "review-5", u: "review-undo", n: "review-next",
 };
+// The same keys for two answers in the chat.
+const PAIR = { 1: "choose-first", f: "choose-first", 2: "choose-second", j: "choose-second", 0: "tie", b: "both-bad",
+  " ": "skip", u: "undo" };
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   if (event.target.closest("input, textarea, select, [contenteditable]")) return;
-  const press = document.getElementById(KEYS[event.key]);
-  if (press && press.offsetParent !== null && !press.disabled) {
+  if (event.key === " " && event.target.closest("button, a, summary")) return;  // presses what has the focus
+  const press = [KEYS, PAIR].map((keys) => document.getElementById(keys[event.key]))
+    .find((one) => one && one.offsetParent !== null && !one.disabled);
+  if (press) {
     event.preventDefault();
     press.click();
   }

@@ -70,6 +70,20 @@ def may(role: MemberRole, handler: Handler) -> Handler:
     return _as_gradio_reads_it(listener, handler)
 
 
+def or_told(handler: Handler, told: Callable[..., Any]) -> Handler:
+    """`handler`, but where it raises what a person can act on, what `told(member, words, error, *values)`
+    gives: an error that Gradio shows stands in front of what the person was about."""
+
+    @wraps(handler)
+    async def guarded(member: Member, words: Words, *values: Any) -> Any:
+        try:
+            return await handler(member, words, *values)
+        except (UserError, UnavailableError) as error:
+            return await told(member, words, error, *values)
+
+    return guarded
+
+
 def _as_gradio_reads_it(listener: Handler, handler: Handler) -> Handler:
     """Gradio finds out by name and annotation what a listener wants: the request first, then the values."""
     _, _, *values = inspect.signature(handler).parameters.values()

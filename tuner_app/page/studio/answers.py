@@ -31,7 +31,8 @@ KEEP_TRIES = 60  # one a second, while the disk is full or too much waits for th
 class Writing:
     """An answer under way: `text` so far; `ended` when it is kept, as `answer`, or there is nothing to keep.
 
-    `beside` is the answer that it is to be held against, and `order` how the two are to be shown.
+    `beside` is the answer that it is to be held against, and `order` how the two are to be shown. `seen` when
+    its end has been shown.
     """
 
     person: str
@@ -46,6 +47,7 @@ class Writing:
     error: UserError | None = None
     order: tuple[int, ...] = ()
     ended: bool = False
+    seen: bool = False
     task: asyncio.Task[None] | None = None
 
 

@@ -7,11 +7,13 @@ from uuid import uuid4
 
 import gradio as gr
 
+from engine.errors import UserError
 from tuner_app import settings as settings_file
 from tuner_app.clean import one_line
 from tuner_app.conversing.dialogue import speaker
-from tuner_app.page.studio import chatting
-from tuner_app.page.studio.access import may, require_still
+from tuner_app.page.database import UnavailableError
+from tuner_app.page.studio import chatting, markup
+from tuner_app.page.studio.access import may, or_told, require_still
 from tuner_app.page.studio.answers import MOST, Writing
 from tuner_app.page.studio.chat_parts import VERDICTS, ChatParts, Updates
 from tuner_app.page.studio.chatting import Shown, View
@@ -42,7 +44,8 @@ class Chat:
 
         def on(event: Any, handler: Callable[..., Any], *inputs: Any, writes: bool = False) -> None:
             # Not queued: what is queued is dropped when the browser goes away.
-            done = event(may("annotator", handler), [parts.shown, *inputs], queue=False, **fast)
+            safe = may("annotator", or_told(handler, self._failed))
+            done = event(safe, [parts.shown, *inputs], queue=False, **fast)
             if writes:
                 done.success(may("annotator", self.watch), [parts.shown], concurrency_limit=MOST, **fast)
 
@@ -129,17 +132,18 @@ class Chat:
 
     async def watch(self, member: Member, words: Words, shown: Shown) -> AsyncIterator[Updates]:
         """Show the answer that is being written as it grows, if there is one."""
-        view = await self._database.read(chatting.view, member.name, shown.conversation)
         writing = self._answers.of(shown.conversation)
-        if writing is None:
-            yield self._show(view, words)
+        if writing is None or writing.seen:
+            yield {self._parts.status: gr.skip()}
             return
+        view = await self._database.read(chatting.view, member.name, shown.conversation)
         looked = monotonic()
         async for _ in self._answers.follow(writing):
             if monotonic() - looked > SECONDS_A_LOOK:
                 await self._database.read(require_still, member)
                 looked = monotonic()
             yield self._while_writing(view, words, writing)
+        writing.seen = True
         view = await self._database.read(chatting.view, member.name, shown.conversation)
         yield self._show(view, words)
 
@@ -175,7 +179,7 @@ class Chat:
             assert shown.conversation
             self._answers.forget(shown.conversation)
             names = await self._database.read(_speakers, shown)
-            told = words("they_were", left=names[0], right=names[1])
+            told = words("they_were", first=names[0], second=names[1])
             return await self._again(member, words, shown, f"{_saved(words, fed)} {told}")
 
         return choose
@@ -191,6 +195,15 @@ class Chat:
         return await self._again(member, words, shown)
 
     # --- showing
+
+    async def _failed(
+        self, member: Member, words: Words, error: Exception, shown: Shown, *values: Any
+    ) -> Updates:
+        """Why nothing came of it; the conversation is shown as it is kept, and what was typed stays."""
+        try:
+            return await self._again(member, words, shown, str(error))
+        except (UserError, UnavailableError):
+            return {self._parts.status: markup.said(str(error), "wrong")}
 
     async def _again(self, member: Member, words: Words, shown: Shown, status: str = "") -> Updates:
         view = await self._database.read(chatting.view, member.name, shown.conversation)

@@ -6,14 +6,15 @@ from typing import Any
 import gradio as gr
 
 from tuner_app.clean import visible
-from tuner_app.page.studio import chatting
+from tuner_app.page.studio import chatting, markup
 from tuner_app.page.studio.chatting import Shown, View
+from tuner_app.page.studio.components import page
 from tuner_app.page.studio.words import Words, said
 from tuner_app.store.rows import Message, Verb
 
 VERDICTS: tuple[tuple[str, Verb, int], ...] = (
-    ("choose_left", "choose", 0),
-    ("choose_right", "choose", 1),
+    ("choose_first", "choose", 0),
+    ("choose_second", "choose", 1),
     ("tie", "tie", 0),
     ("both_bad", "both_bad", 0),
     ("skip", "skip", 0),
@@ -43,11 +44,11 @@ class ChatParts:
             feedback_options=("Like", "Dislike"),
             latex_delimiters=[{"left": a, "right": b, "display": c} for a, b, c in _LATEX],
         )
-        self.status = gr.Markdown("", elem_id="status", sanitize_html=True)
+        self.status = page(elem_id="status")
         with gr.Column(visible=False, elem_id="pair") as self.pair:
             gr.Markdown(said("which_is_better"))
             with gr.Row():
-                self.sides = [self._side(side) for side in ("left", "right")]
+                self.sides = [self._side(side) for side in ("first", "second")]
             with gr.Row():
                 self.verdicts = [self._button(key) for key, _, _ in VERDICTS]
         self.prompt = gr.Textbox(
@@ -87,7 +88,7 @@ class ChatParts:
             self.chatbot: gr.update(
                 value=chatting.bubbles(view.dialogue, writing), feedback_value=chatting.thumbs(view.dialogue)
             ),
-            self.status: visible(status),
+            self.status: markup.said(status),
             self.pair: gr.update(visible=False),
             self.prompt: gr.update(submit_btn=not busy, stop_btn=busy),
             self.second: gr.update(interactive=answered),
@@ -108,15 +109,15 @@ class ChatParts:
         self, view: View, words: Words, first: Message, second: Message, order: tuple[int, ...]
     ) -> Updates:
         """The conversation, and two answers to choose between, in this order."""
-        left, right = (visible((first, second)[place].content) for place in order)
+        texts = [visible((first, second)[place].content) for place in order]
         return self.show(view, words) | {
             self.chatbot: gr.update(
                 value=chatting.bubbles(view.dialogue)[:-1]
             ),  # it is not to give itself away
             self.shown: replace(view.shown, pair=(first.id, second.id), order=order),
             self.pair: gr.update(visible=True),
-            self.sides[0]: left,
-            self.sides[1]: right,
+            self.sides[0]: f"**1**\n\n{texts[0]}",
+            self.sides[1]: f"**2**\n\n{texts[1]}",
             self.second: gr.update(interactive=False),
             self.again: gr.update(interactive=False),
         }

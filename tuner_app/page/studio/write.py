@@ -7,7 +7,7 @@ import gradio as gr
 
 from engine.errors import UserError
 from tuner_app.page.studio import markup, writing
-from tuner_app.page.studio.access import may
+from tuner_app.page.studio.access import may, or_told
 from tuner_app.page.studio.chatting import LONGEST
 from tuner_app.page.studio.components import page
 from tuner_app.page.studio.parts import Studio
@@ -59,7 +59,7 @@ class Write:
         quietly: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
         def on(event: Any, handler: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
-            event(may("annotator", handler), inputs, outputs, **quietly)
+            event(may("annotator", or_told(handler, self._failed)), inputs, outputs, **quietly)
 
         out.append(self.history)
         blocks = gr.context.Context.root_block
@@ -69,7 +69,7 @@ class Write:
         on(self.mine.input, self.open, [self.mine], out)
         on(self.save.click, self.keep, [self.changes, *form], out)
         on(self.remove.click, self.take_away, [self.changes], out)
-        on(self.more.click, self.add_turn, self.turns, [*self.rows, self.more])
+        on(self.more.click, self.add_turn, self.turns, [*self.rows, self.more, self.status])
         self.turns[0].input(
             may("annotator", self.look),
             [self.changes, self.turns[0]],
@@ -136,6 +136,9 @@ class Write:
             self.status: "",
             self.history: _history(words, written.history) if written else "",
         }
+
+    async def _failed(self, member: Member, words: Words, error: Exception, *values: Any) -> Updates:
+        return {self.status: markup.said(str(error), "wrong")}  # what was typed stays
 
     def _rows(self, number: int) -> Updates:
         shown = {row: gr.update(visible=place < number) for place, row in enumerate(self.rows)}
