@@ -33,6 +33,7 @@ def make(folder: Path, labels: int) -> Home:
     home = Home(folder)
     done = folder / f"{labels}-labels"
     if done.exists():
+        Store.open(home.database, migrate=True).close()  # it may be of an earlier version
         return home
     if home.database.exists():
         raise SystemExit(f"{folder} holds another home: give an empty folder.")
