@@ -6,8 +6,8 @@ from time import monotonic
 from textual.app import App
 from textual.events import Event, InputEvent
 
-LOOK_SECONDS = 5.0  # between two looks at whether it is time for a search
-QUIET_SECONDS = 2.0  # without a key: nobody is typing
+LOOK_SECONDS = 30.0  # between two looks at whether it is time for a search
+QUIET_SECONDS = 5.0  # without a key: nobody is typing
 
 
 class TidyApp(App[None]):

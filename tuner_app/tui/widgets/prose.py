@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MARKDOWN_MOST = 10_000  # characters; what takes longer to set than a key may wait is shown as it was written
 WRAPPED_MOST = 20_000  # characters; beyond, lines are broken wherever the width ends
+DRAWN_MOST = 500  # lines that are kept as they were drawn
 _CARET = "▍"
 _MARKED = re.compile(r"[*_`#|~\[\]<>\\&]|^ *([-+]|\d{1,9}[.)]) |^    |^ *(-{3,}|={1,}) *$", re.MULTILINE)
 
@@ -37,6 +38,7 @@ class Prose(Widget):
         self._set: Markdown | None = None
         self._lines: Sequence[Content] = []
         self._width = 0
+        self._drawn: dict[int, tuple[Content, object, Strip]] = {}
         self.text = visible(text)
 
     @property
@@ -64,8 +66,18 @@ class Prose(Widget):
         self._fit(self.size.width)
         if y >= len(self._lines):
             return Strip.blank(self.size.width, self.rich_style)
-        line = self._lines[y]
-        selection = self.text_selection
+        line, selection = self._lines[y], self.text_selection
+        before = self._drawn.get(y)
+        if before and before[0] is line and before[1] == self.visual_style and not selection:
+            return before[2]  # as when more has come below it
+        strip = self._draw(y, line, selection)
+        if not selection:
+            if len(self._drawn) > DRAWN_MOST:
+                self._drawn.clear()
+            self._drawn[y] = line, self.visual_style, strip
+        return strip
+
+    def _draw(self, y: int, line: Content, selection: Selection | None) -> Strip:
         if selection and (span := selection.get_span(y)):
             start, end = span
             style = Style.from_styles(self.screen.get_component_styles("screen--selection"))
@@ -79,6 +91,7 @@ class Prose(Widget):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
+        self._drawn.clear()
         self.refresh()
 
     def _fit(self, width: int) -> None:
