@@ -67,6 +67,7 @@ def may(role: MemberRole, handler: Handler) -> Handler:
             except (UserError, UnavailableError) as error:
                 raise _shown(error) from error
 
+    listener.role = role  # type: ignore[attr-defined]  # a test asks every listener for it
     return _as_gradio_reads_it(listener, handler)
 
 
