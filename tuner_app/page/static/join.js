@@ -4,8 +4,13 @@ import { get, post } from "./api.js";
 import { fill, load, say } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
-const token = location.hash.slice(1);
-history.replaceState(null, "", "/join"); // so that it is neither in the address bar nor in the history
+
+/** The link's token, which is then neither in the address bar nor in the history. */
+function take() {
+  const token = location.hash.slice(1);
+  history.replaceState(null, "", "/join");
+  return token;
+}
 
 async function join(secret) {
   $("again").hidden = true;
@@ -29,6 +34,8 @@ addEventListener("submit", (event) => {
   join($("link").value.trim().split("#").at(-1));
 });
 
+const token = take();
 await load();
 fill(document);
+addEventListener("hashchange", () => join(take())); // a link that is opened where this page is already
 await join(token);
