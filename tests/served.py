@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
+import psutil
 
 from engine.examples import Message
 from tuner_app import settings
@@ -76,6 +77,16 @@ class Served:
             self._process.send_signal(how)
             self._process.wait()
             self._process = None
+
+    def memory(self) -> float:
+        """MB that the server has in memory."""
+        assert self._process is not None
+        return psutil.Process(self._process.pid).memory_info().rss / 1e6
+
+    def processor(self) -> float:
+        """Seconds of processors that the server has taken."""
+        assert self._process is not None
+        return sum(psutil.Process(self._process.pid).cpu_times()[:2])
 
     def close(self) -> None:
         """End all of it."""
