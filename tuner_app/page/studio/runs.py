@@ -9,7 +9,7 @@ from tuner_app import remedies
 from tuner_app.page.studio import new_run
 from tuner_app.page.studio.access import may
 from tuner_app.page.studio.components import QUIET, begin, button, choice, opened, page
-from tuner_app.page.studio.markup import joined, said
+from tuner_app.page.studio.markup import Safe, joined, said
 from tuner_app.page.studio.parts import Studio
 from tuner_app.page.studio.run_panel import Followed, Shown, shown
 from tuner_app.page.studio.words import Words
@@ -33,7 +33,7 @@ def add(studio: Studio) -> None:
         pause = button("runs_pause", visible=False, elem_id="runs-pause")
         resume = button("runs_resume", visible=False, elem_id="runs-resume")
         stop = button("runs_stop", visible=False, variant="stop", elem_id="runs-stop")
-    with gr.Row(visible=False) as sure:
+    with gr.Row(visible=False, elem_classes="t-bar") as sure:
         gr.Markdown(label("runs_sure"))
         yes = button("runs_yes", variant="stop", elem_id="runs-yes")
         no = button("runs_no")
@@ -44,14 +44,17 @@ def add(studio: Studio) -> None:
     seen = [last, listing, name, panel, log, pause, resume, stop]
 
     async def look(member: Member, words: Words, name: str | None, before: Shown | None) -> list[Any]:
+        await database.apart(_reap, home)
         now = await database.read(shown, home, followed, name or "", words)
         if now == before:
             return [gr.skip() for _ in seen]
-        names = gr.skip() if before and before.names == now.names and before.name == now.name else None
+        # What was chosen meanwhile stays chosen: a value is sent only where there was none.
+        value = {} if name == now.name else {"value": now.name or None}
+        same = before is not None and before.names == now.names and not value
         return [
             now,
             now.table,
-            names or gr.update(choices=list(now.names), value=now.name or None),
+            gr.skip() if same else gr.update(choices=list(now.names), **value),
             now.panel,
             now.log,
             gr.update(visible=now.may_pause),
@@ -71,15 +74,15 @@ def add(studio: Studio) -> None:
     name.input(**looking)
 
     def ends(request: Request) -> Any:
-        async def end(member: Member, words: Words, name: str, asked: gr.Request) -> list[Any]:
+        async def end(member: Member, words: Words, name: str, asked: gr.Request) -> Safe:
             await database.apart(_end, home, name, request, member, _address(asked))
-            return [joined([said(words("runs_paused" if request == "pause" else "runs_stopped"), "good")])]
+            return joined([said(words("runs_paused" if request == "pause" else "runs_stopped"), "good")])
 
         return may("admin", end)
 
-    async def go_on(member: Member, words: Words, name: str, asked: gr.Request) -> list[Any]:
+    async def go_on(member: Member, words: Words, name: str, asked: gr.Request) -> Safe:
         await database.apart(_resume, home, name, member, _address(asked))
-        return [joined([said(words("runs_resumed"), "good")])]
+        return joined([said(words("runs_resumed"), "good")])
 
     def ask(seen: bool) -> Any:
         async def show(member: Member, words: Words) -> Any:
@@ -95,6 +98,11 @@ def add(studio: Studio) -> None:
     resume.click(may("admin", go_on), name, notice, **private)
     with gr.Accordion(label("runs_new"), open=False, elem_id="runs-new"):
         new_run.add(database, home, tab, name)
+
+
+def _reap(store: Store, home: Home) -> None:
+    if any(run.status == "running" for run in runs.listed(store)):
+        supervisor.reap(home, store)
 
 
 def _run(store: Store, name: str) -> Run:
