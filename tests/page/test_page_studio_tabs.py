@@ -8,19 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from labelling import DESK, PHONE, Browser, Page, Served, chromium, expect, pairs
+from labelling import DESK, PHONE, Browser, Page, expect
+from served import Served, pairs
 
 from tuner_app import settings
 from tuner_app.store import audit, gold, labels, members, people, runs, sharing, snapshots
 from tuner_app.store.stamps import new_uid
 
 EVIL = "<img src=x onerror=document.title='bad'>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
