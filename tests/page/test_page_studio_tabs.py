@@ -76,7 +76,7 @@ def test_a_reviewer_sees_how_far_all_are_and_how_they_agree(browser: Browser, se
             expect(page.get_by_role("tab", name=hidden, exact=True)).to_have_count(0)
         open_tab(page, "Progress")
         far = page.locator("#progress-far")
-        expect(far.get_by_role("row", name=re.compile("sums.*36 / 36"))).to_be_visible()
+        expect(far.get_by_role("row", name=re.compile("sums.*36 . 36"))).to_be_visible()
         expect(far.get_by_role("row", name=re.compile("^Chen sums 12 12"))).to_be_visible()
         agreed = page.locator("#progress-agreement")
         expect(agreed.get_by_role("row", name=re.compile("^κ Ana – Chen"))).to_be_visible()
