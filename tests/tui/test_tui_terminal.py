@@ -117,6 +117,13 @@ def test_it_can_be_resized_while_an_answer_comes_and_put_aside_and_taken_up_agai
         assert b"\x1b[?1049h" in terminal.sent[before:]
         terminal.press("again", "enter")
         terminal.sees("ok")
+        terminal.press("tab")
+        terminal.sees("a good")
+        terminal.press("ctrl+z")
+        terminal.until(lambda: terminal.state() == "T", "it to be put aside by its key")
+        os.kill(terminal.pid, signal.SIGCONT)
+        terminal.press("a")
+        terminal.sees("Fed 1 thumb")
 
 
 def test_a_label_that_cannot_be_written_stays_on_the_screen_until_it_can(home: Home, store: Store) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from importlib import import_module
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 from rich.text import Text
 from textual import work
@@ -74,6 +73,7 @@ class TunerApp(TidyApp):
         Binding("question_mark,f1", "go('help')", "help", key_display="?", id="help", tooltip="these keys"),
         Binding("ctrl+p", "command_palette", "", show=False, priority=True, tooltip="every command"),
         Binding("ctrl+q", "quit", "", show=False, priority=True, tooltip="quit; runs and chat go on"),
+        Binding("ctrl+z", "suspend_process", "", show=False, tooltip="put aside; fg takes up again"),
     ]
 
     settings: reactive[Settings] = reactive(Settings)
@@ -89,15 +89,6 @@ class TunerApp(TidyApp):
         self._watcher = Watcher(self, home, store)
         self._chat = ChatScreen()
         self._under_way: set[int] = set()
-
-    @property
-    def answering(self) -> str:
-        """Which model answers, in words; “base at example.org” where the settings name a server."""
-        chosen = self.settings
-        if chosen.chat_url:
-            return f"{chosen.adapter or 'base'} at {urlsplit(chosen.chat_url).hostname}"
-        base = chosen.base.rstrip("/").rsplit("/", 1)[-1]
-        return f"{chosen.adapter} on {base}" if chosen.adapter else base
 
     def on_mount(self) -> None:
         self.push_screen(self._chat)

@@ -1,6 +1,7 @@
 """Where the person is, which model answers, and whether a run is going on."""
 
 from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -8,6 +9,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tuner_app.clean import one_line
+from tuner_app.settings import Settings
 
 if TYPE_CHECKING:
     from tuner_app.tui.app import TunerApp
@@ -48,5 +50,13 @@ class TopBar(Horizontal):
         app = cast("TunerApp", self.app)
         state, style = _STATES[app.link.state]
         parts = [(f"{one_line(app.training, 32)}   ", "$text-warning")] if app.training else []
-        parts += [(f"{one_line(app.answering, 34)} ", "bold"), (state, style)]
+        parts += [(f"{one_line(_answering(app.settings), 34)} ", "bold"), (state, style)]
         self.query_one("#who", Static).update(Content.assemble(*parts))
+
+
+def _answering(by: Settings) -> str:
+    """Which model answers, in words; “base at example.org” where the settings name a server."""
+    if by.chat_url:
+        return f"{by.adapter or 'base'} at {urlsplit(by.chat_url).hostname}"
+    base = by.base.rstrip("/").rsplit("/", 1)[-1]
+    return f"{by.adapter} on {base}" if by.adapter else base
