@@ -109,7 +109,8 @@ def test_it_can_be_resized_while_an_answer_comes_and_put_aside_and_taken_up_agai
             terminal.settle()
         os.kill(terminal.pid, signal.SIGTSTP)
         terminal.until(lambda: terminal.state() == "T", "it to be put aside")
-        assert b"\x1b[?1049l" in terminal.sent[-400:]  # the screen of before is given back meanwhile
+        given_back = b"\x1b[?1049l"
+        terminal.until(lambda: given_back in terminal.sent[-400:], "the screen of before to be given back")
         server.gate.set()
         before = len(terminal.sent)
         os.kill(terminal.pid, signal.SIGCONT)
