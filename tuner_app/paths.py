@@ -45,6 +45,11 @@ class Home:
         return self.folder / "templates"
 
     @property
+    def drafts(self) -> Path:
+        """Texts that somebody has begun to write, and has not sent or saved."""
+        return self.folder / "drafts"
+
+    @property
     def workers(self) -> Path:
         """Endpoint and log of the chat worker."""
         return self.folder / "workers"

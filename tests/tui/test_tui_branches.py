@@ -289,7 +289,7 @@ async def test_a_correction_that_was_left_is_kept_as_a_draft(
         await person.press("e", "!")
         await person.sees("{+!+}")
         await person.press("escape")
-        await person.sees("kept while the app is open", "✎ draft")
+        await person.sees("Not saved, but kept", "✎ draft")
         await person.press("up", "up", "enter")  # the answer leaves the screen, and comes back
         await person.until(lambda: "Woof." not in person.screen())
         await person.press("tab", "enter", "tab")

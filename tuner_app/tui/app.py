@@ -22,6 +22,7 @@ from tuner_app.run_facts import STATUS, recent
 from tuner_app.settings import Settings
 from tuner_app.store import Store
 from tuner_app.tui.database import Database
+from tuner_app.tui.drafts import Drafts
 from tuner_app.tui.endings import heed_signals
 from tuner_app.tui.messages import Link, StoreChanged, WatchFailed
 from tuner_app.tui.screens.chat import ChatScreen
@@ -85,6 +86,7 @@ class TunerApp(TidyApp):
         self.home = home
         self.store = store
         self.database = Database(store)
+        self.drafts = Drafts(home.drafts)
         self.model_link = ModelLink(home, self._link_changed)
         self._watcher = Watcher(self, home, store)
         self._chat = ChatScreen()
@@ -100,6 +102,7 @@ class TunerApp(TidyApp):
     def on_unmount(self) -> None:
         self._watcher.stop()
         self.database.close()
+        self.drafts.write()
 
     def choose_model(self, *, base: str, adapter: str) -> None:
         """Let another model answer from now on, after a restart too."""

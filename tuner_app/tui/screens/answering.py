@@ -61,6 +61,7 @@ class AnsweringScreen(AskingScreen):
             question = await self.tuner.database(keep, here, text, one_line(text), uuid4().hex)
             if instead:
                 self.query_one(PromptBox).focus()
+                instead.keep_draft("")
                 await instead.stop_editing()
             await self.query(Comparison).remove()
             await self.show(await self.tuner.database(dialogue.load, question.conversation_id))

@@ -51,9 +51,8 @@ class JudgingScreen(SavingScreen):
             case "edit":
                 await spoken.edit()
             case "left":
-                self.transcript.drafts[message.id] = event.text
                 if event.text:
-                    self.notice.say("Not saved, but kept while the app is open: e goes on with it.")
+                    self.notice.say("Not saved, but kept: e goes on with it.")
             case "copy":
                 self._copy(message.content, "the text")
             case "older" | "newer":
@@ -92,7 +91,7 @@ class JudgingScreen(SavingScreen):
         async def then(fed: str) -> None:
             answer.not_saved("")
             if answer.query(Correction):
-                answer.draft = self.transcript.drafts[answer.turn.message.id] = ""
+                answer.keep_draft("")
                 await answer.stop_editing()
             await self._reload_at(answer)
             self.notice.say(f"Saved: {name}. Fed {fed}.")
@@ -167,6 +166,7 @@ class JudgingScreen(SavingScreen):
 
         async def then(fed: str) -> None:
             if comparison.query(Correction):
+                comparison.keep_draft("")
                 await comparison.stop_editing()
             comparison.reveal(given, fed)
             self.notice.clear()

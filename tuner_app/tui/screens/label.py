@@ -92,7 +92,8 @@ class LabelScreen(FeedingScreen):
             self._last = event.uid
             self.clock.tick()
         self.far = replace(self.far, judged=self.far.judged + 1, ready=max(0, self.far.ready - 1))
-        if self.query(Correction):
+        for correction in self.query(Correction):
+            correction.keep("")
             await self._stop_editing()
         self.advance()
         self.filling.changed()
@@ -130,18 +131,24 @@ class LabelScreen(FeedingScreen):
         if shown is None or self.query(Correction):
             return
         self.marked = self.marked or 0
-        correction = Correction(shown.waiting.item.replies[shown.order[self.marked]].content)
+        reply = shown.order[self.marked]
+        name = f"item-{shown.waiting.item.hash}-{reply}"
+        drafts = self.tuner.drafts
+        original = shown.waiting.item.replies[reply].content
+        correction = Correction(original, drafts.get(name), keep=partial(drafts.put, name))
         await self.mount(correction, before=self.query_one(Tally))
-        self.query_one(Tally).say("Correct it: it will count as the better one. Ctrl+S saves, Esc abandons.")
+        self.query_one(Tally).say("Correct it: it will count as the better one. Ctrl+S saves, Esc leaves.")
         self.draw(stay=True)
 
     def on_correction_written(self, event: Correction.Written) -> None:
         if shown := self.queue.current:
             self._judge("correct", {"reply": shown.order[self.marked or 0], "text": event.text})
 
-    async def on_correction_abandoned(self, _: Correction.Abandoned) -> None:
+    async def on_correction_abandoned(self, event: Correction.Abandoned) -> None:
         await self._stop_editing()
         self.ask()
+        if event.text:
+            self.query_one(Tally).say("Not saved, but kept: e goes on with it.")
         self.draw(stay=True)
 
     async def _stop_editing(self) -> None:

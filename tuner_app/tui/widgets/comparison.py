@@ -1,7 +1,7 @@
 """Two answers side by side, and which is better."""
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -19,6 +19,9 @@ from tuner_app.tui.widgets.editor import Correction
 from tuner_app.tui.widgets.prose import Prose
 from tuner_app.tui.widgets.tag_field import TagField
 
+if TYPE_CHECKING:
+    from tuner_app.tui.app import TunerApp
+
 _VERDICTS = {"tie": "= tie", "both_bad": "▼ both bad", "skip": "skipped"}
 
 
@@ -28,7 +31,6 @@ class Panel(VerticalScroll, can_focus=False):
     def __init__(self, number: int, text: str) -> None:
         super().__init__(Prose(text), classes="panel")
         self.text = text
-        self.draft = ""  # a correction that was begun and left
         self.title(str(number))
 
     def title(self, text: str) -> None:
@@ -164,7 +166,6 @@ class Comparison(Vertical, can_focus=True):
 
     async def on_correction_abandoned(self, event: Correction.Abandoned) -> None:
         event.stop()
-        self._panel.draft = event.text
         await self.stop_editing()
         self.ask()
 
@@ -212,7 +213,8 @@ class Comparison(Vertical, can_focus=True):
     async def action_edit(self) -> None:
         panel = self._panel
         panel.query_one(Prose).display = False
-        await panel.mount(Correction(panel.text, panel.draft or None))
+        draft = cast("TunerApp", self.app).drafts.get(self._draft)
+        await panel.mount(Correction(panel.text, draft, keep=self.keep_draft))
         self._say("Correct it; it will count as the better one. Ctrl+S saves, Esc leaves.")
         self.refresh_bindings()
 
@@ -237,6 +239,14 @@ class Comparison(Vertical, can_focus=True):
     @property
     def _panel(self) -> Panel:
         return list(self.query(Panel))[self._marked]
+
+    def keep_draft(self, text: str) -> None:
+        """Keep what is in the editor of the marked reply; "" for nothing."""
+        cast("TunerApp", self.app).drafts.put(self._draft, text)
+
+    @property
+    def _draft(self) -> str:
+        return f"message-{self.replies[self.shown[self._marked]].uid}"
 
     def _say(self, text: str) -> None:
         self.query_one(".ask", Static).update(Content(text))

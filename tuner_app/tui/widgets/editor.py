@@ -1,5 +1,6 @@
 """Writing a text anew in its place, and seeing what is changed."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -17,7 +18,7 @@ CHANGES_SECONDS = 0.1  # how long after a key the changes are told: typing comes
 
 
 class Editor(TextBox):
-    """A text to be put right: Ctrl+S saves, Esc abandons."""
+    """A text to be put right: Ctrl+S saves, Esc leaves."""
 
     KEYS_OF = "Correcting"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -47,9 +48,10 @@ class PromptEditor(Editor):
 
 
 class Correction(Vertical):
-    """An editor, and below it what was changed of the `original` so far; begins with `text`.
+    """An editor, and below it what was changed of the `original` so far; begins with the draft `text`.
 
-    With `prompt` it is a prompt that is edited.
+    `keep` is told of the draft as it is written ("" where nothing is changed); with `prompt` it is a prompt
+    that is edited.
     """
 
     DEFAULT_CSS = """
@@ -71,10 +73,13 @@ class Correction(Vertical):
             super().__init__()
             self.text = text
 
-    def __init__(self, original: str, text: str | None = None, *, prompt: bool = False) -> None:
+    def __init__(
+        self, original: str, text: str, *, keep: Callable[[str], None], prompt: bool = False
+    ) -> None:
         super().__init__()
         self.original = original
-        self.editor = (PromptEditor if prompt else Editor)(original if text is None else text)
+        self.editor = (PromptEditor if prompt else Editor)(text or original)
+        self.keep = keep
         self._changes = Static(markup=False, classes="changes")
         self._later: Timer | None = None
         self._shown = visible(original)  # a field has no control characters
@@ -94,7 +99,7 @@ class Correction(Vertical):
         yield self._changes
 
     def on_mount(self) -> None:
-        self._tell()
+        self._say()
         self.editor.focus()
         self.editor.move_cursor(self.editor.document.end)
         self.editor.scroll_visible(animate=False)
@@ -105,13 +110,28 @@ class Correction(Vertical):
             self._later.stop()
         self._later = self.set_timer(CHANGES_SECONDS, self._tell)
 
+    def on_unmount(self) -> None:
+        self._tell_now()
+
     def on_editor_saved(self, event: Editor.Saved) -> None:
         event.stop()
+        self._tell_now()
         self.post_message(self.Written(self.text))
 
     def on_editor_left(self, event: Editor.Left) -> None:
         event.stop()
+        self._tell_now()
         self.post_message(self.Abandoned(self.changed))
 
+    def _tell_now(self) -> None:
+        if self._later:
+            self._later.stop()
+            self._tell()
+
     def _tell(self) -> None:
+        self._later = None
+        self.keep(self.changed)
+        self._say()
+
+    def _say(self) -> None:
         self._changes.update(shown(self.original, self.text) if self.changed else "no changes yet")

@@ -1,13 +1,17 @@
 """Where the person types."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
+from tuner_app.tui import drafts
 from tuner_app.tui.messages import PromptLeft, PromptSubmitted
 from tuner_app.tui.widgets.text_box import TextBox
+
+if TYPE_CHECKING:
+    from tuner_app.tui.app import TunerApp
 
 
 class PromptBox(TextBox):
@@ -26,6 +30,18 @@ class PromptBox(TextBox):
 
     def __init__(self) -> None:
         super().__init__(id="prompt", placeholder="Type a prompt; Enter sends it.")
+
+    def on_mount(self) -> None:
+        if draft := self._drafts.get(drafts.PROMPT):
+            self.text = draft
+            self.move_cursor(self.document.end)
+
+    def on_text_area_changed(self) -> None:
+        self._drafts.put(drafts.PROMPT, self.text)
+
+    @property
+    def _drafts(self) -> drafts.Drafts:
+        return cast("TunerApp", self.app).drafts
 
     async def _on_key(self, event: events.Key) -> None:
         if event.key == "enter":

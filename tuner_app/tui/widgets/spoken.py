@@ -1,5 +1,7 @@
 """A message of the conversation that can be selected: what a question and an answer have in common."""
 
+from typing import TYPE_CHECKING, cast
+
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -10,6 +12,9 @@ from textual.widgets import Static
 from tuner_app.conversing.dialogue import Turn
 from tuner_app.tui.widgets.editor import Correction
 from tuner_app.tui.widgets.prose import Prose
+
+if TYPE_CHECKING:
+    from tuner_app.tui.app import TunerApp
 
 Part = tuple[str, str]  # text and style
 
@@ -57,7 +62,6 @@ class Spoken(Vertical, can_focus=True):
         super().__init__(classes=classes)
         self.turn = turn
         self.unsaved = ""
-        self.draft = ""  # what was begun in the editor and left
         self._source = False
         self._head = Static(markup=False, classes="by")
         self._said = Prose(turn.message.content)
@@ -87,7 +91,8 @@ class Spoken(Vertical, can_focus=True):
             return
         self._said.display = False
         message = self.turn.message
-        correction = Correction(message.content, self.draft or None, prompt=message.role == "user")
+        prompt = message.role == "user"
+        correction = Correction(message.content, self.draft, keep=self.keep_draft, prompt=prompt)
         await self.mount(correction, after=self._said)
         self.refresh_bindings()
 
@@ -105,14 +110,17 @@ class Spoken(Vertical, can_focus=True):
 
     async def on_correction_abandoned(self, event: Correction.Abandoned) -> None:
         event.stop()
-        self.draft = event.text
         await self.stop_editing()
         self.post_message(self.Acted(self, "left", event.text))
 
-    def unfinished(self) -> str:
-        """What was begun in an editor, open or left; "" for nothing."""
-        open_one = self.query(Correction)
-        return open_one.first().changed if open_one else self.draft
+    @property
+    def draft(self) -> str:
+        """What was begun in the editor and is not saved."""
+        return cast("TunerApp", self.app).drafts.get(f"message-{self.turn.message.uid}")
+
+    def keep_draft(self, text: str) -> None:
+        """Keep what is in the editor; "" for nothing."""
+        cast("TunerApp", self.app).drafts.put(f"message-{self.turn.message.uid}", text)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if parameters in (("older",), ("newer",)):

@@ -31,7 +31,6 @@ class Transcript(VerticalScroll, can_focus=False):
 
     def __init__(self) -> None:
         super().__init__()
-        self.drafts: dict[int, str] = {}  # corrections that were begun and left, by message
         self._turns: list[Turn] = []
         self._one_at_a_time = asyncio.Lock()
 
@@ -75,8 +74,6 @@ class Transcript(VerticalScroll, can_focus=False):
             widget.update(turn)
             kept += 1
         last = shown[kept - 1] if kept else None
-        for widget in shown[kept:]:
-            self.drafts[widget.turn.message.id] = widget.unfinished()
         with self.app.batch_update():
             await self.remove_children([*shown[kept:], *self.query(".empty")])
             new = [self._widget(turn) for turn in turns[kept:]]
@@ -157,6 +154,4 @@ class Transcript(VerticalScroll, can_focus=False):
             self.scroll_to(y=place.y if from_above else place.bottom - view.height, animate=False)
 
     def _widget(self, turn: Turn) -> Spoken:
-        widget = Answer(turn) if turn.message.role == "assistant" else Question(turn)
-        widget.draft = self.drafts.get(turn.message.id, "")
-        return widget
+        return Answer(turn) if turn.message.role == "assistant" else Question(turn)
