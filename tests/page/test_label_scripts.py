@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hostile import STRINGS
-from labelling import Page, Served, expect, saved, sees
+from labelling import Page, expect, saved, sees
+from served import Served
 
 from engine.examples import Message
 from tuner_app.store import batches
