@@ -6,7 +6,8 @@ from collections.abc import Callable
 from importlib.resources import files
 
 import pytest
-from labelling import PHONE, Browser, Page, Served, expect, sees
+from labelling import PHONE, Browser, Page, expect, sees
+from served import Served
 
 STATIC = files("tuner_app.page") / "static"
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed")
