@@ -157,6 +157,8 @@ class Terminal:
                 time.sleep(0.01)  # nothing is left to read when it has closed its terminal and not ended yet
             done, status = os.waitpid(self.pid, os.WNOHANG)
             if done:
+                while self._read(0):
+                    pass
                 return os.waitstatus_to_exitcode(status)
         raise AssertionError(f"it did not end\n{self.shown}")
 
