@@ -85,7 +85,9 @@ class CheckScreen(TunerScreen):
             loop.call_soon_threadsafe(self._say, STAGES.get(kind, "Trying one step"))
 
         try:
-            self._checking = checking = await self.tuner.database(Checking, self.tuner.home, self._planned)
+            self._checking = checking = await self.tuner.database.beside(
+                Checking, self.tuner.home, self._planned
+            )
             if not self.is_attached:
                 self._end_check()
                 return
@@ -143,7 +145,7 @@ class CheckScreen(TunerScreen):
     @work
     async def _start(self) -> None:
         try:
-            run = await self.tuner.database(_launch, self.tuner.home, self._planned, self._where)
+            run = await self.tuner.database.beside(_launch, self.tuner.home, self._planned, self._where)
         except UserError as error:
             self.notice.fail(error)
             return

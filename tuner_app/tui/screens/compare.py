@@ -2,18 +2,15 @@
 
 from typing import Any, ClassVar
 
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Static
 
-from engine.errors import UserError
 from tuner_app.clean import one_line
 from tuner_app.run_facts import STATUS, RunFacts, progress
 from tuner_app.store.rows import Run
 from tuner_app.tui.following import follow
-from tuner_app.tui.messages import StoreChanged
 from tuner_app.tui.screens.figures import FIGURE_KEYS, FiguresScreen
 from tuner_app.tui.widgets.chart import MARKS
 from tuner_app.tui.widgets.figures import Figures
@@ -37,7 +34,6 @@ class CompareScreen(FiguresScreen):
         super().__init__()
         self._facts = {name: RunFacts() for name in names}
         self._runs: dict[str, Run] = {}
-        self._loading = self._changed = False
 
     def compose(self) -> ComposeResult:
         yield TopBar(f"{len(self._facts)} runs")
@@ -46,32 +42,12 @@ class CompareScreen(FiguresScreen):
         yield Notice()
         yield KeyBar()
 
-    def on_mount(self) -> None:
-        self._load()
-
-    def on_store_changed(self, _: StoreChanged) -> None:
-        self._load()
-
-    def _load(self) -> None:
-        self._changed = True
-        if not self._loading:
-            self._loading = True
-            self._look()
-
-    @work
-    async def _look(self) -> None:
-        try:
-            while self._changed and self.is_attached:
-                self._changed = False
-                for name, facts in self._facts.items():
-                    async for run in follow(self.tuner.database, name, facts):
-                        self._runs[name] = run
-                        if self.query(Figures):  # else the screen is going
-                            self._show()
-        except UserError as error:
-            self.notice.fail(error)
-        finally:
-            self._loading = False
+    async def look(self) -> None:
+        for name, facts in self._facts.items():
+            async for run in follow(self.tuner.database, name, facts):
+                self._runs[name] = run
+                if self.query(Figures):  # else the screen is going
+                    self._show()
 
     def _show(self) -> None:
         self.query_one("#apart", Static).update(self._apart(list(self._runs.values())))

@@ -1,7 +1,10 @@
 """What screens with figures have in common."""
 
+from textual import work
 from textual.binding import Binding, BindingType
 
+from engine.errors import UserError
+from tuner_app.tui.messages import StoreChanged
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.widgets.figures import Figures
 
@@ -15,7 +18,39 @@ FIGURE_KEYS: list[BindingType] = [
 
 
 class FiguresScreen(TunerScreen):
-    """A screen with `Figures`, which obey `FIGURE_KEYS`."""
+    """A screen with `Figures`, which obey `FIGURE_KEYS`; `look` whenever the store has changed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._looking = self._changed = False
+
+    async def look(self) -> None:
+        """Read what is new, and show it while the screen is there."""
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        self.look_again()
+
+    def on_store_changed(self, _: StoreChanged) -> None:
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Look once more; what changes meanwhile is looked at afterwards, once."""
+        self._changed = True
+        if not self._looking:
+            self._looking = True
+            self._look()
+
+    @work
+    async def _look(self) -> None:
+        try:
+            while self._changed and self.is_attached:
+                self._changed = False
+                await self.look()
+        except UserError as error:
+            self.notice.fail(error)
+        finally:
+            self._looking = False
 
     @property
     def figures(self) -> Figures:

@@ -22,7 +22,6 @@ from tuner_app.store import Store, models, runs
 from tuner_app.store.rows import Request, Run
 from tuner_app.times import ago
 from tuner_app.tui.following import follow
-from tuner_app.tui.messages import StoreChanged
 from tuner_app.tui.screens.figures import FIGURE_KEYS, FiguresScreen
 from tuner_app.tui.widgets.figures import Figures
 from tuner_app.tui.widgets.key_bar import KeyBar
@@ -64,7 +63,6 @@ class RunScreen(FiguresScreen):
         self._row: Run | None = None
         self._waits_for = ""
         self._facts = RunFacts()
-        self._loading = self._changed = False
         self._told = ""
         self._sure = False
 
@@ -77,34 +75,13 @@ class RunScreen(FiguresScreen):
         yield Notice()
         yield KeyBar()
 
-    def on_mount(self) -> None:
-        self._load()
-
-    def on_store_changed(self, _: StoreChanged) -> None:
-        self._load()
-
-    def _load(self) -> None:
-        """Look again; what changes meanwhile is looked at afterwards, once."""
-        self._changed = True
-        if not self._loading:
-            self._loading = True
-            self._look()
-
-    @work
-    async def _look(self) -> None:
-        try:
-            while self._changed and self.is_attached:
-                self._changed = False
-                async for run in follow(self.tuner.database, self._run_name, self._facts):
-                    self._row = run
-                    self._waits_for = await self.tuner.database(_waits_for, self.tuner.home, run)
-                    log = await in_background(partial(log_tail, self.tuner.home.run(self._run_name)))
-                    if self.query(Figures) and self.query("#log"):  # else the screen is going
-                        self._show(run, log)
-        except UserError as error:
-            self.notice.fail(error)
-        finally:
-            self._loading = False
+    async def look(self) -> None:
+        async for run in follow(self.tuner.database, self._run_name, self._facts):
+            self._row = run
+            self._waits_for = await self.tuner.database(_waits_for, self.tuner.home, run)
+            log = await in_background(partial(log_tail, self.tuner.home.run(self._run_name)))
+            if self.query(Figures) and self.query("#log"):  # else the screen is going
+                self._show(run, log)
 
     def _show(self, run: Run, log: list[str]) -> None:
         self.query_one("#facts", Static).update(self._summary(run))
@@ -183,7 +160,7 @@ class RunScreen(FiguresScreen):
             return
         if self.is_attached:
             self.notice.say(then)
-            self._load()
+            self.look_again()
 
     @work
     async def action_resume(self) -> None:
@@ -194,7 +171,7 @@ class RunScreen(FiguresScreen):
             self.notice.fail(error)
             return
         self.notice.clear()
-        self._load()
+        self.look_again()
 
     @work
     async def action_remedy(self) -> None:

@@ -49,7 +49,7 @@ class RunDetailsScreen(TunerScreen):
     @work
     async def _load(self) -> None:
         try:
-            found = await self.tuner.database(_details, self.tuner.home, self._run_name)
+            found = await self.tuner.database.beside(_details, self.tuner.home, self._run_name)
         except UserError as error:
             self.notice.fail(error)
             return

@@ -316,7 +316,7 @@ class TrainScreen(TunerScreen):
     @work
     async def _check(self, plan: Plan, where: Machines) -> None:
         try:
-            await self.tuner.database(launch.check, self.tuner.home, plan)
+            await self.tuner.database.beside(launch.check, self.tuner.home, plan)
         except UserError as error:  # said here, where it can be mended
             self.notice.fail(error)
             return
