@@ -1,5 +1,7 @@
 """What screens with figures have in common."""
 
+from abc import abstractmethod
+
 from textual import work
 from textual.binding import Binding, BindingType
 
@@ -24,9 +26,9 @@ class FiguresScreen(TunerScreen):
         super().__init__()
         self._looking = self._changed = False
 
+    @abstractmethod
     async def look(self) -> None:
         """Read what is new, and show it while the screen is there."""
-        raise NotImplementedError
 
     def on_mount(self) -> None:
         self.look_again()

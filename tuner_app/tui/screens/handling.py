@@ -1,5 +1,6 @@
 """What is done with rows of the data: tags, removing, restoring, editing, and undo of each step."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -56,18 +57,18 @@ class HandlingScreen(TunerScreen):
         return self.query_one(RowTable)
 
     @property
+    @abstractmethod
     def wanted(self) -> Filter:
         """What the table shows."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def complete(self) -> bool:
         """Whether all that the filter finds is in the table."""
-        raise NotImplementedError
 
+    @abstractmethod
     def look(self, *, stay: bool = False) -> None:
         """Look for the filter's rows again; with `stay` the cursor keeps its place."""
-        raise NotImplementedError
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         match action:
