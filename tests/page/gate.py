@@ -99,6 +99,24 @@ class Gate:
                 pass
             return got
 
+    def dribbles(self, first: bytes, seconds: float = 5) -> tuple[bytes, bool]:
+        """What comes back when a byte follows these every 50 ms, and whether the server closed."""
+        with socket.create_connection(("127.0.0.1", self.place.port), timeout=0.05) as wire:
+            wire.sendall(first)
+            got, end = b"", time.monotonic() + seconds
+            while time.monotonic() < end:
+                try:
+                    wire.sendall(b"x")
+                    part = wire.recv(65536)
+                except TimeoutError:
+                    continue
+                except OSError:
+                    return got, True
+                if not part:
+                    return got, True
+                got += part
+            return got, False
+
 
 @contextmanager
 def gate(folder: Path, **place: object) -> Iterator[Gate]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.middleware import Middleware
@@ -48,7 +49,12 @@ def build(home: Home, database: Database, place: Place) -> FastAPI:
             Middleware(Access, sessions=known, cookie=cookie),
             Middleware(MemberLimits, streams=streams),
         ],
-        exception_handlers={UserError: _user_error, UnavailableError: _unavailable, Exception: _fault(home)},
+        exception_handlers={
+            UserError: _user_error,
+            UnavailableError: _unavailable,
+            RequestValidationError: _nonsense,
+            Exception: _fault(home),
+        },
     )
     app.state.streams, app.state.studio = streams, studio
     app.state.home, app.state.database, app.state.cookie = home, database, cookie
@@ -138,6 +144,10 @@ def _lifespan(studio: Studio, answering: Answering, streams: Streams) -> Lifespa
             watching.cancel()
 
     return lifespan
+
+
+async def _nonsense(_: Request, error: Exception) -> Response:
+    return refuse(422, "This is not what the page's own program sends.", do="Reload the page.")
 
 
 async def _user_error(_: Request, error: Exception) -> Response:
