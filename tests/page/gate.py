@@ -59,6 +59,7 @@ class Gate:
 
     def start(self) -> None:
         """Serve, and return when it answers."""
+        connections.allow_many()
         self._thread.start()
         while not self._server.started:
             assert self._thread.is_alive()

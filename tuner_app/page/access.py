@@ -4,6 +4,7 @@ What is not in the table is denied, to everybody. The table names the routes of 
 other: a test holds it against the routes that the app has.
 """
 
+import asyncio
 import time
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -94,7 +95,7 @@ class Access:
             await (refused or self._app)(scope, receive, send)
 
     async def _refusal(self, scope: Scope) -> Response | None:
-        secret = _cookie(scope, self._cookie)
+        secret = cookie_of(scope, self._cookie)
         member = await self._sessions.member_of(secret) if secret else None
         rule = self._rule(scope["path"])
         if rule is not None and scope["method"] not in rule.methods:
@@ -121,17 +122,26 @@ class Sessions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[str, tuple[float, Member | None]] = {}
+        self._known: dict[str, tuple[float, asyncio.Future[Member | None]]] = {}
 
     async def member_of(self, secret: str) -> Member | None:
         """The member whose session `secret` opens; None when it has ended or there never was one."""
-        looked_up, member = self._known.get(secret, (0.0, None))
-        if time.monotonic() - looked_up > FRESH:
-            member = await self._database.read(sessions.member_of, secret)
+        since, found = self._known.get(secret, (0.0, None))
+        if found is None or time.monotonic() - since > FRESH:
             if len(self._known) >= KEPT_SESSIONS:
                 self._known.clear()
-            self._known[secret] = time.monotonic(), member
-        return member
+            found = asyncio.ensure_future(self._database.read(sessions.member_of, secret))
+            self._known[secret] = time.monotonic(), found
+        try:
+            return await asyncio.shield(found)
+        except UnavailableError:
+            self._known.pop(secret, None)
+            raise
+
+    def knows(self, secret: str) -> bool:
+        """Whether `secret` opened a session when it was last looked up."""
+        _, found = self._known.get(secret, (0.0, None))
+        return found is not None and found.done() and not found.exception() and found.result() is not None
 
 
 def refuse(status: int, what: str, *, headers: dict[str, str] | None = None, do: str = "") -> Response:
@@ -150,7 +160,8 @@ def unavailable(error: UnavailableError) -> Response:
     return said(503, error.error, {"Retry-After": "1"})
 
 
-def _cookie(scope: Scope, name: str) -> str:
+def cookie_of(scope: Scope, name: str) -> str:
+    """A cookie's value, "" where the request has none of this name."""
     header = Headers(scope=scope).get("cookie", "")
     try:
         morsel = SimpleCookie(header).get(name)

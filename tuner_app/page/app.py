@@ -45,7 +45,7 @@ def build(home: Home, database: Database, place: Place) -> FastAPI:
         lifespan=_lifespan(studio, answering, streams),
         middleware=[
             Middleware(Origin, place=place),
-            Middleware(Limits),
+            Middleware(Limits, sessions=known, cookie=cookie),
             Middleware(Access, sessions=known, cookie=cookie),
             Middleware(MemberLimits, streams=streams),
         ],

@@ -12,13 +12,19 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tuner_app.page.access import Sessions, refuse
+from tuner_app.page.access import Sessions, cookie_of, refuse
 
 MIB = 1 << 20
 BODIES = {"/api/import": 2048 * MIB, "/api/join": 1024}  # bytes of a request's body
 BODY = 2 * MIB  # of all others: the longest correction of an answer fits many times
 BODY_SECONDS, BODY_RATE = 10.0, 50_000  # a body has so long, and a second more for so many bytes
 SEND_SECONDS = 30.0  # who reads nothing for so long is cut off
+
+# Requests a second on the long run, and at once: of a member, whose browser asks for a hundred files when the
+# studio opens; of an address without a session; and vain attempts to join from an address.
+MEMBER_RATE, MEMBER_BURST = 40, 400
+STRANGER_RATE, STRANGER_BURST = 20, 300
+JOIN_RATE, JOIN_BURST = 0.2, 30
 
 STREAMS = ("/studio/gradio_api/heartbeat/", "/studio/gradio_api/queue/data")
 STREAMS_OF_ONE, STREAMS_OF_ALL = 16, 512
@@ -47,14 +53,21 @@ class Rate:
             self._left.popitem(last=False)
         return 0.0 if taken else (1 - left) / self.per_second
 
+    def give_back(self, key: str) -> None:
+        """A request that was counted is not to count."""
+        if key in self._left:
+            left, since = self._left[key]
+            self._left[key] = (left + 1, since)
+
 
 class Limits:
     """Middleware before the access checks: bodies and the requests of those who are not known."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, sessions: Sessions, cookie: str) -> None:
         self._app = app
-        self._joins = Rate(per_second=0.2, burst=10)
-        self._strangers = Rate(per_second=10, burst=100)
+        self._sessions, self._cookie = sessions, cookie
+        self._joins = Rate(per_second=JOIN_RATE, burst=JOIN_BURST)
+        self._strangers = Rate(per_second=STRANGER_RATE, burst=STRANGER_BURST)
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,10 +82,22 @@ class Limits:
         counted = not _is_stream(scope)
         self._under_way += counted
         try:
-            body = _Body(scope, receive, send)
+            body = _Body(scope, receive, self._forgiving(scope, send))
             await self._app(scope, body.receive, body.send)
         finally:
             self._under_way -= counted
+
+    def _forgiving(self, scope: Scope, send: Send) -> Send:
+        """Many people may join at once from one address: those who do, with links that are good."""
+        if scope["path"] != "/api/join":
+            return send
+
+        async def forgiving(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 300:
+                self._joins.give_back(_network(scope))
+            await send(message)
+
+        return forgiving
 
     def _refusal(self, scope: Scope) -> Response | None:
         length = Headers(scope=scope).get("content-length", "0")
@@ -83,7 +108,8 @@ class Limits:
         address = _network(scope)
         if scope["path"] == "/api/join":
             return _limited(self._joins.wait(address))
-        if "cookie" not in Headers(scope=scope) and not scope["path"].startswith("/static/"):
+        known = self._sessions.knows(cookie_of(scope, self._cookie))
+        if not known and not scope["path"].startswith("/static/"):
             return _limited(self._strangers.wait(address))
         return None
 
@@ -96,7 +122,7 @@ class MemberLimits:
 
     def __init__(self, app: ASGIApp, streams: "Streams") -> None:
         self._app = app
-        self._rate = Rate(per_second=40, burst=400)
+        self._rate = Rate(per_second=MEMBER_RATE, burst=MEMBER_BURST)
         self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,12 +7,13 @@ import signal
 import socket
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import uvicorn
+from fastapi import FastAPI
 
 from engine.errors import UserError
 from tuner_app.page import app as page
@@ -43,22 +44,29 @@ class Options:
 
 def run(home: Home, store: Store, options: Options) -> int:
     """Serve the page until Ctrl+C or SIGTERM; a UserError where that cannot be, or would not be safe."""
-    listener = _listen(_address(options.listen), options.port)
-    place = Place(
-        options.listen,
-        listener.getsockname()[1],
-        tls=options.cert is not None,
-        proxy=options.proxy,
-        proxy_address=options.proxy_address,
-        names=options.names,
-    )
-    _check(store, place, options)
-    connections.allow_many()
-    audit.note(store, audit.PAGE_STARTED, person=people.ME, detail=place.url)
-    link = f"{place.url}/join#{page.first_link(store)}"
-    database = Database(store)
+    with closing(_listen(_address(options.listen), options.port)) as listener:
+        place = Place(
+            _address(options.listen),
+            listener.getsockname()[1],
+            tls=options.cert is not None,
+            proxy=options.proxy.lower(),
+            proxy_address=options.proxy_address,
+            names=tuple(name.lower() for name in options.names),
+        )
+        _check(store, place, options)
+        connections.allow_many()
+        audit.note(store, audit.PAGE_STARTED, person=people.ME, detail=place.url)
+        link = f"{place.url}/join#{page.first_link(store)}"
+        database = Database(store)
+        try:
+            _serve(page.build(home, database, place), listener, link, options)
+        finally:
+            database.close()
+    return 0
+
+
+def _serve(app: FastAPI, listener: socket.socket, link: str, options: Options) -> None:
     try:
-        app = page.build(home, database, place)
         config = uvicorn.Config(
             app,
             **connections.settings(),
@@ -66,12 +74,13 @@ def run(home: Home, store: Store, options: Options) -> int:
             ssl_certfile=options.cert,
             ssl_keyfile=options.key,
         )
-        with _quiet_end():
-            asyncio.run(_serve(_Server(config, app.state.streams), listener, link, options.open))
-    finally:
-        database.close()
-        listener.close()
-    return 0
+        config.load()
+    except OSError as error:  # an SSLError is one
+        raise UserError(
+            f"The certificate and its key cannot be used: {error}.", do="Check --tls-cert and --tls-key."
+        ) from error
+    with _quiet_end():
+        asyncio.run(_until_told(_Server(config, app.state.streams), listener, link, opens=options.open))
 
 
 class _Server(uvicorn.Server):
@@ -87,7 +96,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-async def _serve(server: uvicorn.Server, listener: socket.socket, link: str, opens: bool) -> None:
+async def _until_told(server: uvicorn.Server, listener: socket.socket, link: str, *, opens: bool) -> None:
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
