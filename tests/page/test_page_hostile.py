@@ -46,7 +46,8 @@ def asked(page, **more):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example:{port}", "[::2]:{port}", ""]
+    "host",
+    ["evil.example", "evil.example:{port}", "localhost.evil.example:{port}", "[::2]:{port}", "192.0.2.1", ""],
 )
 def test_a_forged_host_is_refused(page, ann, host):
     assert ann.get("/api/me", headers={"Host": host.format(port=page.place.port)}).status_code == 400
@@ -359,14 +360,15 @@ def test_one_member_alone_cannot_use_up_the_page(tmp_path, monkeypatch):
 
 def test_hosts_by_the_place():
     far = Place("0.0.0.0", 7077, proxy="label.example.org", names=("box.example.org",))
-    assert far.serves("label.example.org")
-    assert far.serves("192.168.1.7:7077")
-    assert far.serves("box.example.org:7077")
-    assert not far.serves("evil.example:7077")
-    assert not far.serves("label.example.org:7077")
+    for host in ("label.example.org", "192.168.1.7:7077", "box.example.org:80", "[fe80::1]:7077"):
+        assert far.serves(host)
+    for host in ("evil.example:7077", "label.example.org.evil.example", "", "box.example.org@evil.example"):
+        assert not far.serves(host)
     near = Place("127.0.0.1", 7077)
-    assert near.serves("localhost:7077")
-    assert not near.serves("192.168.1.7:7077")
+    for host in ("localhost:7077", "127.0.0.1:9000", "[::1]:7077"):
+        assert near.serves(host)
+    for host in ("192.168.1.7:7077", "evil.example", "", ":7077"):
+        assert not near.serves(host)
 
 
 def test_the_proxy_alone_says_what_was_https_and_who_came(tmp_path):

@@ -4,9 +4,9 @@ import ipaddress
 import re
 import socket
 from dataclasses import dataclass
-from functools import cache
 
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tuner_app.page.access import refuse
@@ -45,27 +45,26 @@ class Place:
             host = "127.0.0.1"
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
+    @property
+    def hint(self) -> str:
+        """What to do for someone who came by a name that is not known."""
+        return "" if self.local else "Who runs the page can name it with --name."
+
     def serves(self, host: str) -> bool:
         """Whether a request with this Host header was meant for the page.
 
         A name that is not ours would let a foreign page read this one under its own name (DNS rebinding).
         """
-        if self.proxy and host == self.proxy:
-            return True
-        name, port = host, "443" if self.tls else "80"
-        if not host.endswith("]") and ":" in host:
-            name, _, port = host.rpartition(":")
-        if port != str(self.port):
-            return False
-        if self.local:
-            return name in (*LOOPBACK, self.address, *self.names)
-        return name in (*LOOPBACK, *_own_names(), *self.names) or _is_address(name)
+        name = host if host.endswith("]") or ":" not in host else host.rpartition(":")[0]
+        known = (*LOOPBACK, self.address, *self.names, *filter(None, [self.proxy]))
+        if self.local:  # by any port: it may be forwarded, as by ssh -L
+            return name in known
+        return name in (*known, *_own_names()) or _is_address(name)
 
 
-@cache
-def _own_names() -> tuple[str, ...]:
+def _own_names() -> tuple[str, str]:
     name = socket.gethostname().lower()
-    return name, f"{name}.local", socket.getfqdn().lower()
+    return name, f"{name}.local"
 
 
 def _is_address(name: str) -> bool:
@@ -87,9 +86,9 @@ class Origin:
         """The app's answer, or the reason why there is none."""
         if scope["type"] == "http":
             self._trust_the_proxy(scope)
-            why = self._fault(scope, Headers(scope=scope))
-            if why:
-                await refuse(400 if why[0] == "H" else 403, why)(scope, receive, send)
+            refused = self._refusal(scope, Headers(scope=scope))
+            if refused is not None:
+                await refused(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -104,19 +103,19 @@ class Origin:
         if _is_address(last):
             scope["client"] = (last, 0)
 
-    def _fault(self, scope: Scope, headers: Headers) -> str:
+    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         host = headers.getlist("host")
         if len(host) != 1 or not self._place.serves(host[0].lower()):
-            return "Host: this page is not reached by that name."
+            return refuse(400, "Host: this page is not reached by that name.", do=self._place.hint)
         if _MISLEADING.search(scope.get("raw_path") or scope["path"].encode()):
-            return "This is no address of the page."
+            return refuse(400, "This is no address of the page.")
         if scope["method"] not in _SAFE:
             if headers.getlist("origin") != [f"{scope['scheme']}://{host[0]}"]:
-                return "Origin: this came from another site."
+                return refuse(403, "Origin: this came from another site.")
             if scope["path"].startswith("/api/") and headers.get("x-tuner") != "1":
-                return "X-Tuner: this did not come from the page's own program."
+                return refuse(403, "X-Tuner: this did not come from the page's own program.")
         site = headers.get("sec-fetch-site", "same-origin")
         opened = headers.get("sec-fetch-dest") == "document" and scope["method"] in _SAFE
         if site not in ("same-origin", "none") and not opened:
-            return "Sec-Fetch-Site: this came from another site."
-        return ""
+            return refuse(403, "Sec-Fetch-Site: this came from another site.")
+        return None
