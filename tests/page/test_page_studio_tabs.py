@@ -195,7 +195,7 @@ def test_a_run_is_started_watched_paused_resumed_and_stopped(browser: Browser, s
     settings.save(served.home, settings.Settings())
     with studio(browser, served, people.ME) as page:
         open_tab(page, "Runs")
-        page.get_by_text("New run").click()
+        page.get_by_role("button", name="New run").click()
         choose(page, "new-method", "dpo")
         page.get_by_text("Options of the method").click()
         page.get_by_label("epochs").fill("none")
