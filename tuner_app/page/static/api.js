@@ -2,8 +2,8 @@
 
 const PATIENCE = 15_000; // milliseconds
 
-/** `kind`: "offline" (no answer), "busy" (later), "session" (no longer joined),
- * "elsewhere" (joined as somebody else now), "refused" (this cannot be taken), "fault" (the server's). `after`: seconds that it asks to wait. */
+/** `kind`: "offline" (no answer), "busy" (later), "session" (no longer joined), "elsewhere" (joined as somebody
+ * else now), "refused" (this cannot be taken), "fault" (the server's). `after`: seconds that it asks to wait. */
 export class Failure extends Error {
   constructor(kind, why = "", after = 0) {
     super(why || kind);

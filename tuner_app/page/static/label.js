@@ -6,14 +6,13 @@ import { Kept, newUid } from "./kept.js";
 import { Outbox } from "./outbox.js";
 import * as panels from "./panels.js";
 import * as sheet from "./sheet.js";
-import { count, fill, language, load, say } from "./words.js";
+import * as status from "./status.js";
+import { count, fill, load, say } from "./words.js";
 import { Work, keyOf } from "./work.js";
 
 const $ = (id) => document.getElementById(id);
 const RETRY = 3_000; // milliseconds until what failed is asked for again
 const LOOK_AGAIN = 20_000; // until new work is looked for where there was none
-const PACE = 600_000; // the time over which the pace is measured
-const ENOUGH_TIME = 20_000; // in less than this there is none to tell
 
 const JUDGEMENTS = {
   "choose-first": { verb: "choose", place: 0 },
@@ -68,16 +67,16 @@ function drawActions() {
 }
 
 function drawEmpty() {
-  const which = whyEmpty();
-  $("empty").hidden = which === null;
-  if (which === null) return;
-  const [title, text] = $("empty").querySelectorAll("h2, p");
-  const far = work?.far ?? { done: 0, today: 0 };
-  title.textContent = say(`empty.${which}`);
-  text.textContent = say(`empty.${which}.what`, { done: number(far.done), today: number(far.today) });
-  const button = $("empty").querySelector("button");
-  button.hidden = which === "limit";
-  button.textContent = say(which === "window" ? "empty.window.button" : "empty.again");
+  status.empty(whyEmpty(), work.far);
+}
+
+function drawFar() {
+  if (work.far) status.far(work.far, times);
+}
+
+function drawState() {
+  status.saving(outbox, kept, me.shown_name);
+  drawFar();
 }
 
 function whyEmpty() {
@@ -91,41 +90,6 @@ function whyEmpty() {
   return done ? "done" : "nothing";
 }
 
-function drawFar() {
-  const far = work.far;
-  if (!far) return;
-  const parts = [say("far", { done: number(far.done), left: number(far.left) })];
-  parts.push(say(far.limit === null ? "far.today" : "far.limit", { today: number(far.today), limit: number(far.limit ?? 0) }));
-  const pace = paceOf(times, Date.now());
-  if (pace) parts.push(say("far.pace", { pace: number(pace) }));
-  $("far").textContent = parts.join(" · ");
-  $("bar").firstElementChild.style.width = `${(100 * far.done) / Math.max(1, far.done + far.left)}%`;
-}
-
-/** Labels an hour over the last minutes; 0 where there are too few to tell. */
-function paceOf(given, now) {
-  while (given.length && now - given[0] > PACE) given.shift();
-  const time = given.at(-1) - given[0];
-  return given.length > 4 && time > ENOUGH_TIME ? Math.round(((given.length - 1) * 3_600_000) / time) : 0;
-}
-
-function drawState() {
-  const { state, size, failure } = outbox;
-  const why = failure && say(`why.${failure.kind}`);
-  const said = { saved: say("state.saved"), saving: count("state.saving", size), "not saved": count("state.not", size, { why }) }[state];
-  $("state").className = state.replace(" ", "-");
-  $("state").textContent = kept.durable || !size ? said : `${said} (${say("state.window")})`;
-  if (["session", "elsewhere"].includes(failure?.kind)) alarm(say(`alert.${failure.kind}`, { name: me.shown_name }));
-  else if (state === "saved" && $("alert").className === "session") $("alert").hidden = true;
-  drawFar();
-}
-
-function alarm(text, kind = "session") {
-  $("alert").className = kind;
-  if ($("alert").hidden || $("alert").textContent !== text) $("alert").textContent = text;
-  $("alert").hidden = false;
-}
-
 function drawReasons() {
   const parts = (draft.tags ?? []).map((tag) => `#${tag}`);
   if (draft.comment) parts.push(`“${draft.comment}”`);
@@ -136,8 +100,6 @@ function drawReasons() {
 function tell(text) {
   $("said").textContent = text;
 }
-
-const number = (n) => n.toLocaleString(language);
 
 // --- judging
 
@@ -259,7 +221,12 @@ function act(action) {
 }
 
 addEventListener("keydown", (event) => {
-  if (!work) return;
+  if (!work || event.defaultPrevented) return;
+  const open = document.querySelector("dialog[open]");
+  if (open && event.key === "Escape" && !event.isComposing) {
+    event.preventDefault();
+    return open.close(); // at once: by itself it closes later, and the next key would be lost
+  }
   if (event.key === "Escape" && asked) {
     asked = false;
     return tell("");
@@ -332,7 +299,7 @@ async function meet() {
       return await get("/api/me");
     } catch (failure) {
       if (failure.kind === "session") return location.replace("/join");
-      alarm(say(`empty.${failure.kind}`), "trouble");
+      status.alarm(say(`empty.${failure.kind}`), "trouble");
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
   }
@@ -349,7 +316,7 @@ async function start() {
   outbox.addEventListener("changed", drawState);
   outbox.addEventListener("refused", ({ detail }) => {
     const n = kept.names("refused.").length;
-    alarm(count("alert.refused", n, { why: detail.why }), "refused");
+    status.alarm(count("alert.refused", n, { why: detail.why }), "refused");
   });
   fill(document);
   document.title = say("title", { name: me.shown_name });
