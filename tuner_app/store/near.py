@@ -1,8 +1,8 @@
 """Demonstrations that ask nearly the same as a text, found while it is being written, among a million others.
 
-Each prompt is kept as the smallest of the hashes of its five-letter pieces (Broder 1997): texts that share
-most pieces share most of these. They stand as words in a full-text index in a side file, which may be
-deleted at any time. What is found by them is then compared letter by letter.
+Each prompt is kept as the smallest of the hashes of its pieces (Broder 1997): texts that share most pieces
+share most of these. They stand as words in a full-text index in a side file, which may be deleted at any
+time. What is found by them is then compared piece by piece.
 """
 
 import json
@@ -20,7 +20,7 @@ from tuner_app.store.database import Store
 
 LEAST = 0.5  # of the pieces of two texts are in both: from there on they are nearly the same
 SHORTEST = 6  # characters from which a text is looked for
-_PIECE = 5
+_LETTERS, _IDEOGRAPHS = 5, 3  # of a piece: one ideograph says more than a letter
 _HASHES = 16
 _LONGEST = 4000  # characters of a prompt that count
 _ROWS = 1000  # for one hash: more have it only where it says little
@@ -137,7 +137,9 @@ def _compared(id: int, example: Demonstration, pieces: set[str]) -> Near:
 
 def _pieces(text: str) -> set[str]:
     said = " ".join(text[:_LONGEST].casefold().split())
-    return {said[at : at + _PIECE] for at in range(max(len(said) - _PIECE + 1, 1))}
+    ideographs = len(said.encode("utf-8", "surrogatepass")) > 2.2 * len(said)
+    size = _IDEOGRAPHS if ideographs else _LETTERS
+    return {said[at : at + size] for at in range(max(len(said) - size + 1, 1))}
 
 
 def _sketch(text: str) -> list[str]:

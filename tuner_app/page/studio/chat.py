@@ -75,12 +75,12 @@ class Chat:
         view = await self._database.read(chatting.latest, member.name)
         settings = settings_file.load(self._home)
         names = await self._database.read(chatting.names, settings)
-        mine = settings.adapter if settings.adapter in names else chatting.BASE
+        mine = await self._database.read(chatting.usual, settings)
         return self._show(view, words) | {self._parts.model: gr.update(choices=names, value=mine)}
 
     async def open(self, member: Member, words: Words, shown: Shown, which: Any) -> Updates:
-        """Another conversation."""
-        number = which if isinstance(which, int) else None
+        """Another conversation; a text that is none leaves the page as it is."""
+        number = which if isinstance(which, int) else shown.conversation
         return self._show(await self._database.read(chatting.view, member.name, number), words)
 
     async def begin(self, member: Member, words: Words, shown: Shown) -> Updates:
@@ -99,29 +99,39 @@ class Chat:
 
     # --- asking
 
-    async def ask(self, member: Member, words: Words, shown: Shown, text: str, model: str) -> Updates:
+    async def ask(self, member: Member, words: Words, shown: Shown, text: str, model: str | None) -> Updates:
         """Keep a prompt and begin to answer it."""
         question = await self._database.write(chatting.ask, member.name, shown, text, uuid4().hex)
-        return await self._begin(member, words, question, model) | {self._parts.prompt: self._prompt("")}
+        shown_now = await self._begin(member, words, question, model)
+        return shown_now | {self._parts.prompt: shown_now[self._parts.prompt] | {"value": ""}}
 
-    async def write_again(self, member: Member, words: Words, shown: Shown, model: str) -> Updates:
+    async def write_again(self, member: Member, words: Words, shown: Shown, model: str | None) -> Updates:
         """Answer the last prompt once more, in place of the answer that is there."""
         question = await self._database.read(chatting.last_question, member.name, shown)
         return await self._begin(member, words, question, model)
 
-    async def write_second(self, member: Member, words: Words, shown: Shown, model: str) -> Updates:
+    async def write_second(self, member: Member, words: Words, shown: Shown, model: str | None) -> Updates:
         """Have another answer to hold against the last one."""
         answer, question = await self._database.read(chatting.last_answer, member.name, shown)
         return await self._begin(member, words, question, model, beside=answer)
 
     async def _begin(
-        self, member: Member, words: Words, question: Message, model: str, beside: Message | None = None
+        self,
+        member: Member,
+        words: Words,
+        question: Message,
+        model: str | None,
+        beside: Message | None = None,
     ) -> Updates:
         settings = settings_file.load(self._home)
         here = question.conversation_id
-        by = await self._database.read(chatting.by, settings, model, here)
-        self._answers.begin(member.name, question, by, beside=beside)
-        return self._show(await self._database.read(chatting.view, member.name, here), words)
+        error = ""
+        try:
+            by = await self._database.read(chatting.by, settings, model, here)
+            self._answers.begin(member.name, question, by, beside=beside)
+        except UserError as refused:  # the question is kept all the same
+            error = str(refused)
+        return self._show(await self._database.read(chatting.view, member.name, here), words, error)
 
     async def stop(self, member: Member, words: Words, shown: Shown) -> Updates:
         """End the answer that is being written; what there is of it is kept."""
@@ -158,7 +168,7 @@ class Chat:
         return await self._again(member, words, shown, _saved(words, fed))
 
     async def edit(
-        self, member: Member, words: Words, shown: Shown, model: str, event: gr.EditData
+        self, member: Member, words: Words, shown: Shown, model: str | None, event: gr.EditData
     ) -> Updates:
         """A corrected answer; a prompt that is put in another way is asked on a branch of its own."""
         place, text = _place(event.index), str(event.value)
@@ -231,9 +241,6 @@ class Chat:
             status = words("busy", others=others)
         text = None if writing.beside else writing.text
         return self._parts.show(view, words, status=status, writing=text, busy=True)
-
-    def _prompt(self, text: str) -> Any:
-        return gr.update(value=text, submit_btn=False, stop_btn=True)
 
 
 def _speakers(store: Store, shown: Shown) -> list[str]:

@@ -78,8 +78,14 @@ def names(store: Store, settings: Settings) -> list[str]:
     return [BASE, *(row.name for row in rows if not row.is_reward)]
 
 
-def by(store: Store, settings: Settings, name: str, conversation_id: int) -> Settings:
+def usual(store: Store, settings: Settings) -> str:
+    """The name of the model that answers where a person has not chosen one."""
+    return settings.adapter if settings.adapter in names(store, settings) else BASE
+
+
+def by(store: Store, settings: Settings, name: str | None, conversation_id: int) -> Settings:
     """The settings with which the model called `name` answers in a conversation."""
+    name = name or usual(store, settings)
     if name not in names(store, settings):
         raise UserError(f"There is no model “{one_line(name)}” here.", do="Choose another one.")
     conversation = chats.get(store, conversation_id)

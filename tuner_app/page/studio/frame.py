@@ -41,6 +41,7 @@ def build(studio: Studio) -> gr.Blocks:
     """The tabs, without a server."""
     blocks = gr.Blocks(title="tuner", analytics_enabled=False, fill_width=True)
     with blocks:
+        gr.Button(said("to_labelling"), link="/", size="sm", min_width=80, elem_id="to-labelling")
         with gr.Tabs(elem_id="tabs"):
             tabs = []
             for name, role, module in TABS:

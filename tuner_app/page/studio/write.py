@@ -1,11 +1,14 @@
 """Instruction examples, written in the browser, with those beside them that ask nearly the same."""
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
 
 from engine.errors import UserError
+from tuner_app.page.database import UnavailableError
 from tuner_app.page.studio import markup, writing
 from tuner_app.page.studio.access import may, or_told
 from tuner_app.page.studio.chatting import LONGEST
@@ -17,7 +20,7 @@ from tuner_app.store.edits import Edit
 from tuner_app.store.near import Near, NearFile
 from tuner_app.store.rows import Member
 
-INDEX_SECONDS = 0.5  # of taking in what others have brought, at a time
+INDEX_SECONDS = 0.2  # of taking in what others have brought, at a time
 Updates = dict[Any, Any]
 
 
@@ -31,6 +34,7 @@ class Write:
 
     def __init__(self, studio: Studio) -> None:
         self._database, self._near = studio.database, NearFile(studio.home.near_index)
+        self._catching_up: asyncio.Task[None] | None = None
         self.changes = gr.State(None)  # the id of the example that is being changed
         with gr.Row(elem_id="write-top"):
             self.mine = gr.Dropdown(label=said("written_by_you"), allow_custom_value=True, scale=4)
@@ -107,10 +111,12 @@ class Write:
     async def look(self, member: Member, words: Words, changes: int | None, text: str) -> str:
         """What asks nearly the same as is being written."""
         try:
-            await self._database.beside(self._take_in)
+            whole = await self._database.beside(self._take_in)
+            if not whole and (self._catching_up is None or self._catching_up.done()):
+                self._catching_up = asyncio.create_task(self._catch_up())
             found = await self._database.beside(self._find, text, changes)
-        except UserError as error:
-            return markup.said(error.what, "quiet")  # it can be written all the same
+        except (UserError, UnavailableError) as error:
+            return markup.said(str(error), "quiet")  # it can be written all the same
         return _near(words, found)
 
     async def add_turn(self, member: Member, words: Words, *turns: str) -> Updates:
@@ -143,6 +149,11 @@ class Write:
     def _rows(self, number: int) -> Updates:
         shown = {row: gr.update(visible=place < number) for place, row in enumerate(self.rows)}
         return {**shown, self.more: gr.update(interactive=number < MOST_TURNS)}
+
+    async def _catch_up(self) -> None:
+        with suppress(UserError, UnavailableError):  # whoever looks next is told
+            while not await self._database.beside(self._take_in):
+                await asyncio.sleep(INDEX_SECONDS)  # others want to read as well
 
     def _take_in(self, store: Any) -> bool:
         return self._near.update(store, seconds=INDEX_SECONDS)

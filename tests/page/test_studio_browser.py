@@ -1,0 +1,148 @@
+"""The studio in a real browser: what a person does in the chat and with written examples."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from labelling import PHONE, Browser, Page, expect
+from scripted_server import ScriptedServer
+from served import Served
+
+from tuner_app import settings
+from tuner_app.store import chats
+
+pytestmark = pytest.mark.slow
+
+EVIL = (
+    '<img src="http://elsewhere.example/x.png" onerror="document.title=1"><script>document.title=2</script>'
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ScriptedServer]:
+    server = ScriptedServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def served(
+    browser: Browser, server: ScriptedServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    page = Served(tmp_path_factory.mktemp("home"))
+    settings.save(page.home, settings.Settings(chat_url=server.url))
+    try:
+        page.start()
+        yield page
+    finally:
+        page.close()
+
+
+@pytest.fixture
+def studio(join: Callable[..., Page], served: Served, name: str) -> Callable[..., Page]:
+    """Opens the studio as a new member; fails when a request goes elsewhere that the page does not forbid."""
+
+    def opened(**options: object) -> Page:
+        page = join(name, first="", **options)
+        page.on("request", asked.append)
+        page.goto(f"{served.url}/studio/")
+        expect(page.locator("#prompt textarea")).to_be_visible(timeout=30_000)
+        return page
+
+    asked: list[Any] = []
+    yield opened
+    elsewhere = [request for request in asked if not request.url.startswith((served.url, "data:", "blob:"))]
+    assert [request.url for request in elsewhere if request.failure != "csp"] == []
+
+
+def ask(page: Page, text: str) -> None:
+    page.locator("#prompt textarea").fill(text)
+    page.keyboard.press("Enter")
+
+
+def says(page: Page, text: str) -> None:
+    expect(page.locator("#chat .bot .md").last).to_have_text(text)
+
+
+def status(page: Page, text: str) -> None:
+    expect(page.locator("#status")).to_contain_text(text)
+
+
+def test_a_chat_with_its_labels(
+    studio: Callable[..., Page], served: Served, server: ScriptedServer, name: str
+) -> None:
+    server.answers = ["A small plant.", "A tall plant."]
+    page = studio()
+    ask(page, "What is a tree?")
+    says(page, "A small plant.")
+    page.locator("#chat").get_by_role("button", name="Like", exact=True).click()
+    status(page, "Saved")
+    page.locator("#second").click()
+    expect(page.locator("#side-second")).to_be_visible()
+    expect(page.locator("#chat .bot")).to_have_count(0)  # it would tell which of the two came first
+    page.reload()
+    expect(page.locator("#side-second")).to_be_visible(timeout=30_000)
+    first = "A tall plant." in page.locator("#side-first").inner_text()
+    page.locator("#pair p").first.click()
+    page.keyboard.press("1" if first else "2")
+    status(page, "Saved")
+    says(page, "A tall plant.")
+    page.locator("#chat").get_by_role("button", name="Edit").last.click()
+    page.locator("#chat textarea").fill("A tall plant with a trunk.")
+    page.locator("#chat").get_by_role("button", name="Submit").last.click()
+    status(page, "Saved")
+    assert served.verbs(name) == ["good", "choose", "correct"]
+    page.locator("#undo").click()
+    status(page, "Undone")
+    says(page, "A tall plant.")
+    page.reload()
+    says(page, "A tall plant.")
+    assert served.verbs(name)[-1] == "undo"
+
+
+def test_an_answer_goes_on_without_a_browser_and_half_of_it_is_kept(
+    studio: Callable[..., Page], served: Served, server: ScriptedServer, name: str
+) -> None:
+    server.answers = ["One two three.", "Four five six."]
+    server.gate.clear()
+    page = studio()
+    ask(page, "Count.")
+    says(page, "One")
+    page.reload()
+    says(page, "One")  # it is still being written
+    server.gate.set()
+    says(page, "One two three.")
+    server.gate.clear()
+    ask(page, "Go on.")
+    says(page, "Four")
+    page.locator("#prompt button").click()
+    expect(page.locator("#again")).to_be_enabled()
+    server.gate.set()
+    (conversation,) = chats.conversations(served.store, person=name)
+    assert [message.content for message in chats.path(served.store, conversation.id)][-1] == "Four"
+
+
+def test_what_a_model_says_runs_nothing(studio: Callable[..., Page], server: ScriptedServer) -> None:
+    server.answers = [f"Here: {EVIL} [x](javascript:document.title=3) ![](http://elsewhere.example/y.png)"]
+    page = studio()
+    ask(page, EVIL)
+    expect(page.locator("#chat .bot .md").last).to_contain_text("Here:")
+    page.wait_for_timeout(300)
+    assert page.title() == "tuner"
+
+
+def test_writing_on_a_phone_in_chinese(studio: Callable[..., Page], name: str, served: Served) -> None:
+    page = studio(viewport=PHONE, locale="zh-CN", has_touch=True)
+    page.get_by_role("tab", name="撰写").click()
+    asked = page.locator(".write-asked textarea").first
+    asked.fill(f"法国的首都是哪里？{name}")
+    page.locator(".write-answered textarea").first.fill("巴黎。")
+    page.locator("#save-example").click()
+    expect(page.locator("#write-status")).to_contain_text("已保存")
+    asked.press_sequentially(f"法国的首都是哪里呢？{name}")
+    expect(page.locator("#near")).to_contain_text("巴黎。")
+    page.locator("#save-example").click()
+    expect(page.locator("#write-status")).to_contain_text("needs an answer")
+    expect(asked).to_have_value(re.compile("法国"))  # what was typed stays
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
