@@ -31,7 +31,7 @@ def near(store: Store, tmp_path: Path) -> NearFile:
         ("what is the capital of  france and how many people live there", [0]),
         ("Please write a poem about the sea in winter!", [1]),
         ("请解释一下量子纠缠是什么，并举一个例子。", [2]),
-        ("请解释量子纠缠是什么，举一个例子。", [2]),
+        ("请解释下量子纠缠是什么并举一个简单的例子", [2]),
         ("How do I bake bread without an oven?", []),
         ("Hi", []),
     ],
