@@ -1,0 +1,32 @@
+"""A home that has the same name every time, and the album of the screen that a test is named after."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from album import Album
+from scripted_server import ScriptedServer
+from still import stand_still
+
+from tuner_app import settings
+from tuner_app.paths import Home
+from tuner_app.settings import Settings
+from tuner_app.store import Store
+
+
+@pytest.fixture
+def home(tmp_path: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Home:
+    stand_still(monkeypatch, tmp_path)
+    made = Home(Path("home"))
+    made.folder.mkdir()
+    Store.open(made.database, migrate=True).close()
+    settings.save(made, Settings(chat_url=server.url))
+    return made
+
+
+@pytest.fixture
+def album(request: pytest.FixtureRequest) -> Iterator[Album]:
+    made = Album(request.function.__name__.removeprefix("test_"))
+    yield made
+    if made.seen:
+        made.close()
