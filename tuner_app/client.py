@@ -129,7 +129,7 @@ class ChatClient:
             raise UserError(f"“{self.url}” is no address of a server: {error}.") from error
         except httpx.HTTPError as error:
             raise UserError(
-                f"The chat server at {self.url} broke off: {str(error) or type(error).__name__}.",
+                f"The chat server at {self.url} {_happened(error)}.",
                 kept="The conversation is in the database, without the unfinished answer.",
                 do="Ask again. Our own worker is started anew; another server, see that it runs.",
             ) from error
@@ -182,3 +182,12 @@ def _body(messages: Sequence[Mapping[str, str]], model: str, decoding: Mapping[s
     if not sent.get("stop"):
         sent.pop("stop", None)
     return {"model": model, "messages": [dict(message) for message in messages], **sent}
+
+
+def _happened(error: httpx.HTTPError) -> str:
+    """What a server did that gave no answer, or not all of one."""
+    if isinstance(error, httpx.ConnectError):
+        return "cannot be reached"
+    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+        return "broke off"
+    return f"broke off: {str(error) or type(error).__name__}"

@@ -28,13 +28,23 @@ def commands(screen: Screen[Any]) -> Iterator[SystemCommand]:
     """What can be done now by a key of ours, for the command palette."""
     for active in screen.active_bindings.values():
         binding, node = active.binding, active.node
-        if active.enabled and binding.description and type(node).__module__.startswith(OURS):
+        if active.enabled and binding.description and _is_ours(binding, type(node)):
             title = binding.description[0].upper() + binding.description[1:]
             does = f"{screen.app.get_key_display(binding)}  {binding.tooltip}".rstrip()
             action = binding.action
             yield SystemCommand(
                 title, does, lambda node=node, action=action: screen.app.run_action(action, node)
             )
+
+
+def _is_ours(binding: Binding, kind: type[DOMNode]) -> bool:
+    """Whether a class of ours has said so: a text field brings fifty more, which move its cursor."""
+    return any(
+        ours.action == binding.action
+        for cls in kind.__mro__
+        if cls.__module__.startswith(OURS)
+        for ours in vars(cls).get("BINDINGS", ())
+    )
 
 
 def _keys_of(kind: type[DOMNode], app: App[Any]) -> list[tuple[str, str]]:

@@ -19,11 +19,13 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from string import ascii_letters
+from typing import Any
 
 from person import Person
 from rich.cells import cell_len, chop_cells
 from rich.segment import Segment
 from rich.style import Style
+from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
 FOLDER = Path(__file__).parent / "pictures"
@@ -87,8 +89,7 @@ class Album:
 
     async def take(self, person: Person, state: str, *texts: str) -> None:
         """Wait for the texts, and for the screen to look as it did when it was kept, in every size."""
-        shown = type(person.app.screen).__name__
-        assert name_of(shown) == self.name, f"a picture of {shown} for the album {self.name}"
+        await person.until(lambda: self.name == name_of(person.app.screen), lambda: self.name)
         for size in SIZES:
             await person.pilot.resize_terminal(*size)
             await person.sees(*texts)
@@ -124,9 +125,10 @@ class Album:
         assert list(self.seen) == list(self.kept) or NEW, f"{self.file} has other pictures"
 
 
-def name_of(screen: str) -> str:
-    """`NewBatchScreen` is in the album `new_batch`."""
-    words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in screen)
+def name_of(screen: Screen[Any] | type[Screen[Any]]) -> str:
+    """A `NewBatchScreen` is in the album `new_batch`."""
+    kind = screen if isinstance(screen, type) else type(screen)
+    words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind.__name__)
     return words.strip("_").removesuffix("_screen")
 
 
@@ -145,7 +147,9 @@ def read(file: Path) -> Iterator[tuple[str, str]]:
 
 def page(files: list[Path]) -> str:
     """All pictures of some files, as they were on the screen."""
-    parts = ["<!doctype html><meta charset=utf-8><style>body{background:#444;color:#fff;font:14px sans-serif}"]
+    parts = [
+        "<!doctype html><meta charset=utf-8><style>body{background:#444;color:#fff;font:14px sans-serif}"
+    ]
     parts.append("figure{display:inline-block;margin:8px;vertical-align:top}pre{font:13px/16px monospace;")
     parts.append("margin:0}span{display:inline-block;height:16px}</style>")
     for file in files:

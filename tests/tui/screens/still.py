@@ -14,7 +14,8 @@ from engine.errors import UserError
 from tuner_app import fit
 from tuner_app.fit import GIB, Device
 from tuner_app.store import sqlite, stamps
-from tuner_app.tui import queue, times
+from tuner_app import times
+from tuner_app.tui import queue
 
 NOON = datetime(2026, 3, 20, 12, tzinfo=UTC)
 
@@ -33,7 +34,7 @@ class Clock(datetime):
 @contextmanager
 def ago(**long: float) -> Iterator[None]:
     """What the block writes was written so long ago."""
-    here, Clock.moment = Clock.moment, Clock.moment - timedelta(minutes=1, **long)
+    here, Clock.moment = Clock.moment, Clock.moment - timedelta(**long) - timedelta(minutes=1)
     try:
         yield
     finally:

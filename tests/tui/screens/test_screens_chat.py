@@ -86,9 +86,7 @@ def few(store: Store) -> None:
     examples.add(store, [(row, line) for line, row in enumerate(shown, 1)], source="farm.jsonl")
 
 
-async def test_conversations(
-    home: Home, store: Store, album: Album, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_conversations(home: Home, store: Store, album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(home) as person:
         await person.press("ctrl+l")
         await album.take(person, "empty", "conversations: 0")

@@ -57,6 +57,8 @@ async def test_data(home: Home, store: Store, album: Album, monkeypatch: pytest.
         await album.take(person, "repeats", "┌", "└")
         await filtered(person, "dup:lots")
         await album.take(person, "a wrong filter", "✗")
+        await person.press("escape")
+        await person.sees("33 rows")
         break_disk(person, monkeypatch)
         await person.press("1")
         await album.take(person, "error", "✗")
@@ -65,7 +67,9 @@ async def test_data(home: Home, store: Store, album: Album, monkeypatch: pytest.
 async def test_example(home: Home, store: Store, album: Album) -> None:
     keep(store)
     async with opened(home) as person:
-        await person.press("f4", "2", "end")
+        await person.press("f4", "2")
+        await person.sees("33 rows", "line 3 of farm.jsonl")
+        await person.press("end")
         await person.sees("line 1 of farm.jsonl")
         await person.press("e")
         await album.take(person, "busy", "rejected", "save")

@@ -1,12 +1,13 @@
 """What labelling looks like."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from album import Album
 from person import opened
 from scripted_server import ScriptedServer
-from still import ago, break_disk
+from still import Clock, ago, break_disk
 
 from engine.errors import UserError
 from engine.examples import Message
@@ -52,8 +53,14 @@ async def test_batches(home: Home, store: Store, album: Album, monkeypatch: pyte
             for at, waiting in enumerate(batches.waiting(store, batch.id)):
                 batches.judge(store, waiting, "tie", uid=f"{at}")
         with ago(hours=2):
-            batches.make(store, [Asked((Message("user", q),)) for q in QUESTIONS], name="to be written " * 3,
-                         kind="single", makers=BOTH[:1], uid="written")
+            batches.make(
+                store,
+                [Asked((Message("user", q),)) for q in QUESTIONS],
+                name="to be written " * 3,
+                kind="single",
+                makers=BOTH[:1],
+                uid="written",
+            )
             batches.fail(store, 2, 0, "the model said nothing")
         singles(store)
         await person.press("ctrl+g")
@@ -84,7 +91,7 @@ async def test_label(
     home: Home, server: ScriptedServer, store: Store, album: Album, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = [Asked((Message("user", question),)) for question in QUESTIONS]
-    batches.make(store, written, name="written", kind="pair", makers=BOTH, uid="written")
+    batches.make(store, written, name="written", kind="single", makers=BOTH[:1], uid="written")
     pairs(store)
     singles(store)
     async with opened(home) as person:
@@ -98,26 +105,30 @@ async def test_label(
         await album.take(person, "two answers", "Which is better?")
         await person.press("1")
         await person.sees("boil an egg")
+        Clock.moment += timedelta(seconds=14)
         await person.press("d")
         await album.take(person, "busy", "1/3 judged")
         await person.press("t")
         await album.take(person, "saying why", "why?")
         await person.press("escape", "g")
         await album.take(person, "a goal", "goal")
-        await person.press("escape", "0", "0")
+        await person.press(*"50", "enter", "0")
+        await person.sees("2/3 judged")
+        Clock.moment += timedelta(seconds=9)
+        await person.press("0")
         await album.take(person, "done", "this batch is done")
         await person.press("escape")
         await person.sees("written")
         server.gate.clear()
         await person.press("down", "enter")
         await album.take(person, "empty", "are being written")
-        server.answers = ["Grass.", "Hay."] * 4
+        server.answers = ["I would have to look that up."] * 4
         server.gate.set()
-        await person.sees("Which is better?", "4 ready")
+        await person.sees("Is it good?", "4 ready")
 
         def full(*_: Any, **__: Any) -> None:
             raise UserError("The disk is full.", do="Free some space.")
 
         monkeypatch.setattr(labels, "record", full)
-        await person.press("1")
+        await person.press("a")
         await album.take(person, "error", "NOT saved")

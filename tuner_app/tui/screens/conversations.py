@@ -40,7 +40,7 @@ class ConversationsScreen(TunerScreen):
         Binding("escape", "leave", "back", key_display="esc"),
     ]
     DEFAULT_CSS = """
-    ConversationsScreen #search { margin: 0 1; }
+    ConversationsScreen #search { padding: 0 1; }
     ConversationsScreen OptionList { text-wrap: nowrap; text-overflow: ellipsis; overflow-x: hidden; }
     """
 
@@ -57,7 +57,7 @@ class ConversationsScreen(TunerScreen):
         yield Input(id="search", compact=True, placeholder="/ searches titles and messages")
         yield OptionList(markup=False)
         yield Notice()
-        yield KeyBar("open")
+        yield KeyBar("open", field="open")
 
     def on_mount(self) -> None:
         rows = self.query_one(OptionList)
@@ -147,8 +147,8 @@ class ConversationsScreen(TunerScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "archive":
-            return parameters != (self._archived,)
-        return True
+            return parameters != (self._archived,) and bool(self._rows)
+        return action != "rename" or bool(self._rows)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self._open(self._rows[event.option_index])

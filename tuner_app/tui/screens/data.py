@@ -30,6 +30,7 @@ from tuner_app.tui.widgets.top_bar import TopBar
 
 TYPING_SECONDS = 0.15  # without a key, after which a filter is looked for
 TITLES = dict(zip(VIEWS, ("demonstrations", "pairs", "rated replies", "labels"), strict=True))
+SHORT = dict(zip(VIEWS, ("demos", "pairs", "rated", "labels"), strict=True))
 _END = [("from", 14), ("tags", 8), ("when", 8)]
 _COLUMNS = {
     "demonstration": [("prompt", -2), ("answer", -3), *_END],
@@ -66,7 +67,7 @@ class DataScreen(HandlingScreen):
     ]
     DEFAULT_CSS = """
     #views { height: 1; padding: 0 1; }
-    #filter { margin: 0 1; width: 1fr; }
+    #filter { padding: 0 1; width: 1fr; }
     #halves { height: 1fr; layout: vertical; }
     DataScreen.-high EntryView { height: 40%; }
     DataScreen.-wide #halves { layout: horizontal; }
@@ -178,8 +179,7 @@ class DataScreen(HandlingScreen):
             if view == self._view:
                 parts.append((f"[{number} {title}]", "bold $text-primary"))
             else:
-                short = title if self.size.width >= 100 else title[:5].rstrip()
-                parts.append((f" {number} {short} ", "$foreground-muted"))
+                parts.append((f" {number} {SHORT[view]} ", "$foreground-muted"))
         rows = len(self.table.ids)
         count = f"{rows:,} row{'' if rows == 1 else 's'}" + ("" if self.complete else " …")
         marked = f" · ◆ {self.table.marked:,} marked" if self.table.marked else ""

@@ -57,11 +57,12 @@ class ExportScreen(TunerScreen):
         first = WHOLE[self._kind]
         yield TopBar("export")
         with Vertical(id="export"):
-            yield Static(f"{many(len(self._ids), self._kind)}: {self._what}", markup=False, classes="what")
-            yield Row("file", PathField(id="path"), ENDINGS)
+            about = f"{many(len(self._ids), self._kind)}: {self._what}\nThe file may end in {ENDINGS}."
+            yield Static(about, markup=False, classes="what")
+            yield Row("file", PathField(id="path"), "")
             yield choice_row("format", fitting, first, FORMATS[first].description, id="as")
         yield Notice()
-        yield KeyBar("write")
+        yield KeyBar(field="write")
 
     def on_mount(self) -> None:
         self.query_one(PathField).focus()

@@ -29,10 +29,9 @@ class HistoryScreen(ModalScreen[Example | None]):
     KEYS_OF = "History"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,h,q", "leave", "back")]
     DEFAULT_CSS = """
-    HistoryScreen { align: center middle; background: $background 60%; }
+    HistoryScreen { align: center middle; }
     HistoryScreen > VerticalScroll { width: 90%; height: 90%; padding: 0 1; background: $surface;
                                      border: round $accent; }
-    HistoryScreen OptionList { height: auto; max-height: 40%; background: $surface; }
     HistoryScreen .change { height: auto; padding: 1 1 0 1; }
     """
 

@@ -50,6 +50,7 @@ class HowScreen(SavingScreen):
         height: auto; min-height: 3; max-height: 8; margin: 0 0 1 0; padding: 0 1; background: $background;
         border: none; border-top: solid $foreground 20% !important;
     }
+    #system { border-title-color: $foreground-muted; }
     #system:focus { border-top: solid $accent !important; }
     HowScreen #shots { padding: 1 0 0 1; height: auto; }
     HowScreen.-wide #shots { padding: 1 0 0 7; }

@@ -56,6 +56,7 @@ class ImportScreen(TunerScreen):
     def __init__(self) -> None:
         super().__init__()
         self._typed: Timer | None = None
+        self._guess = ""
         self._reading: Worker[None] | None = None
         self._importing = False
         self.imported = False
@@ -72,7 +73,7 @@ class ImportScreen(TunerScreen):
         yield Static(markup=False, id="found")
         yield RowTable()
         yield Notice()
-        yield KeyBar("import")
+        yield KeyBar(field="import")
 
     def on_mount(self) -> None:
         self.query_one(PathField).focus()
@@ -102,6 +103,14 @@ class ImportScreen(TunerScreen):
         if self._typed:
             self._typed.stop()
         self._typed = self.set_timer(TYPING_SECONDS, self.preview)
+
+    @on(Input.Changed, "#path")
+    def _another_file(self) -> None:
+        """What was guessed of one file's columns says nothing of another's."""
+        columns = self.query_one("#columns", Input)
+        if self._guess and columns.value == self._guess:
+            columns.value = self._guess = ""
+            self.notice.clear()
 
     def preview(self) -> None:
         """Read the file that the fields name, from its start."""
@@ -155,7 +164,7 @@ class ImportScreen(TunerScreen):
         if columns.value:
             self._say(f"✗ {error}")
             return
-        columns.value = ",".join(f"{role}={name}" for role, name in error.proposal.items())
+        columns.value = self._guess = ",".join(f"{role}={name}" for role, name in error.proposal.items())
         self.notice.wait(f"{error.what} The columns above are a guess: mend it where it is wrong.")
 
     def _show(self, intake: Intake, begun: Report, first: list[tuple[Example, int]]) -> None:

@@ -43,7 +43,7 @@ class LabelScreen(FeedingScreen):
     DEFAULT_CSS = """
     LabelScreen Correction { max-height: 50%; border-top: solid $accent; }
     LabelScreen Correction .changes { padding: 0 1; }
-    LabelScreen #goal, LabelScreen TagField { margin: 0 1; }
+    LabelScreen #goal, LabelScreen TagField { padding: 0 1; }
     """
 
     def __init__(self, batch: Batch) -> None:
@@ -56,7 +56,7 @@ class LabelScreen(FeedingScreen):
         yield Sheet()
         yield Tally()
         yield Notice()
-        yield KeyBar()
+        yield KeyBar(field="keep it")
 
     # --- judging
 
@@ -216,6 +216,8 @@ class LabelScreen(FeedingScreen):
             self.app.pop_screen()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("choose", "judge", "correct", "mark", "differ") and self.queue.current is None:
+            return False
         if action in ("choose", "mark", "differ"):
             return self.chosen.kind == "pair"
         if action == "judge" and parameters[0] != "skip":

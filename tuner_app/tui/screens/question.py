@@ -20,7 +20,7 @@ class QuestionScreen(ModalScreen[str]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "leave")]
     DEFAULT_CSS = """
-    QuestionScreen { align: center middle; background: $background 60%; }
+    QuestionScreen { align: center middle; }
     QuestionScreen Vertical { width: 70; max-width: 100%; height: auto; padding: 1 2; background: $surface;
                               border: round $accent; }
     QuestionScreen .hint { color: $foreground-muted; height: auto; }

@@ -38,7 +38,7 @@ class ShotsScreen(SavingScreen):
         Binding("escape", "leave", "back (saved)", key_display="esc"),
     ]
     DEFAULT_CSS = """
-    ShotsScreen #search { margin: 0 1; }
+    ShotsScreen #search { padding: 0 1; }
     ShotsScreen OptionList { text-wrap: nowrap; text-overflow: ellipsis; overflow-x: hidden; }
     ShotsScreen #example { height: 30%; min-height: 4; border-top: solid $foreground 20%; padding: 0 1; }
     """

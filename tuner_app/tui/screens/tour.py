@@ -74,7 +74,8 @@ class TourScreen(ModalScreen[None]):
     def _show(self) -> None:
         title, text = STEPS[self._at]
         last = self._at == len(STEPS) - 1
-        keys = f"⏎ {'begin' if last else 'next'}   ← back   esc leave"
+        back = "← back   " if self._at else ""
+        keys = f"⏎ {'begin' if last else 'next'}   {back}esc leave"
         self.query_one(Static).update(
             Content.assemble(
                 (f"{self._at + 1} of {len(STEPS)}  ", "$foreground-muted"),

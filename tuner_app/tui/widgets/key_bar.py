@@ -4,18 +4,21 @@ from textual.app import App
 from textual.content import Content
 from textual.events import Resize
 from textual.screen import Screen
-from textual.widgets import Input, Static
+from textual.widgets import DataTable, Input, OptionList, Static
 
 from tuner_app.tui.wrapping import lines_of
+
+TAKEN = "slash"  # by a text field, which Textual knows of all characters but this
 
 
 class KeyBar(Static):
     """The keys of the focus and the screen, and under them the app's; wraps, so that none is cut off."""
 
-    def __init__(self, enter: str = "") -> None:
-        """`enter` says what Enter does where a list, which hides its own keys, has the focus."""
+    def __init__(self, enter: str = "", *, field: str = "") -> None:
+        """What Enter does where a list has the focus, and in a `field`: both hide their own keys."""
         super().__init__(markup=False, id="keys")
         self._enter = enter
+        self._field = field
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._show)
@@ -24,21 +27,27 @@ class KeyBar(Static):
         self._show(self.screen)
 
     def _show(self, screen: Screen[object]) -> None:
-        named = self._enter and not isinstance(screen.focused, Input)
-        here = {"⏎": _word("⏎", self._enter)} if named else {}
+        here: dict[str, Content] = {}
         everywhere: dict[str, Content] = {}
-        for active in screen.active_bindings.values():
+        typing = isinstance(screen.focused, Input)
+        for name, active in screen.active_bindings.items():
             binding = active.binding
             key = self.app.get_key_display(binding)
-            if binding.show and active.enabled and key not in here:
+            if binding.show and active.enabled and not (typing and name == TAKEN):
                 group = everywhere if isinstance(active.node, App) else here
                 group.setdefault(key, _word(key, binding.description))
+        if enter := self._field if typing else self._enter if _is_list(screen) else "":
+            here = {"⏎": _word("⏎", enter)} | here
         lines = [
             line
             for group in (here, everywhere)
             for line in lines_of(list(group.values()), self.content_size.width)
         ]
         self.update(Content("\n").join(lines))
+
+
+def _is_list(screen: Screen[object]) -> bool:
+    return isinstance(screen.focused, (OptionList, DataTable))
 
 
 def _word(key: str, meaning: str) -> Content:
