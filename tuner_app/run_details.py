@@ -32,8 +32,8 @@ def details(store: Store, home: Home, run: Run) -> dict[str, str]:
         "data": words.used(events["data"]) if "data" in events else "",
         "attention": report.attention(events["attention"]) if "attention" in events else "",
         "held out": words.held_out(events["evaluation"]) if "evaluation" in events else "",
-        "started": run.started or "not yet",
-        "ended": run.ended or "not yet",
+        "started": _when(run.started),
+        "ended": _when(run.ended),
         "checkpoints": _checkpoints(home.run(run.name) / "checkpoints"),
         "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
         "folder": str(home.run(run.name)),
@@ -42,6 +42,10 @@ def details(store: Store, home: Home, run: Run) -> dict[str, str]:
 
 
 _ONCE = ("asked", "data", "attention", "evaluation")
+
+
+def _when(stamp: str | None) -> str:
+    return f"{stamp[:19].replace('T', ' ')} UTC" if stamp else "not yet"
 
 
 def _changed(run: Run) -> list[str]:

@@ -151,7 +151,7 @@ def page(files: list[Path]) -> str:
         "<!doctype html><meta charset=utf-8><style>body{background:#444;color:#fff;font:14px sans-serif}"
     ]
     parts.append("figure{display:inline-block;margin:8px;vertical-align:top}pre{font:13px/16px monospace;")
-    parts.append("margin:0}span{display:inline-block;height:16px}</style>")
+    parts.append("margin:0}span{display:inline-block;overflow:hidden;vertical-align:top;height:16px}</style>")
     for file in files:
         for headline, picture in read(file):
             parts.append(f"<figure><figcaption>{file.stem}: {headline}</figcaption><pre>")
@@ -172,8 +172,8 @@ def _drawn(picture: str, height: int) -> Iterator[str]:
                 part = chop_cells(text, cells)[0] if text else ""
                 text = text[len(part) :]
                 part += " " * (cells - cell_len(part))
-                style = Style.parse(letters[run[-1]])
-                shown += f'<span style="{style.get_html_style()}">{html.escape(part)}</span>'
+                style = Style.parse(letters[run[-1]]).get_html_style()
+                shown += f'<span style="width:{cells}ch;{style}">{html.escape(part)}</span>'
             yield shown
 
 

@@ -11,10 +11,9 @@ import pytest
 from person import Person
 
 from engine.errors import UserError
-from tuner_app import fit
+from tuner_app import fit, times
 from tuner_app.fit import GIB, Device
 from tuner_app.store import sqlite, stamps
-from tuner_app import times
 from tuner_app.tui import queue
 
 NOON = datetime(2026, 3, 20, 12, tzinfo=UTC)

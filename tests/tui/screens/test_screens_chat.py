@@ -7,11 +7,8 @@ from scripted_server import ScriptedServer
 from still import ago, break_disk
 
 from engine.examples import Demonstration, Message
-from tuner_app import settings
 from tuner_app.paths import Home
-from tuner_app.store import Store, chats, examples, labels, models
-from tuner_app.store.rows import Reply
-from tuner_app.tui.widgets.comparison import Comparison
+from tuner_app.store import Store, chats, examples
 
 HAY = """A cow eats **grass**, and in winter:
 

@@ -43,7 +43,7 @@ async def filtered(person: Person, line: str) -> None:
 async def test_data(home: Home, store: Store, album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(home) as person:
         await person.press("f4")
-        await album.take(person, "empty", "0 rows")
+        await album.take(person, "empty", "0 rows", "i imports a file")
         await person.press("escape")
         keep(store)
         await person.press("f4", "2")

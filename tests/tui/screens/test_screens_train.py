@@ -21,7 +21,7 @@ from tuner_app.store import Store, labels, models, runs
 from tuner_app.store.rows import Reply
 from tuner_app.store.rows import Run as RunRow
 from tuner_app.tui.screens import check
-from tuner_app.workers import locks, supervisor
+from tuner_app.workers import locks
 
 
 def corrected(store: Store, count: int = 40) -> None:
@@ -88,9 +88,13 @@ def under_way(home: Home, store: Store) -> Iterator[RunRow]:
 
 
 async def test_runs(
-    home: Home, store: Store, under_way: RunRow, album: Album, monkeypatch: pytest.MonkeyPatch
+    home: Home, store: Store, request: pytest.FixtureRequest, album: Album, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(home) as person:
+        await person.press("ctrl+r")
+        await album.take(person, "empty", "No runs yet")
+        await person.press("escape")
+        request.getfixturevalue("under_way")
         await person.press("ctrl+r")
         await person.sees("dpo-1", "47/120")
         await person.press("space", "space")

@@ -43,6 +43,9 @@ HINT = (
     " run:NAME"
 )
 
+NONE = "Nothing yet: what you judge and correct comes here, and i imports a file."
+NONE_FOUND = "Nothing is found. Esc takes the filter away."
+
 
 class DataScreen(HandlingScreen):
     """One table in four views; what it shows is looked for in a thread of its own."""
@@ -166,6 +169,9 @@ class DataScreen(HandlingScreen):
         else:
             self._scan = None
             self._problem = f"✗ {found.what} {found.do}" if found else ""
+            if not self.table.ids and not self._problem:
+                filtered = self.query_one("#filter", Input).value.strip()
+                self.query_one(EntryView).say(NONE_FOUND if filtered else NONE)
         self._tell()
 
     def _tell(self) -> None:

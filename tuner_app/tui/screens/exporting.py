@@ -62,7 +62,7 @@ class ExportScreen(TunerScreen):
             yield Row("file", PathField(id="path"), "")
             yield choice_row("format", fitting, first, FORMATS[first].description, id="as")
         yield Notice()
-        yield KeyBar(field="write")
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one(PathField).focus()

@@ -73,7 +73,7 @@ class ImportScreen(TunerScreen):
         yield Static(markup=False, id="found")
         yield RowTable()
         yield Notice()
-        yield KeyBar(field="import")
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one(PathField).focus()

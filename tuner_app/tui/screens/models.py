@@ -70,7 +70,7 @@ class ModelsScreen(TunerScreen):
         yield Static(markup=False, id="about")
         yield Notice()
         yield Input(compact=True)
-        yield KeyBar("let it answer")
+        yield KeyBar("let it answer", field="go on")
 
     def on_mount(self) -> None:
         self._list.focus()

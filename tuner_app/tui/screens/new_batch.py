@@ -75,7 +75,7 @@ class NewBatchScreen(TunerScreen):
             yield text_row("system", "", "system prompt, where a prompt has none", id="system")
             yield Button("Make it, and start", id="start", compact=True)
         yield Notice()
-        yield KeyBar(field="make it")
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one("#name").focus()

@@ -26,6 +26,7 @@ from tuner_app.tui.screens.figures import FIGURE_KEYS, FiguresScreen
 from tuner_app.tui.widgets.figures import Figures
 from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.notice import Notice
+from tuner_app.tui.widgets.tail import Tail
 from tuner_app.tui.widgets.top_bar import TopBar
 from tuner_app.workers import supervisor
 
@@ -39,7 +40,6 @@ class RunScreen(FiguresScreen):
     RunScreen #facts { height: auto; }
     RunScreen #log {
         height: 6; padding: 0 1; color: $foreground-muted; border-top: solid $foreground 20%;
-        content-align: left bottom; text-wrap: nowrap; text-overflow: ellipsis;
     }
     RunScreen.-low #log { height: 3; }
     """
@@ -71,7 +71,7 @@ class RunScreen(FiguresScreen):
         with VerticalScroll(id="told", can_focus=False):
             yield Static(markup=False, id="facts")
         yield Figures()
-        yield Static(markup=False, id="log")
+        yield Tail(id="log")
         yield Notice()
         yield KeyBar()
 
@@ -85,8 +85,7 @@ class RunScreen(FiguresScreen):
 
     def _show(self, run: Run, log: list[str]) -> None:
         self.query_one("#facts", Static).update(self._summary(run))
-        tail = self.query_one("#log", Static)
-        tail.update(visible("\n".join(log[-max(tail.content_size.height, 1) :])))
+        self.query_one(Tail).show(log)
         self.figures.show([(run.name, self._facts)])
         if self._told != (state := run.status + run.error):  # what was said of another key stays until then
             self._told = state

@@ -27,6 +27,7 @@ class RunLogScreen(TunerScreen):
 
     DEFAULT_CSS = """
     RunLogScreen RichLog { height: 1fr; background: $background; padding: 0 1; scrollbar-size-vertical: 1; }
+    RunLogScreen RichLog:focus { background-tint: transparent; }
     RunLogScreen Input { display: none; padding: 0 1; }
     RunLogScreen Input.-open { display: block; }
     """

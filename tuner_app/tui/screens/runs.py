@@ -108,7 +108,7 @@ class RunsScreen(TunerScreen):
             one.left,
             words.headline(step) if step else "",
             one.source,
-            ago(run.started),
+            ago(run.started) if run.started else "",
         )
         return [Text(one_line(text, 26)) for text in texts]
 

@@ -35,6 +35,10 @@ class EntryView(VerticalScroll):
         self.scroll_home(animate=False)
         self.query_one(Static).update(Content("\n").join(_lines(entry)) if entry else Content(""))
 
+    def say(self, text: str) -> None:
+        """Show why there is none."""
+        self.query_one(Static).update(Content.styled(text, "$foreground-muted"))
+
 
 def _lines(entry: Entry) -> list[Content]:
     parts = [(turn.role, turn.content) for turn in entry.prompt] + list(entry.replies)
