@@ -1,9 +1,9 @@
 """Screens as text, compared with those that were looked at and kept: one file for each screen.
 
 `ALBUM=new pytest tests/tui/screens` keeps what the screens look like now; `python
-tests/tui/screens/album.py > page.html` shows all that are kept, in colour. Text, because a change of it can be read
-where it is reviewed, and because all of it is smaller than ten of the SVG files that pytest-textual-snapshot
-keeps (which also needs an older pytest).
+tests/tui/screens/album.py > page.html` shows all that are kept, in colour. Text, because a change of
+it can be read where it is reviewed, and because all of it is smaller than ten of the SVG files that
+pytest-textual-snapshot keeps (which also needs an older pytest).
 
 A picture is a headline, its lines, and the styles of their cells: what each letter stands for, then how many
 cells of which letter the lines have ("3-5 2a 78b": lines 3 to 5).

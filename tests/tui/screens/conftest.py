@@ -12,6 +12,8 @@ from tuner_app import settings
 from tuner_app.paths import Home
 from tuner_app.settings import Settings
 from tuner_app.store import Store
+from tuner_app.workers import supervisor
+from tuner_app.workers.supervisor import Endpoint
 
 
 @pytest.fixture
@@ -20,7 +22,10 @@ def home(tmp_path: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
     made = Home(Path("home"))
     made.folder.mkdir()
     Store.open(made.database, migrate=True).close()
-    settings.save(made, Settings(chat_url=server.url))
+    settings.save(made, Settings())
+    worker = Endpoint(server.url, "key", 1, "builtin")  # the scripted server stands in for it
+    monkeypatch.setattr(supervisor, "chat_endpoint", lambda _: worker)
+    monkeypatch.setattr(supervisor, "ensure_chat", lambda *_, **__: worker)
     return made
 
 

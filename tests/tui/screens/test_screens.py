@@ -13,8 +13,8 @@ import tuner_app.tui
 
 HERE = Path(__file__).parent
 STATES = ("empty", "busy", "error")
-# What cannot be: the help and the tour always have something to say and nothing that could fail, a question is
-# asked of what is there and its answer judged elsewhere, and so on.
+# What cannot be: the help and the tour always have something to say and nothing that could fail, a question
+# is about what is there, and its answer is judged elsewhere, and so on.
 WITHOUT = {
     "command_palette": {"error"},
     "compare": {"empty", "error"},

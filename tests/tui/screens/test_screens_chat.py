@@ -75,7 +75,7 @@ async def test_chat(home: Home, server: ScriptedServer, album: Album) -> None:
 
 def few(store: Store) -> None:
     with ago(days=2):
-        for place, (question, answer) in enumerate(FARM):
+        for question, answer in FARM:
             chat = chats.start(store, title=question)
             asked = chats.add(store, chat.id, role="user", content=question)
             chats.add(store, chat.id, role="assistant", content=answer, parent_id=asked.id, model="builtin")

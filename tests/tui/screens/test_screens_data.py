@@ -13,6 +13,7 @@ from engine.examples import Demonstration, Message, Pair, Rated
 from tuner_app.paths import Home
 from tuner_app.store import Store, edits, examples, labels, people
 from tuner_app.store.rows import Reply
+from tuner_app.tui.widgets.text_box import TextBox
 
 ASKED = (Message("system", "You know about farms."), Message("user", "What does a cow eat in winter?"))
 LONG = "Hay for the most part, and silage, which is grass that was cut in summer and kept wet. " * 4
@@ -73,7 +74,8 @@ async def test_example(home: Home, store: Store, album: Album) -> None:
         await person.sees("line 1 of farm.jsonl")
         await person.press("e")
         await album.take(person, "busy", "rejected", "save")
-        await person.press("ctrl+a", "backspace", "ctrl+s")
+        person.app.screen.query(TextBox).last().text = ""
+        await person.press("ctrl+s")
         await album.take(person, "error", "is empty")
 
 
