@@ -168,7 +168,9 @@ class DataScreen(HandlingScreen):
             self.table.extend(found.ids, found.groups)
         else:
             self._scan = None
-            self._problem = f"✗ {found.what} {found.do}" if found else ""
+            if found:
+                self.notice.fail(found)
+                self._problem = "✗ not all of it could be read"
             if not self.table.ids and not self._problem:
                 filtered = self.query_one("#filter", Input).value.strip()
                 self.query_one(EntryView).say(NONE_FOUND if filtered else NONE)
