@@ -16,6 +16,7 @@ from tuner_app.curves import Curve
 from tuner_app.page.studio import (
     data_panel,
     markup,
+    new_run,
     people,
     progress,
     progress_panel,
@@ -196,6 +197,17 @@ def test_a_value_that_cannot_be_is_refused_by_name() -> None:
     values = ["-1" if one.name == "rank" else "" for one in option_fields(Adapter)]
     with pytest.raises(UserError, match="rank"):
         given(Adapter, values, "adapter setting")
+
+
+def test_a_browser_names_no_base_that_is_not_offered(store: Store, home: Home, tmp_path: Path) -> None:
+    values = ["all", "", str(tmp_path), "", "", "auto", 0]
+    options = [*option_fields(Adapter), *option_fields(method_named("dpo").options)]
+    plan = new_run.plan_of("dpo", *values, *("" for _ in options))  # type: ignore[arg-type]
+    assert plan.options == {}
+    with pytest.raises(UserError, match="none of the bases"):
+        new_run._start(store, home, plan, members.get(store, "me"))
+    with pytest.raises(UserError, match="none of the bases"):
+        new_run._checking(store, home, plan)
 
 
 @pytest.mark.parametrize(("typed", "limit"), [("", None), (" 20 ", 20), ("0", 0)])

@@ -125,7 +125,7 @@ def add(database: "Database", home: Home, tab: gr.Tab, running: gr.Dropdown) -> 
 async def _check(database: "Database", home: Home, words: Words, plan: Plan) -> AsyncGenerator[Safe, None]:
     """How far a check is, and at last what it has found."""
     stages: asyncio.Queue[str | Findings | Exception] = asyncio.Queue()
-    checking = await database.apart(Checking, home, plan)
+    checking = await database.apart(_checking, home, plan)
     loop = asyncio.get_running_loop()
 
     def on_event(kind: str, _: Mapping[str, Any]) -> None:
@@ -217,8 +217,26 @@ def _offered(
     return known, parents, rewards, chosen
 
 
+def _checking(store: Store, home: Home, plan: Plan) -> Checking:
+    _require_known(store, home, plan)
+    return Checking(store, home, plan)
+
+
 def _start(store: Store, home: Home, plan: Plan, member: Member) -> Run:
+    _require_known(store, home, plan)
     run = launch.prepare(store, home, plan)
     supervisor.start_run(home, store, run)
     audit.note(store, "start run", person=member.name, detail=f"{run.name}: {run.method}, {plan.selection}")
     return run
+
+
+def _require_known(store: Store, home: Home, plan: Plan) -> None:
+    """A UserError for a base that the form does not offer: a browser names no folder of this machine, and has
+    it fetch nothing."""
+    known = offers.bases_to_train(store, settings.load(home).base)
+    if plan.base and plan.base not in known:
+        raise UserError(
+            f"“{plan.base}” is none of the bases here.",
+            kept="Nothing was started.",
+            do=f"Choose one of: {', '.join(known)}. Others are added at the terminal.",
+        )

@@ -49,7 +49,7 @@ def add(studio: Studio) -> None:
         if now == before:
             return [gr.skip() for _ in seen]
         # What was chosen meanwhile stays chosen: a value is sent only where there was none.
-        value = {} if name == now.name else {"value": now.name or None}
+        value: dict[str, Any] = {} if name == now.name else {"value": now.name or None}
         same = before is not None and before.names == now.names and not value
         return [
             now,
