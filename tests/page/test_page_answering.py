@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
-from tui.scripted_server import ScriptedServer
+from scripted_server import ScriptedServer
 
 from engine.examples import Message
 from tuner_app import settings
