@@ -20,8 +20,8 @@ from pathlib import Path
 
 from engine.examples import Message, Pair
 from tests.bench.figures import spread
-from tests.terminal import Terminal
 from tests.scripted_server import ScriptedServer
+from tests.terminal import Terminal
 from tuner_app import launch, settings
 from tuner_app.paths import Home
 from tuner_app.store import Store, examples, runs
