@@ -77,9 +77,9 @@ def under_way(home: Home, store: Store) -> Iterator[RunRow]:
     """Four runs: one done, one under way, one that failed, and one that waits."""
     corrected(store)
     trained(home, store, "sft", 120)
-    run = trained(home, store, "dpo", 47, "running")
-    lock = locks.hold(locks.run(home, run.name))
+    lock = locks.hold(locks.run(home, "dpo-1"))  # before it runs: else the app says that it has ended
     assert lock
+    run = trained(home, store, "dpo", 47, "running")
     trained(home, store, "kto", 12, "failed")
     with ago(minutes=1):
         launch.prepare(store, home, Plan("dpo", name="a-run-with-a-long-name"))
