@@ -62,7 +62,7 @@ def train(served: Served) -> str:
         for n in range(256)
     ]
     examples.add(served.store, [(row, at) for at, row in enumerate(rows)], source="load")
-    program = [sys.executable, "-m", "tuner_app.cli", "--home", str(served.home.folder)]
+    program = [str(Path(sys.executable).with_name("tuner")), "--home", str(served.home.folder)]
     command = [*program, "train", "sft", "--epochs", "1000", "--name", "load", "--detach"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     while not runs.last_step(served.store, _run(served, "load").id):
