@@ -1,6 +1,7 @@
 """The page's way to the database: one thread that writes for everybody, some that read."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -18,6 +19,7 @@ Call = Callable[[], Any]
 READERS = 4
 MOST_WAITING = 256  # calls in each queue; who comes then is told to come again
 MOST_TOGETHER = 64  # writes in one transaction: one sync of the disk for all of them
+GAP_SECONDS = 0.005  # between full transactions: other processes ask for the lock every 4 ms
 
 
 class UnavailableError(Exception):
@@ -117,6 +119,8 @@ class Database:
             _answer(group, self._together([call for call, _ in group]))
             if end:
                 return
+            if not self._writes.empty():
+                time.sleep(GAP_SECONDS)
 
     def _together(self, calls: list[Call]) -> list[Any]:
         """What each call returned, or the exception that it raised, once all of it is committed."""
