@@ -225,7 +225,9 @@ addEventListener("keydown", (event) => {
   const open = document.querySelector("dialog[open]");
   if (open && event.key === "Escape" && !event.isComposing) {
     event.preventDefault();
-    return open.close(); // at once: by itself it closes later, and the next key would be lost
+    open.close(); // at once: by itself it closes later, and the next key would be lost,
+    if (open.contains(document.activeElement)) document.activeElement.blur(); // as it would be in its field
+    return;
   }
   if (event.key === "Escape" && asked) {
     asked = false;
