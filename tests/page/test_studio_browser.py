@@ -13,6 +13,7 @@ from tuner_app import settings
 from tuner_app.store import chats
 
 pytestmark = pytest.mark.slow
+expect.set_options(timeout=20_000)  # Gradio takes its time on a busy machine
 
 EVIL = (
     '<img src="http://elsewhere.example/x.png" onerror="document.title=1"><script>document.title=2</script>'
@@ -45,9 +46,9 @@ def studio(join: Callable[..., Page], served: Served, name: str) -> Callable[...
 
     def opened(**options: object) -> Page:
         page = join(name, first="", **options)
-        page.on("request", asked.append)
-        page.goto(f"{served.url}/studio/")
-        expect(page.locator("#prompt textarea")).to_be_visible(timeout=30_000)
+        page.on("request", lambda request: asked.append(request))
+        page.goto(f"{served.url}/studio/", timeout=120_000)  # the first waits until Gradio is imported
+        expect(page.locator("#prompt textarea")).to_be_visible()
         return page
 
     asked: list[Any] = []
@@ -82,7 +83,7 @@ def test_a_chat_with_its_labels(
     expect(page.locator("#side-second")).to_be_visible()
     expect(page.locator("#chat .bot")).to_have_count(0)  # it would tell which of the two came first
     page.reload()
-    expect(page.locator("#side-second")).to_be_visible(timeout=30_000)
+    expect(page.locator("#side-second")).to_be_visible()
     first = "A tall plant." in page.locator("#side-first").inner_text()
     page.locator("#pair p").first.click()
     page.keyboard.press("1" if first else "2")
