@@ -42,7 +42,7 @@ async def test_what_was_being_written_comes_back(home: Home, server: ScriptedSer
         await person.type("!")
         await person.sees("said{+!+}")
         await person.press("escape")
-        await person.sees("Not saved, but kept: e goes on with it.")
+        await person.sees("✎ draft: e goes on with the correction")
     async with opened(home) as person:
         await person.sees("half a [bold]prompt", "of two lines")
         await person.press("enter")
@@ -50,7 +50,7 @@ async def test_what_was_being_written_comes_back(home: Home, server: ScriptedSer
         await person.press("ctrl+g")
         await person.sees("mine")
         await person.press("enter")
-        await person.sees("Question?")
+        await person.sees("Question?", "✎ draft: e goes on with the correction")
         await person.press("e")
         await person.sees("said!")
         await person.press("ctrl+s")

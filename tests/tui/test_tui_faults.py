@@ -21,7 +21,7 @@ def broken(*_: object) -> None:
 async def test_a_fault_in_the_background_is_told_and_the_app_goes_on(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tuner_app.tui.screens.runs._listed", broken)
+    monkeypatch.setattr("tuner_app.tui.screens.runs.listed", broken)
 
     async def meet_it() -> None:
         async with opened(home, (120, 40)) as person:

@@ -118,7 +118,7 @@ async def test_correcting_the_one_that_is_marked(home: Home, store: Store, mark:
         await person.sees(f"▶ {place + 1}", "Ctrl+S saves")
         await person.type("zz")
         await person.press("escape")
-        await person.sees("Not saved, but kept: e goes on with it.")
+        await person.sees("✎ draft: e goes on with the correction")
         assert "zz" not in person.screen()
         await person.press("e", "!", "ctrl+s")
         await person.sees("Corrected: 1 was", "Question 1?")

@@ -3,7 +3,7 @@
 import asyncio
 from typing import ClassVar
 
-from textual import events, work
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -18,6 +18,7 @@ from tuner_app.times import ago
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.notice import Notice
+from tuner_app.tui.widgets.search_field import SearchField
 from tuner_app.tui.widgets.title_field import TitleField
 from tuner_app.tui.widgets.top_bar import TopBar
 
@@ -40,7 +41,6 @@ class ConversationsScreen(TunerScreen):
         Binding("escape", "leave", "back", key_display="esc"),
     ]
     DEFAULT_CSS = """
-    ConversationsScreen #search { padding: 0 1; }
     ConversationsScreen OptionList { text-wrap: nowrap; text-overflow: ellipsis; overflow-x: hidden; }
     """
 
@@ -54,7 +54,7 @@ class ConversationsScreen(TunerScreen):
 
     def compose(self) -> ComposeResult:
         yield TopBar("conversations")
-        yield Input(id="search", compact=True, placeholder="/ searches titles and messages")
+        yield SearchField("/ searches titles and messages")
         yield OptionList(markup=False)
         yield Notice()
         yield KeyBar("open", field="open")
@@ -169,17 +169,9 @@ class ConversationsScreen(TunerScreen):
             if self._chosen and self._listed == self._search:  # else it is of an earlier search
                 self._open(self._chosen)
 
-    def on_key(self, event: events.Key) -> None:
-        if event.key == "down" and self.query_one("#search").has_focus:
-            self.query_one(OptionList).focus()
-
     def action_leave(self) -> None:
         """From a search back to all; from all to the chat."""
-        search = self.query_one("#search", Input)
-        if search.value or search.has_focus:
-            search.value = ""
-            self.query_one(OptionList).focus()
-        else:
+        if not self.query_one(SearchField).give_up():
             self.tuner.action_chat()
 
     def action_other_list(self) -> None:

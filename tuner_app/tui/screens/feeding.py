@@ -84,8 +84,8 @@ class FeedingScreen(SavingScreen):
         try:
             while len(self.queue) < KEPT and await self._read_some():
                 if self.queue.current is None:
-                    self.ask()
                     self.advance()
+                    self.ask()
         finally:
             self._reading = False
 

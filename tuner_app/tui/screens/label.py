@@ -130,25 +130,33 @@ class LabelScreen(FeedingScreen):
         shown = self.queue.current
         if shown is None or self.query(Correction):
             return
-        self.marked = self.marked or 0
-        reply = shown.order[self.marked]
-        name = f"item-{shown.waiting.item.hash}-{reply}"
-        drafts = self.tuner.drafts
-        original = shown.waiting.item.replies[reply].content
+        if self.marked is None:
+            self.marked = self._begun() or 0
+        name, drafts = _draft(shown, self.marked), self.tuner.drafts
+        original = shown.waiting.item.replies[shown.order[self.marked]].content
         correction = Correction(original, drafts.get(name), keep=partial(drafts.put, name))
         await self.mount(correction, before=self.query_one(Tally))
         self.query_one(Tally).say("Correct it: it will count as the better one. Ctrl+S saves, Esc leaves.")
         self.draw(stay=True)
 
+    def ask(self) -> None:
+        super().ask()
+        if self._begun() is not None:
+            self.query_one(Tally).say("✎ draft: e goes on with the correction that was begun.")
+
+    def _begun(self) -> int | None:
+        """The place of a reply whose correction was begun and not saved."""
+        shown = self.queue.current
+        places = range(len(shown.order)) if shown else ()
+        return next((at for at in places if shown and self.tuner.drafts.get(_draft(shown, at))), None)
+
     def on_correction_written(self, event: Correction.Written) -> None:
         if shown := self.queue.current:
             self._judge("correct", {"reply": shown.order[self.marked or 0], "text": event.text})
 
-    async def on_correction_abandoned(self, event: Correction.Abandoned) -> None:
+    async def on_correction_abandoned(self, _: Correction.Abandoned) -> None:
         await self._stop_editing()
         self.ask()
-        if event.text:
-            self.query_one(Tally).say("Not saved, but kept: e goes on with it.")
         self.draw(stay=True)
 
     async def _stop_editing(self) -> None:
@@ -225,6 +233,11 @@ class LabelScreen(FeedingScreen):
         if action == "try_again":
             return self.stopped or self.far.failed > 0
         return super().check_action(action, parameters)
+
+
+def _draft(shown: Shown, place: int) -> str:
+    """The name of the draft of a reply's correction."""
+    return f"item-{shown.waiting.item.hash}-{shown.order[place]}"
 
 
 def _told(shown: Shown, event: LabelEvent) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
-from textual import events, work
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -23,6 +23,7 @@ from tuner_app.store.table import Filter
 from tuner_app.tui.screens.base import Saving, SavingScreen
 from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.notice import Notice
+from tuner_app.tui.widgets.search_field import SearchField
 from tuner_app.tui.widgets.top_bar import TopBar
 
 LONGEST = 4000  # characters of an example that are shown
@@ -38,7 +39,6 @@ class ShotsScreen(SavingScreen):
         Binding("escape", "leave", "back (saved)", key_display="esc"),
     ]
     DEFAULT_CSS = """
-    ShotsScreen #search { padding: 0 1; }
     ShotsScreen OptionList { text-wrap: nowrap; text-overflow: ellipsis; overflow-x: hidden; }
     ShotsScreen #example { height: 30%; min-height: 4; border-top: solid $foreground 20%; padding: 0 1; }
     """
@@ -57,7 +57,7 @@ class ShotsScreen(SavingScreen):
 
     def compose(self) -> ComposeResult:
         yield TopBar("examples before this chat")
-        yield Input(id="search", compact=True, placeholder="/ searches: words, tag:NAME, source:FILE")
+        yield SearchField("/ searches: words, tag:NAME, source:FILE")
         yield _Shots(markup=False)
         with VerticalScroll(id="example", can_focus=False):
             yield Static(markup=False)
@@ -157,17 +157,9 @@ class ShotsScreen(SavingScreen):
     def on_input_submitted(self, _: Input.Submitted) -> None:
         self.query_one(OptionList).focus()
 
-    def on_key(self, event: events.Key) -> None:
-        if event.key == "down" and self.query_one("#search").has_focus:
-            self.query_one(OptionList).focus()
-
     def action_leave(self) -> None:
         """From a search back to all; from all to where this was opened."""
-        search = self.query_one("#search", Input)
-        if search.value or search.has_focus:
-            search.value = ""
-            self.query_one(OptionList).focus()
-        else:
+        if not self.query_one(SearchField).give_up():
             self.app.pop_screen()
 
 
