@@ -42,6 +42,7 @@ def studio(browser: Browser, served: Served, name: str, **how: Any) -> Iterator[
     context = browser.new_context(**({"viewport": DESK} | how))
     page = context.new_page()
     page.set_default_timeout(30_000)
+    expect.set_options(timeout=30_000)  # a busy machine; what is there is seen at once
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.goto(served.link(name))
