@@ -412,3 +412,23 @@ def test_a_locked_database_is_said_and_a_link_stays_good(tmp_path, monkeypatch):
             assert "not saved" in answer.json()["kept"]
             other.execute("ROLLBACK")
         assert browser.post("/api/join", json=token).is_success
+
+
+def test_who_reads_nothing_is_cut_off(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "SEND_SECONDS", 0.3)
+    asked_for = "GET /static/label.js HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
+    with gate.gate(tmp_path) as page, page.client("ann") as ann:
+        with socket.socket() as wire:
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            wire.settimeout(0.1)
+            wire.connect(("127.0.0.1", page.place.port))
+            end, cut = time.monotonic() + 20, False
+            while not cut and time.monotonic() < end:
+                try:
+                    wire.sendall(asked_for.format(port=page.place.port).encode())
+                except TimeoutError:  # full: the server reads no more of it until it has answered
+                    time.sleep(0.05)
+                except OSError:
+                    cut = True
+            assert cut
+        assert ann.get("/api/me").is_success

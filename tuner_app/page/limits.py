@@ -208,11 +208,14 @@ class _Body:
 
     async def receive(self) -> Message:
         """The next part of the body; a disconnect when there has been too much of it, or too slowly."""
-        if self._whole or self._cut:
+        if self._cut:
+            return {"type": "http.disconnect"}
+        if self._whole:
             return await self._receive()
         left = self._since + BODY_SECONDS + self._size / BODY_RATE - time.monotonic()
         try:
-            message = await asyncio.wait_for(self._receive(), max(left, 0))
+            async with asyncio.timeout(max(left, 0)):
+                message = await self._receive()
         except TimeoutError:
             return await self._refuse(refuse(408, "The request came too slowly."))
         if message["type"] == "http.request":
@@ -223,11 +226,18 @@ class _Body:
         return message
 
     async def send(self, message: Message) -> None:
-        """A part of the answer, unless the request was refused meanwhile."""
+        """A part of the answer, unless the request was refused meanwhile or nobody reads it.
+
+        uvicorn closes a connection whose answer came to no end.
+        """
         if self._cut:
             return
         self._answered = True
-        await asyncio.wait_for(self._send(message), SEND_SECONDS)
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._send(message)
+        except TimeoutError:
+            self._cut = True
 
     async def _refuse(self, answer: Response) -> Message:
         self._cut = True
