@@ -415,7 +415,7 @@ def test_a_locked_database_is_said_and_a_link_stays_good(tmp_path, monkeypatch):
 
 
 def test_who_reads_nothing_is_cut_off(tmp_path, monkeypatch):
-    monkeypatch.setattr(limits, "SEND_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "READ_SECONDS", 0.3)
     asked_for = "GET /static/label.js HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
     with gate.gate(tmp_path) as page, page.client("ann") as ann:
         with socket.socket() as wire:

@@ -1,4 +1,4 @@
-"""Connections: who opens one and then says nothing, or opens too many, is cut off."""
+"""Connections: who says nothing, reads nothing or opens too many is cut off."""
 
 import asyncio
 import resource
@@ -8,6 +8,7 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_SECONDS = 10.0  # in which a request's headers have to be there
+READ_SECONDS = 30.0  # for which a browser may read nothing of what is sent
 MOST_OPEN = 2_000
 
 
@@ -15,6 +16,7 @@ class Connection(H11Protocol):
     """uvicorn's connection, which itself waits for headers as long as they dribble in."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the headers, or refuse: there are too many."""
@@ -33,10 +35,26 @@ class Connection(H11Protocol):
         elif self._deadline is None and (before is None or before.response_complete):
             self._wait()  # a kept connection's next request has begun
 
+    def pause_writing(self) -> None:
+        """Wait for the client to read."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(READ_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It has read."""
+        super().resume_writing()
+        self._has_read()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
         self._stop()
+        self._has_read()
         super().connection_lost(exc)
+
+    def _has_read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _wait(self) -> None:
         self._deadline = self.loop.call_later(HEADER_SECONDS, self.transport.abort)

@@ -18,7 +18,6 @@ MIB = 1 << 20
 BODIES = {"/api/import": 2048 * MIB, "/api/join": 1024}  # bytes of a request's body
 BODY = 2 * MIB  # of all others: the longest correction of an answer fits many times
 BODY_SECONDS, BODY_RATE = 10.0, 50_000  # a body has so long, and a second more for so many bytes
-SEND_SECONDS = 30.0  # who reads nothing for so long is cut off
 
 # Requests a second on the long run, and at once: of a member, whose browser asks for a hundred files when the
 # studio opens; of an address without a session; and vain attempts to join from an address.
@@ -226,18 +225,10 @@ class _Body:
         return message
 
     async def send(self, message: Message) -> None:
-        """A part of the answer, unless the request was refused meanwhile or nobody reads it.
-
-        uvicorn closes a connection whose answer came to no end.
-        """
-        if self._cut:
-            return
-        self._answered = True
-        try:
-            async with asyncio.timeout(SEND_SECONDS):
-                await self._send(message)
-        except TimeoutError:
-            self._cut = True
+        """A part of the answer, unless the request was refused meanwhile."""
+        if not self._cut:
+            self._answered = True
+            await self._send(message)
 
     async def _refuse(self, answer: Response) -> Message:
         self._cut = True
