@@ -50,10 +50,11 @@ class Typist(Terminal):
 
 @needs_base
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # on a busy machine; alone it takes a minute
 def test_chat_judge_train_watch_and_chat_with_the_result(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     try:
-        with Typist(home) as person:
+        with Typist(home, (80, 40)) as person:
             person.sees("1 of 5", timeout=LOADING)
             person.press("escape")
             person.sees("A new conversation", "builtin ● ready", timeout=LOADING)
@@ -93,9 +94,9 @@ def judge(person: Typist, home: Home) -> set[Example]:
     person.press("ctrl+s")
     person.sees("Saved: ✎ corrected. Fed 1 SFT row, 1 pair, 2 thumbs.")
     person.press("s")
-    person.sees("Which is better?", timeout=ANSWERING)
-    shown = person.shown.partition("Which is better?")[2]
-    person.press("2" if shown.index("Truly.") < shown.index("  2  ") else "1")
+    person.sees("Which is better?", "━  1  ━", "─  2  ─", "Truly.", timeout=ANSWERING)
+    first, _, _ = person.shown.partition("Which is better?")[2].partition("─  2  ─")
+    person.press("2" if "Truly." in first else "1")
     person.sees("Saved. Fed 1 pair, 2 thumbs.", "★ chosen", "your correction · not chosen")
     better, second = (answer["content"] for answer in person.answers()[-2:])
     assert better == f"Truly. {poor}"
