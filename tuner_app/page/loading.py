@@ -3,7 +3,7 @@
 import asyncio
 import os
 from contextlib import AsyncExitStack, suppress
-from threading import Thread
+from threading import Lock, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # Before Gradio is imported: it reads these once.
 SILENT = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}
+_one_at_a_time = Lock()  # Gradio keeps what is being built in variables of the whole process
 
 
 class Studio:
@@ -67,7 +68,8 @@ class Studio:
         os.environ.update(SILENT)
         from tuner_app.page import studio
 
-        return studio.host(self._home, self._database, self._answering)
+        with _one_at_a_time:
+            return studio.host(self._home, self._database, self._answering)
 
 
 def _in_daemon(build: "Callable[[], FastAPI]") -> "asyncio.Future[FastAPI]":
