@@ -91,7 +91,7 @@ async def test_a_model_that_cannot_answer_is_told_of_and_tried_again(tmp_path: P
     database = Database(Store.open(home.database))
     try:
         async with Answering(home, database) as answering:
-            await until(lambda: "broke off" in answering.states.get(batch.id, ""))
+            await until(lambda: "cannot be reached" in answering.states.get(batch.id, ""))
             again = ScriptedServer()
             settings.save(home, settings.Settings(chat_url=again.url))
             answering.try_again(batch.id)

@@ -185,7 +185,7 @@ def test_a_batch_is_made_and_shared_and_what_keeps_it_from_answers_is_told(
         field(page, "share-guidelines").fill("Be **kind**.")
         page.locator("#share-save").click()
         expect(page.get_by_text("typed 已开放标注")).to_be_visible()
-        expect(page.locator("#data-batches")).to_contain_text("broke off")  # there is no chat server
+        expect(page.locator("#data-batches")).to_contain_text("cannot be reached")  # there is no chat server
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     offered = next(one.batch for one in sharing.offers(served.store, "Ana") if one.batch.name == "typed")
     assert (offered.overlap, offered.guidelines) == (2, "Be **kind**.")
