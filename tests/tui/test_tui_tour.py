@@ -6,6 +6,7 @@ from scripted_server import ScriptedServer
 from tuner_app import settings
 from tuner_app.paths import Home
 from tuner_app.tui.screens.tour import STEPS
+from tuner_app.workers import supervisor
 
 
 async def test_a_first_start_shows_five_steps_and_a_second_none(home: Home, server: ScriptedServer) -> None:
@@ -20,6 +21,7 @@ async def test_a_first_start_shows_five_steps_and_a_second_none(home: Home, serv
             await person.press("enter")
         await person.until(lambda: "of 5" not in person.screen())
         await person.sees("A new conversation")
+    supervisor.stop_chat(home)  # without settings the app has started one of its own
     settings.save(home, settings.Settings(chat_url=server.url))
     async with opened(home) as person:
         assert "of 5" not in person.screen()
