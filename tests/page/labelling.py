@@ -42,5 +42,16 @@ def prompt(page: Page) -> str:
 
 
 def sees(page: Page, text: str) -> None:
-    """Wait until this is asked on the screen."""
+    """Wait until this is asked on the screen, and painted: what nobody has seen cannot be judged."""
     expect(page.locator("#prompt .user .body").last).to_have_text(text)
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+
+
+def until(page: Page, expression: str) -> None:
+    """Wait until this is true in the browser. Playwright's own way evaluates in the page, which its policy
+    forbids."""
+    for _ in range(400):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"waited in vain for {expression}")

@@ -93,8 +93,7 @@ def test_answers_that_are_lost_on_their_way_back_count_once(page: Page, served: 
 
     page.route("**/api/labels", lose)
     judge(page, "12")
-    expect(page.locator("#state")).to_contain_text("Not saved")
-    page.wait_for_function("document.getElementById('state').textContent.includes('Not saved: 2')")
+    expect(page.locator("#state")).to_contain_text("Not saved: 2")
     assert lost[0] == 200
     page.unroute("**/api/labels", lose)
     saved(page)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from labelling import DESK, PHONE, Browser, Page, expect, saved, sees
+from labelling import DESK, PHONE, Browser, Page, expect, saved, sees, until
 from served import MODEL, Served, pairs, singles
 
 from engine.examples import Message
@@ -241,7 +241,7 @@ def test_two_columns_on_a_wide_screen_scroll_together(join: Callable[..., Page],
     assert first["x"] + first["width"] < second["x"] < DESK["width"]
     page.mouse.move(first["x"] + 50, 400)
     page.mouse.wheel(0, 300)
-    page.wait_for_function("scrollY > 250")
+    until(page, "scrollY > 250")
     moved = [page.locator(".reply").nth(n).bounding_box()["y"] for n in range(2)]
     assert moved[0] == moved[1] < first["y"] - 250
 

@@ -465,8 +465,19 @@ def finish(store: Store, name: str) -> int:
 # --- at once
 
 
-def labour(path: Path, name: str, seed: int, problems: "multiprocessing.Queue[str] | None" = None) -> None:
-    """Take and give until there is nothing; some are slow, forget what they took, or send twice."""
+def labour(
+    path: Path,
+    name: str,
+    seed: int,
+    problems: "multiprocessing.Queue[str] | None" = None,
+    *,
+    gives_back: float = 0.0,
+) -> None:
+    """Take and give until there is nothing; some things are sent twice, some given back.
+
+    Who works in two windows gives nothing back: what one of them gave back may be another's when the label
+    of the other window comes, which is kept all the same.
+    """
     chance = random.Random(seed)
     store = Store.open(path)
     try:
@@ -475,7 +486,7 @@ def labour(path: Path, name: str, seed: int, problems: "multiprocessing.Queue[st
             tasks = sharing.take(store, name, count=chance.randint(1, 5))
             idle = 0 if tasks else idle + 1
             for task in tasks:
-                if chance.random() < 0.1:
+                if chance.random() < gives_back:
                     sharing.release(store, name, task.batch_id, task.position)
                     continue
                 given = label(task)
@@ -500,9 +511,13 @@ def check_done(store: Store, batch: Batch, size: int, overlap: int) -> None:
     assert {row["people"] for row in rows} == {overlap}
 
 
-def test_threads_at_once(team: Store, path: Path) -> None:
+@pytest.mark.parametrize(("windows", "gives_back"), [(1, 0.1), (2, 0.0)])
+def test_threads_at_once(team: Store, path: Path, windows: int, gives_back: float) -> None:
     batch = make(team, 40, overlap=2)
-    workers = [threading.Thread(target=labour, args=(path, PEOPLE[n % 4], n)) for n in range(8)]
+    workers = [
+        threading.Thread(target=labour, args=(path, name, n), kwargs={"gives_back": gives_back})
+        for n, name in enumerate(PEOPLE * windows)
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -46,7 +46,7 @@ async def test_the_models_of_another_server_are_listed_first(
         assert server.requests[-1]["model"] == "[red]strange[/]"
         server.close()
         await person.press("ctrl+o")
-        await person.sees("its models are unknown", "broke off", "└ dpo-1")
+        await person.sees("its models are unknown", "cannot be reached", "└ dpo-1")
 
 
 async def looked_at(person: Person) -> None:

@@ -45,6 +45,6 @@ async def test_f2_goes_round_the_models_of_a_server(home: Home, server: Scripted
         settings.save(home, replace(settings.load(home), chat_url="http://127.0.0.1:9"))
         person.app.load_settings()
         await person.press("f2")
-        await person.sees("broke off")
+        await person.sees("cannot be reached")
     assert [request["model"] for request in server.requests] == ["base", "sft-7"]
     assert len(server.requests[1]["messages"]) == 3, "the conversation went on"

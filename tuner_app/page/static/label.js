@@ -325,6 +325,7 @@ async function start() {
   $("who").textContent = me.shown_name;
   panels.prepare({ keys, outbox });
   $("batch").addEventListener("change", ({ target }) => {
+    kept.drop("at"); // what was on the screen is taken up again after a reload, not in another batch
     work.choose(target.value === "" ? null : Number(target.value));
     target.blur();
     draw();
