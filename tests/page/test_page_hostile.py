@@ -148,6 +148,7 @@ def traversals():
     return found[:500]
 
 
+@pytest.mark.slow
 def test_no_encoding_of_a_path_leads_to_a_file(page, ann):
     page.gradio()
     places = ["/static/", "/studio/static/", "/studio/assets/", "/studio/gradio_api/file=", "/api/import/"]
@@ -315,6 +316,7 @@ def files_named(folder):
         yield {"path": path, "is_stream": True}
 
 
+@pytest.mark.slow
 def test_no_input_takes_a_file_that_a_client_names(page, ann, tmp_path_factory):
     folder = page.home.folder.parent
     dependencies = page.gradio().get_blocks().config["dependencies"]

@@ -67,13 +67,13 @@ class Person:
 
 @asynccontextmanager
 async def opened(
-    home: Home, size: tuple[int, int] = (80, 24), *, ready: str = "● ready"
+    home: Home, size: tuple[int, int] = (80, 24), *, ready: str = "● ready", notifications: bool = False
 ) -> AsyncIterator[Person]:
-    """The app on a home, closed like a person's at the end."""
+    """The app on a home, closed like a person's at the end; its notifications are hidden unless wanted."""
     store = Store.open(home.database)
     app = TunerApp(home, store)
     try:
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=notifications) as pilot:
             person = Person(app, pilot)
             await person.sees(ready)
             # the latest conversation is read beside that: nobody goes about in what is not there yet
