@@ -109,6 +109,7 @@ def test_greedy_answers_to_held_out_questions(base: tuple[Any, Any], seed: int) 
     assert sum(verdict.right for verdict in verdicts) >= 0.85 * 300
 
 
+@pytest.mark.slow
 def test_sampled_answers_keep_the_rates(base: tuple[Any, Any]) -> None:
     verdicts = measure.measured(*base, questions(600, 2, "held_out"), temperature=1, seed=2)
     figures = measure.summary(verdicts)

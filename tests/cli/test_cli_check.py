@@ -51,6 +51,7 @@ def traces(home: Path) -> dict[str, bytes]:
         return files | {"database": "\n".join(db.iterdump()).encode()}
 
 
+@pytest.mark.slow
 def test_a_check_says_what_a_run_would_do_and_leaves_no_trace(tuner, imported, model, tmp_path):
     before = traces(tmp_path / "home")
     said = tuner("check", "dpo", "--base", model, "--batch-size", "4", "--epochs", "3")
@@ -71,6 +72,7 @@ def test_a_check_says_what_a_run_would_do_and_leaves_no_trace(tuner, imported, m
     assert tuner("runs").out.startswith("No runs yet")
 
 
+@pytest.mark.slow
 def test_what_keeps_a_run_from_starting_is_said_by_the_check(tuner, imported, model, tmp_path):
     said = tuner("check", "sft", "--base", model)
     assert said.status == 1

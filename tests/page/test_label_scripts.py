@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from hostile import STRINGS
 from labelling import Page, expect, saved, sees
 from served import Served
@@ -35,6 +36,7 @@ def test_there_are_200() -> None:
     assert len(set(STRINGS)) >= 200
 
 
+@pytest.mark.slow
 def test_none_runs(join: Callable[..., Page], served: Served) -> None:
     """In prompts and answers, in the names of a member and of batches: as it is, and within Markdown."""
     name = "<img src=x onerror=alert(1)>"
