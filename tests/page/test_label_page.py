@@ -9,7 +9,7 @@ from labelling import DESK, PHONE, Browser, Page, expect, saved, sees, until
 from served import MODEL, Served, pairs, singles
 
 from engine.examples import Message
-from tuner_app.store import past, sharing
+from tuner_app.store import members, past, sharing
 from tuner_app.store.comments import of_labels as comments_on
 from tuner_app.store.rows import Asked, Reply
 from tuner_app.store.tags import of_labels as tags_on
@@ -280,10 +280,18 @@ def test_five_tasks_are_there_ahead_and_no_one_is_asked_for_twice(page: Page, se
         press(page, "1", f"Question {n + 1}")
 
 
+def test_who_runs_the_page_is_told_where_work_comes_from(join: Callable[..., Page], served: Served) -> None:
+    served.member("Boss")
+    members.change(served.store, "Boss", role="admin", daily_limit=None)
+    page = join("Boss", "")
+    expect(page.locator("#empty p").first).to_have_text("Make a batch and share it: Studio, Data.")
+
+
 def test_limits_and_empty_pages(join: Callable[..., Page], served: Served) -> None:
     served.member("Idle")
     page = join("Idle", "")
     expect(page.locator("#empty h2")).to_have_text("Nothing to judge yet")
+    expect(page.locator("#empty p").first).to_have_text("New work appears here by itself.")
     served.share(pairs(1), "New", people=["Idle"])
     page.get_by_role("button", name="Look again").click()
     press_last = page.locator("#empty h2")

@@ -87,7 +87,8 @@ function whyEmpty() {
   const { done, left, today, limit } = work.far;
   if (limit !== null && today >= limit) return "limit";
   if (left > 0) return "others";
-  return done ? "done" : "nothing";
+  if (done) return "done";
+  return me.role === "admin" ? "unshared" : "nothing";
 }
 
 function drawReasons() {
