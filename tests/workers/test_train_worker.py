@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ from places import OPTIONS, PROMPT, Place, new_place
 
 from engine.examples import Message, Rated
 from tuner_app import bases, launch
-from tuner_app.store import examples, models, runs
-from tuner_app.store.rows import Base, Run
-from tuner_app.workers import supervisor, train
+from tuner_app.store import Store, examples, models, runs
+from tuner_app.store.rows import Base, Request, Run
+from tuner_app.workers import locks, supervisor, train
 from tuner_app.workers.model import ChatModel
 from tuner_app.workers.openai_api import ApiError
 
@@ -65,11 +65,25 @@ def test_going_on_from_an_adapter_keeps_the_lineage(place: Place) -> None:
     assert (child.parent_id, child.base_id, second.parent_id) == (parent.id, parent.base_id, parent.id)
 
 
-def test_stop_leaves_an_adapter_and_resuming_replaces_it(place: Place) -> None:
+def asked_after_a_step(run: Run, wish: Request, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask the run, once it has made its first step, to stop or to pause."""
+    real = runs.emit
+
+    def emit(store: Store, run_id: int, kind: str, data: Mapping[str, Any]) -> int:
+        if kind == "step" and data["step"] == 1:
+            runs.request(store, run.id, wish)
+        return real(store, run_id, kind, data)
+
+    monkeypatch.setattr(runs, "emit", emit)
+
+
+def test_stop_leaves_an_adapter_and_resuming_replaces_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = place.trained(place.plan(name="whole"))
     run = launch.prepare(place.store, place.home, place.plan(name="halves"))
     place.home.run(run.name).mkdir(parents=True)
-    runs.request(place.store, run.id, "stop")
+    asked_after_a_step(run, "stop", monkeypatch)
     assert train.work(place.home, place.store, run) == 0
     assert place.run(run.name).status == "stopped"
     early = models.adapter(place.store, "halves")
@@ -86,14 +100,35 @@ def test_stop_leaves_an_adapter_and_resuming_replaces_it(place: Place) -> None:
     assert kinds(place, run).count("step") == kinds(place, whole).count("step")
 
 
-def test_pause_keeps_the_checkpoint_and_makes_no_adapter(place: Place) -> None:
+def test_pause_keeps_the_checkpoint_and_makes_no_adapter(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = launch.prepare(place.store, place.home, place.plan())
     place.home.run(run.name).mkdir(parents=True)
-    runs.request(place.store, run.id, "pause")
+    asked_after_a_step(run, "pause", monkeypatch)
     assert train.work(place.home, place.store, run) == 0
     assert place.run(run.name).status == "paused"
     assert models.adapters(place.store) == []
     assert list((place.home.run(run.name) / "checkpoints").iterdir())
+
+
+@pytest.mark.parametrize(("wish", "status"), [("pause", "paused"), ("stop", "stopped")])
+def test_a_run_that_still_gets_ready_ends_at_once_and_can_be_taken_up(
+    place: Place, wish: Request, status: str
+) -> None:
+    run = launch.prepare(place.store, place.home, place.plan())
+    pid = supervisor.start_run(place.home, place.store, run)
+    wait_for(lambda: place.run(run.name).pid == pid)  # it is at work, and torch takes seconds to import
+    supervisor.stop_run(place.home, place.store, run, request=wish)
+    ended = place.run(run.name)
+    assert (ended.status, ended.pid, ended.error) == (status, None, "")
+    assert not {"data", "plan", "done"} & set(kinds(place, run)), "it did not wait until it had loaded"
+    assert kinds(place, run)[-1] == "note"
+    assert models.adapters(place.store) == []
+    assert locks.owner(locks.seat(place.home)) is None
+    runs.request(place.store, run.id, "")
+    assert train.work(place.home, place.store, run) == 0
+    assert place.run(run.name).status == "done"
 
 
 def test_a_loss_that_is_no_number_ends_the_run_at_its_last_checkpoint(

@@ -26,7 +26,7 @@ from tuner_app.paths import home as home_at
 from tuner_app.store import Store, models, runs, snapshots
 from tuner_app.store.reference import ReferenceFile
 from tuner_app.store.rows import Base, Request, Run, RunStatus
-from tuner_app.workers import helper, helpers, locks, seat
+from tuner_app.workers import helper, helpers, leaving, locks, seat
 
 PACKAGES = ("tuner", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "safetensors")
 TERMINATED = threading.Event()  # SIGTERM came: it means “stop”
@@ -79,6 +79,14 @@ def work(home: Home, store: Store, run: Run) -> int:
         runs.emit(store, run.id, event.kind, event.data)
         print(time.strftime("%H:%M:%S"), event.kind, json.dumps(event.data, ensure_ascii=False), flush=True)
 
+    def leave(asked: Request) -> None:
+        status = STATUS[asked]
+        emit(
+            Event("note", {"message": f"It was {status} before it was ready to train: nothing has changed."})
+        )
+        runs.set_status(store, run.id, status)
+        os._exit(0)
+
     folder = home.run(run.name)
     try:
         versions = {name: version(name) for name in PACKAGES}
@@ -89,8 +97,12 @@ def work(home: Home, store: Store, run: Run) -> int:
         if seated is None:
             status = STATUS[should_stop()]
         else:
-            with seated, helpers.beside_main(machines.of_run(folder), folder, run.method, fail):
-                status = train(home, store, run, emit, should_stop)
+            with (
+                seated,
+                helpers.beside_main(machines.of_run(folder), folder, run.method, fail),
+                leaving.until_heeded(should_stop, leave) as heeding,
+            ):
+                status = train(home, store, run, emit, heeding)
     except UserError as error:
         return fail(str(error))
     except BaseException as error:
