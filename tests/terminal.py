@@ -27,6 +27,7 @@ KEYS = {
     "up": b"\x1b[A",
     "end": b"\x1b[F",
     "home": b"\x1b[H",
+    "ctrl+home": b"\x1b[1;5H",
     "pagedown": b"\x1b[6~",
     "f4": b"\x1bOS",
 }

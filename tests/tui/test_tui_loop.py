@@ -42,7 +42,7 @@ class Typist(Terminal):
         self.sees(question)
         self.press("enter")
         self.until(lambda: len(self.answers()) > before, "the answer to be kept", LOADING)
-        self.sees("tab/esc answers")
+        self.until(lambda: "esc stop" not in self.shown, "the answer to take its place")
         self.press("tab")
         self.sees("a good", "e correct")
         return self.answers()[-1]["content"]
@@ -89,7 +89,7 @@ def judge(person: Typist, home: Home) -> set[Example]:
     poor = person.asks(CORRECTED)
     person.press("e")
     person.sees("no changes yet", "^s save")
-    person.press("home", "Truly. ")
+    person.press("ctrl+home", "Truly. ")
     person.sees("Truly.")
     person.press("ctrl+s")
     person.sees("Saved: ✎ corrected. Fed 1 SFT row, 1 pair, 2 thumbs.")
