@@ -120,3 +120,10 @@ class Served:
     def verbs(self, name: str) -> list[str]:
         """The verbs of `events`."""
         return [event.verb for event in self.events(name)]
+
+    def has(self, name: str, *verbs: str) -> None:
+        """Wait until these are a person's verbs: a page that says "Saved" may say so of the label before."""
+        end = time.monotonic() + 20
+        while (there := self.verbs(name)) != [*verbs]:
+            assert time.monotonic() < end, f"{name} has {there}, not {verbs}"
+            time.sleep(0.02)

@@ -120,6 +120,7 @@ def test_somebody_is_added_comes_in_by_the_link_and_is_shut_out(browser: Browser
         field(page, "people-limit").fill("50")
         page.locator("#people-add").click()
         expect(row(page, "^Dora annotator 50")).to_be_visible()
+        expect(field(page, "people-link")).to_have_value(re.compile("/join#"))
         link = field(page, "people-link").input_value()
         theirs = browser.new_context().new_page()
         theirs.goto(link)

@@ -78,6 +78,7 @@ def test_a_chat_with_its_labels(
     ask(page, "What is a tree?")
     says(page, "A small plant.")
     page.locator("#chat").get_by_role("button", name="Like", exact=True).click()
+    served.has(name, "good")
     status(page, "Saved")
     page.locator("#second").click()
     expect(page.locator("#side-second")).to_be_visible()
@@ -87,19 +88,19 @@ def test_a_chat_with_its_labels(
     first = "A tall plant." in page.locator("#side-first").inner_text()
     page.locator("#pair p").first.click()
     page.keyboard.press("1" if first else "2")
-    status(page, "Saved")
+    served.has(name, "good", "choose")
     says(page, "A tall plant.")
     page.locator("#chat").get_by_role("button", name="Edit").last.click()
     page.locator("#chat textarea").fill("A tall plant with a trunk.")
     page.locator("#chat").get_by_role("button", name="Submit").last.click()
-    status(page, "Saved")
-    assert served.verbs(name) == ["good", "choose", "correct"]
+    served.has(name, "good", "choose", "correct")
+    says(page, "A tall plant with a trunk.")
     page.locator("#undo").click()
     status(page, "Undone")
     says(page, "A tall plant.")
     page.reload()
     says(page, "A tall plant.")
-    assert served.verbs(name)[-1] == "undo"
+    assert served.verbs(name) == ["good", "choose", "correct", "undo"]
 
 
 def test_an_answer_goes_on_without_a_browser_and_half_of_it_is_kept(
