@@ -104,7 +104,10 @@ class ChatClient:
         """The names that `model` may have; with our worker "base" and its adapters."""
         async with self._connected() as http:
             response = await http.get("models")
-        return [str(entry["id"]) for entry in self._json(response)["data"]]
+        try:
+            return [str(entry["id"]) for entry in self._json(response)["data"]]
+        except (KeyError, TypeError) as error:
+            raise self._nonsense(response.text) from error
 
     async def warning(self) -> str:
         """What our worker wants people to know of its base ("" for nothing, and from other servers)."""

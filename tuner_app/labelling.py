@@ -74,8 +74,13 @@ def summed_up(found: Sequence[Asked]) -> str:
     return f"1 prompt: “{first}”" if len(found) == 1 else f"{len(found):,} prompts: “{first}” …"
 
 
-def offered(store: Store, chosen: Settings) -> tuple[str, From, list[str], dict[str, str]]:
-    """A free name, where there are prompts, the imports, and who can answer: adapter to what is shown."""
+def offered(
+    store: Store, chosen: Settings, served: Sequence[str] = ()
+) -> tuple[str, From, list[str], dict[str, str]]:
+    """A free name, where there are prompts, the imports, and who can answer: adapter to what is shown.
+
+    `served` are the models of a foreign server that answers in place of this machine's.
+    """
     origins: tuple[From, ...] = ("conversations", "examples", "typed")
     origin: From = next((one for one in origins if gather(store, Wish("pair", one, limit=1))), "typed")
     base = models.base(store, chosen.base)
@@ -83,7 +88,8 @@ def offered(store: Store, chosen: Settings) -> tuple[str, From, list[str], dict[
     answer = {row.name: one_line(row.name, 40) for row in reversed(known) if not row.is_reward}
     if chosen.adapter:
         answer.setdefault(chosen.adapter, one_line(chosen.adapter, 40))
-    return batches.free_name(store), origin, sources(store), {"": "the base"} | answer
+    answer = {"": "the base"} | answer if not served else {name: one_line(name, 40) for name in served}
+    return batches.free_name(store), origin, sources(store), answer
 
 
 def makers(wish: Wish, base: str, first: str, second: str) -> list[Maker]:

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import click
 from rich.console import Console
@@ -13,7 +14,9 @@ from engine.errors import UserError
 from tuner_app import settings
 from tuner_app.clean import one_line, visible
 from tuner_app.client import ChatClient
+from tuner_app.conversing.link import ModelLink
 from tuner_app.paths import Home
+from tuner_app.settings import Settings
 from tuner_app.store import Store, asked, chats, models
 from tuner_app.workers import supervisor
 
@@ -39,14 +42,13 @@ def serve(home: Home, base: str, port: int) -> int:
         return 0
 
 
-def connect(home: Home, base: str) -> ChatClient:
-    """A client of the chat worker for `base`, started when need be, or of the server in the settings."""
-    saved = settings.load(home)
-    if saved.chat_url and not base:
-        return ChatClient(saved.chat_url, saved.chat_key)
+def connect(home: Home, by: Settings) -> tuple[ChatClient, Settings]:
+    """A client of the server in the settings, or of our own chat worker, started when need be; and who
+    answers there."""
+    link = ModelLink(home, lambda state, detail: None)
     with error_console.status("Loading the model…"):
-        endpoint = supervisor.ensure_chat(home, base or saved.base)
-    return ChatClient(endpoint.url, endpoint.key)
+        client = asyncio.run(link.client(by))
+    return client, link.named(by)
 
 
 def chat(
@@ -62,10 +64,9 @@ def chat(
 ) -> None:
     """Answer `prompt`, or chat until the end of input; the conversation is kept in the store."""
     saved = settings.load(home)
-    adapter = "" if model == "base" else model or ("" if base else saved.adapter)
-    trained_on = _base_of(store, adapter)
-    base = base or trained_on
-    talk = _Talk(store, connect(home, base), base or saved.base, adapter, system, decoding)
+    by = _answering(store, saved, model, base)
+    client, by = connect(home, by)
+    talk = _Talk(store, client, by, system, decoding)
     if prompt is None and not sys.stdin.isatty():
         prompt = sys.stdin.read().strip()
         if not prompt:
@@ -73,7 +74,7 @@ def chat(
     if prompt is not None:
         asyncio.run(talk.turn(prompt, as_json=as_json))
         return
-    click.echo(f"Chatting with {adapter or 'the base'}; an empty line or Ctrl+D ends it.")
+    click.echo(f"Chatting with {by.adapter or 'the base'}; an empty line or Ctrl+D ends it.")
     while line := _ask():
         asyncio.run(talk.turn(line, as_json=as_json))
 
@@ -84,6 +85,15 @@ def _ask() -> str:
     except EOFError:
         click.echo()
         return ""
+
+
+def _answering(store: Store, saved: Settings, model: str, base: str) -> Settings:
+    """The settings with who is to answer: of this machine what is named, else as they say."""
+    adapter = "" if model == "base" else model or ("" if base else saved.adapter)
+    if saved.chat_url and not base and not (model and models.adapter(store, model)):
+        return replace(saved, adapter=adapter)
+    base = base or _base_of(store, adapter) or saved.base
+    return replace(saved, base=base, adapter=adapter, chat_url="")
 
 
 def _base_of(store: Store, adapter: str) -> str:
@@ -109,12 +119,11 @@ class _Talk:
         self,
         store: Store,
         client: ChatClient,
-        base: str,
-        adapter: str,
+        by: Settings,
         system: str,
         decoding: settings.Decoding,
     ) -> None:
-        self.store, self.client, self.base, self.adapter = store, client, base, adapter
+        self.store, self.client, self.by = store, client, by
         self.decoding = decoding
         self.conversation = chats.start(store, system=system)
 
@@ -125,7 +134,7 @@ class _Talk:
             chats.rename(self.store, here.id, one_line(prompt))
         question = chats.add(self.store, here.id, role="user", content=prompt, parent_id=here.tip_id)
         sent = asked.prompt(self.store, question, asked.now(here))
-        decoding, model = self.decoding.to_json(), self.adapter or "base"
+        decoding, model = self.decoding.to_json(), self.by.adapter or "base"
         parts, finish, seed = list[str](), "", self.decoding.draw()
         async for delta in self.client.stream(sent.wire, model=model, **decoding | {"seed": seed}):
             parts.append(delta.text)
@@ -139,14 +148,14 @@ class _Talk:
             role="assistant",
             content=answer,
             parent_id=question.id,
-            model=self.base,
-            adapter=self.adapter,
+            model=self.by.base,
+            adapter=self.by.adapter,
             decoding=decoding | {asked.KEY: sent.asked.to_json()},
             seed=seed,
             finish=finish,
         )
         if as_json:
-            shown = {"model": self.adapter or "base", "prompt": prompt, "answer": answer, "finish": finish}
+            shown = {"model": model, "prompt": prompt, "answer": answer, "finish": finish}
             click.echo(json.dumps(shown, ensure_ascii=False))
         else:
             click.echo("" if finish != "length" else " … (cut at --max-tokens)")

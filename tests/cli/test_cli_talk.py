@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted_server import ScriptedServer
 
-from tuner_app import talk
+from engine.errors import UserError
+from tuner_app import settings, talk
 from tuner_app.client import Delta
 from tuner_app.paths import Home
 from tuner_app.settings import Decoding
@@ -35,7 +37,7 @@ def test_it_remembers_what_was_said_and_keeps_how_it_was_asked(
 ) -> None:
     home, echo, lines = Home(tmp_path), Echo(), ["My name is Ada.", "Who am I?", ""]
     store = Store.open(home.database, migrate=True)
-    monkeypatch.setattr(talk, "connect", lambda *_: echo)
+    monkeypatch.setattr(talk, "connect", lambda _, by: (echo, by))
     monkeypatch.setattr("builtins.input", lambda _: lines.pop(0))
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     decoding = Decoding(min_p=0.1, seed=5)
@@ -55,4 +57,26 @@ def test_it_remembers_what_was_said_and_keeps_how_it_was_asked(
     for _ in range(2):
         talk.chat(home, store, "hi", model="", base="", system="", decoding=drawn, as_json=True)
     assert echo.decoding[-1]["seed"] != echo.decoding[-2]["seed"], "a new one each time"
+    store.close()
+
+
+def test_another_server_is_asked_for_a_model_that_it_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, server = Home(tmp_path), ScriptedServer()
+    server.models = ["llama", "qwen"]
+    settings.save(home, settings.Settings(chat_url=server.url))
+    store = Store.open(home.database, migrate=True)
+    for model in ("", "qwen"):
+        talk.chat(home, store, "hi", model=model, base="", system="", decoding=Decoding(), as_json=False)
+    assert "ok" in capsys.readouterr().out
+    assert [request["model"] for request in server.requests] == ["llama", "qwen"]
+    with pytest.raises(UserError, match="has no model “gpt”"):
+        talk.chat(home, store, "hi", model="gpt", base="", system="", decoding=Decoding(), as_json=False)
+    kept = [chats.path(store, one.id)[-1] for one in chats.conversations(store)]
+    assert {(answer.model, answer.adapter) for answer in kept} == {
+        (server.url, "llama"),
+        (server.url, "qwen"),
+    }
+    server.close()
     store.close()

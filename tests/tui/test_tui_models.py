@@ -7,11 +7,13 @@ import pytest
 from person import Person, opened
 from scripted_server import ScriptedServer
 
+from engine.errors import UserError
 from tuner_app import settings
 from tuner_app.paths import Home
 from tuner_app.store import Store, models
 from tuner_app.store.rows import AdapterRow
 from tuner_app.tui.screens import models as screen
+from tuner_app.workers import supervisor
 
 
 @pytest.fixture
@@ -47,6 +49,27 @@ async def test_the_models_of_another_server_are_listed_first(
         server.close()
         await person.press("ctrl+o")
         await person.sees("its models are unknown", "cannot be reached", "└ dpo-1")
+
+
+async def test_a_model_of_this_machine_answers_in_place_of_a_server_once_that_is_said(
+    home: Home, server: ScriptedServer, adapters: list[AdapterRow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object, **__: object) -> None:
+        raise UserError("no worker in this test")
+
+    monkeypatch.setattr(supervisor, "ensure_chat", none)
+    async with opened(home, (120, 40)) as person:
+        await looked_at(person)
+        await person.press("down", "enter")
+        await person.sees(f"{server.url} answers, not this machine. Enter again takes chat_url")
+        await person.press("up")
+        await person.sees("2.8 million parameters")
+        await person.press("enter")  # on another one: nothing is changed yet
+        await person.sees("● base  answers now")
+        assert settings.load(home).chat_url == server.url
+        await person.press("enter")
+        await person.sees("builtin ✗ failed", "no worker in this test")
+    assert settings.load(home) == settings.Settings()
 
 
 async def looked_at(person: Person) -> None:
@@ -157,11 +180,11 @@ async def test_another_base_is_looked_at_before_it_is_added(home: Home, store: S
         await person.press("a")
         await person.paste(str(other))
         await person.press("enter")
-        await person.sees("Enter adds it and lets it answer", "full fine-tuning ✓")
+        await person.sees("Enter adds it; Esc leaves it.", "full fine-tuning ✓")
         assert [base.name for base in models.bases(store)] == ["builtin"]
         await person.press("enter")
-        await person.until(lambda: settings.load(home).base == str(other))
-        await person.press("ctrl+o", "a")
+        await person.sees("other is added.")
+        await person.press("a")
         await person.type("/nowhere")
         await person.press("enter")
         await person.sees("There is no model folder /nowhere")

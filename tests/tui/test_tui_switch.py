@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from person import opened
 from scripted_server import ScriptedServer
+from textual.widgets import Select
 
 from tuner_app import settings
 from tuner_app.paths import Home
@@ -27,6 +28,30 @@ def test_the_round_is_the_base_what_answered_lately_and_the_newest(store: Store)
     assert answerers.following(ring, ("/models/other", "")) == ("builtin", "")
     assert answerers.following(ring, ("gone", "x")) == ("builtin", "")
     assert [answerers.name(one) for one in ring] == ["builtin", "one", "three", "other"]
+
+
+async def test_a_foreign_server_is_asked_for_a_model_that_it_has_and_its_name_is_kept(
+    home: Home, server: ScriptedServer, store: Store
+) -> None:
+    server.models, server.context = ["llama", "qwen"], 100
+    async with opened(home, ready="llama at 127.0.0.1 ● ready") as person:
+        await person.ask("hi", "ok")
+        await person.sees("llama", "2/100 tokens")
+        await person.press("f2")
+        await person.sees("qwen answers from now on. F2 goes round llama, qwen.", "qwen at 127.0.0.1")
+        await person.ask("and you?", "ok")
+        await person.press("ctrl+g")
+        await person.sees("a new batch")
+        await person.press("enter")
+        await person.until(lambda: person.app.screen.query_one("#first", Select).value == "qwen")
+        await person.press("ctrl+o")
+        await person.sees("● qwen  answers now")
+        person.app.choose_model(base="builtin", adapter="dpo-1")
+        await person.press("escape")
+        await person.sees("has no model “dpo-1”", "Ctrl+O chooses one of its models")
+    assert [request["model"] for request in server.requests] == ["llama", "qwen"]
+    answers = store.query("SELECT model, adapter FROM messages WHERE role = 'assistant' ORDER BY id")
+    assert [tuple(row) for row in answers] == [(server.url, "llama"), (server.url, "qwen")]
 
 
 async def test_f2_goes_round_the_models_of_a_server(home: Home, server: ScriptedServer) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from engine.errors import UserError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 State = Literal["off", "starting", "ready", "failed"]
+NAMES_SECONDS = 5.0  # so long another server may take to say what its models are called
 
 
 class ModelLink:
@@ -26,6 +28,7 @@ class ModelLink:
         self._home = home
         self._changed = changed
         self._one_at_a_time = asyncio.Lock()
+        self._served: dict[str, list[str]] = {}  # the models of other servers, by address
 
     async def client(self, settings: Settings) -> "ChatClient":
         """A client of a live server for the settings' base; a UserError says why there is none."""
@@ -33,6 +36,7 @@ class ModelLink:
         from tuner_app.workers import supervisor
 
         if settings.chat_url:
+            await self._know(settings)
             self._changed("ready", "")
             return ChatClient(settings.chat_url, settings.chat_key)
         loop = asyncio.get_running_loop()
@@ -54,6 +58,40 @@ class ModelLink:
                 raise
         self._changed("ready", "")
         return ChatClient(endpoint.url, endpoint.key)
+
+    async def served(self, settings: Settings) -> list[str]:
+        """The models of the server that the settings name, as it tells now."""
+        from tuner_app.client import ChatClient
+
+        self._served[settings.chat_url] = await ChatClient(settings.chat_url, settings.chat_key).models()
+        return self._served[settings.chat_url]
+
+    def foreign(self, settings: Settings) -> list[str]:
+        """The models of the server that the settings name, where it is known to be no `tuner serve`."""
+        names = self._served.get(settings.chat_url, [])
+        return [] if "base" in names else names
+
+    def named(self, settings: Settings) -> Settings:
+        """The settings with who truly answers: of a foreign server its address, and a model of its own, the
+        first where none was chosen."""
+        if not (names := self.foreign(settings)):
+            return settings
+        return replace(settings, base=settings.chat_url, adapter=settings.adapter or names[0])
+
+    async def _know(self, settings: Settings) -> None:
+        """Learn what a server's models are called; one that does not tell is asked for ours."""
+        known = self._served.get(settings.chat_url)
+        try:
+            if known is None or (settings.adapter and settings.adapter not in known):
+                async with asyncio.timeout(NAMES_SECONDS):
+                    await self.served(settings)
+        except (UserError, TimeoutError):
+            return
+        if settings.adapter and (names := self.foreign(settings)) and settings.adapter not in names:
+            raise UserError(
+                f"{settings.chat_url} (chat_url) has no model “{settings.adapter}”.",
+                do="Ctrl+O chooses one of its models, or lets this machine answer.",
+            )
 
     def lost(self, settings: Settings) -> UserError | None:
         """Why our own worker cannot answer any more; None while it lives, or another server is used."""

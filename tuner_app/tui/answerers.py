@@ -12,11 +12,16 @@ Answerer = tuple[str, str]  # a base's source, and the adapter on it: "" for non
 def ring(store: Store, settings: Settings) -> list[Answerer]:
     """The round, bases before their adapters, in the order in which they came; who answers now is in it."""
     known = _known(store)
-    now = (settings.base, settings.adapter)
-    wanted = {now, (settings.base, "")}
+    answers = now(settings)
+    wanted = {answers, (settings.base, "")}
     wanted.update([one for one in known if one[0] == settings.base][-1:])
     wanted.update([one for one in _lately(store) if one in known][:MOST_USED])
-    return [one for one in known if one in wanted] if now in known else [now, *(wanted - {now})]
+    return [one for one in known if one in wanted] if answers in known else [answers, *(wanted - {answers})]
+
+
+def now(settings: Settings) -> Answerer:
+    """Who answers as the settings say."""
+    return settings.base, settings.adapter
 
 
 def following(ring: list[Answerer], now: Answerer) -> Answerer:

@@ -104,10 +104,11 @@ class TunerApp(TidyApp):
         self.database.close()
         self.drafts.write()
 
-    def choose_model(self, *, base: str, adapter: str) -> None:
-        """Let another model answer from now on, after a restart too."""
-        chosen = replace(settings_file.load(self.home), base=base, adapter=adapter)
-        settings_file.save(self.home, chosen)
+    def choose_model(self, *, base: str, adapter: str, here: bool = False) -> None:
+        """Let another model answer from now on, after a restart too; `here` instead of another server's."""
+        saved = settings_file.load(self.home)
+        url = "" if here else saved.chat_url
+        settings_file.save(self.home, replace(saved, base=base, adapter=adapter, chat_url=url))
         self._chat.connect()
 
     def load_settings(self) -> None:

@@ -161,9 +161,9 @@ class Answers:
         raise UserError(f"{TRIES} second answers were word for word the first: there is nothing to choose.")
 
     async def _stream(self, writing: Writing) -> None:
-        by = writing.by
         prompt = await self._database.read(dialogue.prompt_to, writing.question, writing.beside)
-        client = await self._link.client(by)
+        client = await self._link.client(writing.by)
+        by = writing.by = self._link.named(writing.by)
         if not writing.beside:
             prompt = (await asking.fitted(client, prompt, by)).prompt
         writing.sent = prompt.asked

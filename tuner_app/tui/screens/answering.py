@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from engine.errors import UserError
@@ -12,6 +12,7 @@ from tuner_app.clean import one_line
 from tuner_app.conversing import asking, dialogue
 from tuner_app.settings import Settings
 from tuner_app.store.rows import Message
+from tuner_app.tui import answerers
 from tuner_app.tui.screens.asking import AskingScreen
 from tuner_app.tui.screens.base import Saving
 from tuner_app.tui.widgets.answer import Answer
@@ -20,6 +21,9 @@ from tuner_app.tui.widgets.draft import Draft
 from tuner_app.tui.widgets.prompt_box import PromptBox
 from tuner_app.tui.widgets.question import Question
 from tuner_app.tui.widgets.spoken import Spoken
+
+if TYPE_CHECKING:
+    from tuner_app.client import ChatClient
 
 TRIES = 4  # at a second answer that differs from the first
 KEEP_SECONDS = 10.0  # longer than the database waits for another writer
@@ -78,7 +82,8 @@ class AnsweringScreen(AskingScreen):
         first = beside.turn.message.content.strip() if beside else None
         if beside:
             by = asking.second(by)
-        draft = Draft(by.adapter or by.base, count_only=beside is not None)
+        link = self.tuner.model_link
+        draft = Draft(answerers.name(answerers.now(link.named(by))), count_only=beside is not None)
         selected = isinstance(self.focused, Answer)
         place = beside or self.transcript.spoken(question.id)
         await self.transcript.put(draft, after=place, instead=not beside)
@@ -86,7 +91,9 @@ class AnsweringScreen(AskingScreen):
         try:
             for _ in range(TRIES):
                 draft.restart(seed=by.decoding.draw())
-                await self._stream(question, by, draft, beside)
+                client = await link.client(by)
+                by = link.named(by)
+                await self._stream(client, question, by, draft, beside)
                 if draft.text.strip() != first:
                     break
             else:
@@ -111,10 +118,11 @@ class AnsweringScreen(AskingScreen):
         then = partial(self._written, draft, beside, selected)
         await self.save_now(draft, Saving("The answer", partial(self.tuner.database, keep), then))
 
-    async def _stream(self, question: Message, by: Settings, draft: Draft, first: Spoken | None) -> None:
+    async def _stream(
+        self, client: "ChatClient", question: Message, by: Settings, draft: Draft, first: Spoken | None
+    ) -> None:
         beside = first.turn.message if first else None
         prompt = await self.tuner.database(dialogue.prompt_to, question, beside)
-        client = await self.tuner.model_link.client(by)
         if not beside:
             prompt = await self.fit(client, prompt, by)
         draft.sent = prompt.asked

@@ -85,16 +85,16 @@ class AskingScreen(JudgingScreen):
     @work(exclusive=True, group="switch")
     async def action_next_model(self) -> None:
         """Let another model answer from now on; the conversation goes on."""
-        chosen = self.tuner.settings
+        chosen, link = self.tuner.settings, self.tuner.model_link
         try:
             if chosen.chat_url:
-                client = await self.tuner.model_link.client(chosen)
-                names = await client.models()
+                names = await link.served(chosen)
                 ring = [(chosen.base, "" if name == "base" else name) for name in names]
+                chosen = replace(chosen, adapter=link.named(chosen).adapter)
             else:
                 ring = await self.tuner.database(answerers.ring, chosen)
-            base, adapter = answerers.following(ring, (chosen.base, chosen.adapter))
-            if (base, adapter) == (chosen.base, chosen.adapter):
+            base, adapter = answerers.following(ring, answerers.now(chosen))
+            if (base, adapter) == answerers.now(chosen):
                 self.notice.say("There is no other model yet: Ctrl+T trains one, Ctrl+O adds a base.")
                 return
             self.tuner.choose_model(base=base, adapter=adapter)
@@ -139,7 +139,7 @@ class AskingScreen(JudgingScreen):
         try:
             prompt = await self.tuner.database(_whole, tip)
             client = await self.tuner.model_link.client(by)
-            self._say(await asking.fitted(client, prompt, by))
+            self._say(await asking.fitted(client, prompt, self.tuner.model_link.named(by)))
         except UserError:
             self._use = ""  # whoever asks is told why
             self._tell()

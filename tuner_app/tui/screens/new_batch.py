@@ -14,7 +14,7 @@ from tuner_app import labelling
 from tuner_app.clean import one_line
 from tuner_app.conversing.link import in_background
 from tuner_app.labelling import From, Wish, gather
-from tuner_app.settings import Decoding
+from tuner_app.settings import Decoding, Settings
 from tuner_app.store import batches
 from tuner_app.store.rows import Asked, BatchKind, Maker
 from tuner_app.tui.screens.base import TunerScreen
@@ -85,9 +85,10 @@ class NewBatchScreen(TunerScreen):
     @work
     async def _open(self) -> None:
         """Offer what there is to choose from."""
-        store, chosen = self.tuner.store, self.tuner.settings
+        store, chosen = self.tuner.store, self._chosen_model
+        served = self.tuner.model_link.foreign(chosen)
         try:
-            offers = await in_background(lambda: labelling.offered(store, chosen))
+            offers = await in_background(lambda: labelling.offered(store, chosen, served))
         except UserError as error:
             self.notice.fail(error)
             return
@@ -100,6 +101,10 @@ class NewBatchScreen(TunerScreen):
         if origin == "typed":
             self.query_one("#typed").focus()
         self._summarise()
+
+    @property
+    def _chosen_model(self) -> Settings:
+        return self.tuner.model_link.named(self.tuner.settings)
 
     def _row(self, control: str) -> Row:
         return self.query_one(control).query_ancestor(Row)
@@ -182,7 +187,7 @@ class NewBatchScreen(TunerScreen):
 
     def _makers(self, wish: Wish) -> list[Maker]:
         first, second = self._chosen("#first"), self._chosen("#second")
-        return labelling.makers(wish, self.tuner.settings.base, first, first if second == SAME else second)
+        return labelling.makers(wish, self._chosen_model.base, first, first if second == SAME else second)
 
     def _decoding(self, wish: Wish) -> Decoding:
         given = {"temperature": self._typed("#temperature"), "max_tokens": self._typed("#max_tokens")}

@@ -50,7 +50,10 @@ class TopBar(Horizontal):
         app = cast("TunerApp", self.app)
         state, style = _STATES[app.link.state]
         parts = [(f"{one_line(app.training, 32)}   ", "$text-warning")] if app.training else []
-        parts += [(f"{one_line(_answering(app.settings), 34)} ", "bold"), (state, style)]
+        parts += [
+            (f"{one_line(_answering(app.model_link.named(app.settings)), 34)} ", "bold"),
+            (state, style),
+        ]
         self.query_one("#who", Static).update(Content.assemble(*parts))
 
 
