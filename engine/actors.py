@@ -17,6 +17,7 @@ from torch import Tensor
 from engine import adapters, heads, memory, models
 from engine.batches import Batch, Tree, micro_batches
 from engine.errors import UserError
+from engine.evaluate import by_guessing
 from engine.logps import token_log_probs
 from engine.rollouts import ROWS, Reply, groups, sample
 from engine.sampling import stream_seed
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from engine.job import Job
 
 REWARD, VALUE = "reward", "value"  # names of adapters beside the trained one
-CHANCE = 0.5  # how often a reward model that knows nothing tells the better of two replies
+CHANCE = 0.025  # a reward model that guessing does as well as with this probability knows nothing for sure
 
 
 class Actors:
@@ -151,13 +152,17 @@ def reward_head(job: "Job", folder: Path) -> heads.RewardHead:
             do="Train both with one template.",
         )
     measured = head.held_out
-    if job.options.trust_reward or (measured and measured["low"] > CHANCE):
+    guessed = 1.0
+    if measured:
+        hits = round(2 * measured["accuracy"] * measured["pairs"]) / 2  # a share is rounded; ties are halves
+        guessed = by_guessing(hits, round(measured["pairs"]))
+    if job.options.trust_reward or guessed < CHANCE:
         return head
     raise UserError(
         f"The reward model in {folder} is not known to be better than chance: "
         + (
-            f"right on {measured['accuracy']:.0%} of {measured['pairs']:.0f} held-out pairs "
-            f"({measured['low']:.0%} to {measured['high']:.0%})."
+            f"right on {measured['accuracy']:.0%} of {measured['pairs']:.0f} held-out pairs, which "
+            f"guessing would be in {guessed:.1%} of cases."
             if measured
             else "no pairs were held out to measure it on."
         ),

@@ -1,15 +1,18 @@
 """Before a run: what its rows are, token by token, and what one real step of it takes.
 
-The method itself trains, on the rows of the longest micro-batch alone and in a folder that is then thrown
-away: what is measured is what a run does, and nothing of it is left.
+The method itself trains, on the rows of the longest micro-batch alone (on several processes one for each)
+and in a folder that is then thrown away: what is measured is what a run does, and nothing of it is left.
 """
 
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from time import perf_counter
 from typing import Any
+
+from accelerate import PartialState
 
 from engine import job as jobs
 from engine import mask, models, usage
@@ -30,16 +33,24 @@ NEVER = 10**9
 
 
 def check(
-    spec: Spec, rows: Sequence[Example], *, emit: Emit, reference_cache: ReferenceCache | None = None
+    spec: Spec,
+    rows: Sequence[Example],
+    *,
+    emit: Emit,
+    reference_cache: ReferenceCache | None = None,
+    sharded: bool = False,
 ) -> Findings:
     """Do what a run by `spec` on `rows` would begin with, and leave no trace.
 
-    `emit` gets the events of the rehearsal; of the `reference_cache` it is only asked what it has. Raises
-    UserError for all that would keep the run from starting or its first step from fitting into memory.
+    `emit` gets the events of the rehearsal; of the `reference_cache` it is only asked what it has. Of
+    several processes all call this together, as they would `engine.job.run`, with `sharded` as there; the
+    main one has the cache. Raises UserError for all that would keep the run from starting or its first step
+    from fitting into memory.
     """
     with tempfile.TemporaryDirectory() as folder:
         emit(Event("loading", {"what": spec.base}))
-        base = models.load(spec.base, spec.precision)
+        base = models.load(spec.base, spec.precision, sharded=sharded)
+        PartialState(cpu=base.device.type == "cpu")
         rehearsal = Rehearsal(emit, reference_cache)
         job = jobs.prepared(base, spec, rows, Path(folder), rehearsal.listen, lambda: "", None, None)
         rehearsal.memory = usage.Gauge(base.device)
@@ -99,7 +110,8 @@ class Rehearsal:
         budget = job.room.micro_tokens
         lengths = [job.row_tokens(tree) for tree in self.trees]
         tokens = padded(self.rows, lengths, budget)
-        step = Step(len(self.rows), tokens, self._step_seconds(), self.memory.taken())
+        used = self.memory.of_all()
+        step = Step(len(self.rows), tokens, self._step_seconds(), used.taken, PartialState().num_processes)
         run = estimate(
             step,
             order=batches(len(self.trees), job.options, job.spec.seed),
@@ -109,8 +121,8 @@ class Rehearsal:
             reference_rows=self.reference[0],
             reference_seconds=self._reference_seconds() * self.reference[1] / max(1, self.rehearsed[1]),
             ahead=self._seconds_ahead(),
-            memory=self.memory.peak(),
-            available=usage.available(job.base.device),
+            memory=used.peak,
+            available=used.available,
         )
         titles, shown = self._shown()
         return Findings(
@@ -161,7 +173,8 @@ class Rehearsal:
 
 
 def longest(job: Job, trees: Sequence[Tree]) -> list[int]:
-    """The trees (numbers) of the largest micro-batch that an optimiser's batch can have.
+    """The trees (numbers) of the largest micro-batches, one for each process, that an optimiser's batch can
+    have.
 
     The two longest trees are among them, and of rated replies one of each kind, because a method may need
     them. Of prompts it is those of a whole phase, whose replies are drawn together.
@@ -172,8 +185,8 @@ def longest(job: Job, trees: Sequence[Tree]) -> list[int]:
     if phase:
         return ranked[:phase]
     groups = micro_batches(ranked[: job.options.batch_size], lengths, job.room.micro_tokens)
-    largest = max(groups, key=lambda group: _tokens(group, lengths))
-    chosen = list(dict.fromkeys([*ranked[:FEWEST], *largest]))
+    largest = sorted(groups, key=lambda group: -_tokens(group, lengths))[: PartialState().num_processes]
+    chosen = list(dict.fromkeys([*ranked[:FEWEST], *chain(*largest)]))
     for good in (True, False):
         of_kind = [i for i in ranked if _is_rated(job.examples[i], good)]
         if of_kind and not set(of_kind) & set(chosen):

@@ -61,3 +61,17 @@ def wilson(hits: float, count: int, z: float = Z_95) -> tuple[float, float]:
     width = z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
     scale = 1 + z * z / count
     return max(0.0, (middle - width) / scale), min(1.0, (middle + width) / scale)
+
+
+def by_guessing(hits: float, count: int) -> float:
+    """How probable it is to be right at least so often by guessing, 1 of 2 each time: the sign test.
+
+    Exact, where Wilson's interval for a few trials is too narrow: of 4 hits out of 4 it begins above ½, and
+    guessing comes to them once in 16 times. A tie, half a hit, is rounded down.
+    """
+
+    def exactly(right: int) -> float:
+        ways = math.lgamma(count + 1) - math.lgamma(right + 1) - math.lgamma(count - right + 1)
+        return math.exp(ways - count * math.log(2))
+
+    return math.fsum(exactly(right) for right in range(math.floor(hits), count + 1))

@@ -20,12 +20,17 @@ class Part:
 @dataclass(frozen=True)
 class Step:
     """One real optimiser step on the longest micro-batch: `rows` rows that take `tokens` tokens, padding
-    counted. `memory` is what it took on top of what was held, in bytes."""
+    counted. `memory` is what it took on top of what was held, in bytes.
+
+    Several `processes` share the longest micro-batches, one for each. Their memory is taken together where
+    they share the machine's; of GPUs it is the fullest one's.
+    """
 
     rows: int
     tokens: int
     seconds: float
     memory: int
+    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Run:
 
     `tokens`, padding counted, go through the model in `steps` optimiser steps; the reference pass comes
     before them and is over `reference_rows` rows, those that the cache lacks. `memory` is the peak, the base
-    included, and `available` what there is for this process, in bytes.
+    included, and `available` what there is, in bytes, of as many processes as `Step` says.
     """
 
     steps: int

@@ -104,8 +104,10 @@ def generate(
     batch = Batch(model, tokenizer, context=context, ends=ends)
     batch.join(prompt, wanted, should_stop)
     while batch:
-        for _, delta in batch.step():
-            yield delta
+        for _, news in batch.step():
+            if isinstance(news, Exception):
+                raise news
+            yield news
 
 
 class Batch:
@@ -121,10 +123,11 @@ class Batch:
         self._answers: list[Answer] = []
         self._cache = DynamicCache(config=model.config)
         self._most = MOST_ANSWERS
-        self._away: list[Request] = []  # those that memory had no room for: they go on when it has
+        self._away: list[Request] = []  # those that could not go on together: they do when there is room
+        self._failed: list[tuple[Request, Exception]] = []  # those that cannot alone either
 
     def __bool__(self) -> bool:
-        return bool(self._answers)
+        return bool(self._answers or self._failed)
 
     def takes(self, length: int, wanted: Sampling) -> bool:
         """Whether answers to a prompt of `length` tokens may join what runs; always when nothing does.
@@ -132,7 +135,7 @@ class Batch:
         Beam search runs alone, and so does a model whose cache does not keep every token's keys (sliding
         windows, state spaces).
         """
-        if not self:
+        if not self._answers:
             return True
         alone = wanted.beams > 1 or self._answers[0].sampling.beams > 1 or not self._joinable(length)
         return not (alone or self._away) and self._fits([length] * wanted.n)
@@ -142,7 +145,8 @@ class Batch:
     ) -> Request:
         """Begin answers to `prompt` (token ids, generation prompt included).
 
-        Raises UserError when it is empty or leaves no room for an answer; nothing else is changed then.
+        Raises UserError when it is empty or leaves no room for an answer, and whatever its first pass does;
+        nothing else is changed then.
         """
         limit = min(_room(len(prompt), self.context), wanted.max_tokens or self.context)
         request = Request(wanted, limit, should_stop)
@@ -154,25 +158,34 @@ class Batch:
             self._answers = list(request.running)
         else:
             self._begin(request)
+        for failed, error in self._failed:
+            if failed is request:
+                self._failed.remove((failed, error))
+                raise error
         return request
 
-    def step(self) -> list[tuple[Request, Delta]]:
-        """One more token of every answer: what each has more to show, or ends with."""
+    def step(self) -> list[tuple[Request, Delta | Exception]]:
+        """One more token of every answer: what each has more to show, or ends with.
+
+        A request that cannot go on, alone either, ends with the error, and the others do go on.
+        """
+        found: list[tuple[Request, Delta | Exception]] = [*self._advance()]
+        while self._away and self._fits([len(answer.ids) for answer in self._away[0].running]):
+            self._begin(self._away.pop(0))
+        found += self._failed
+        self._failed = []
+        return found
+
+    def _advance(self) -> list[tuple[Request, Delta]]:
+        if not self._answers:
+            return []
         if self._answers[0].sampling.beams > 1:
             return self._search()
         try:
-            logits = self._forward()
-        except (RuntimeError, MemoryError) as error:
-            self._make_room(error)
+            tokens = sampling.pick(self._forward(), self._answers)
+        except Exception as error:
+            self._go_apart(error)
             return []
-        tokens = sampling.pick(logits, self._answers)
-        found = self._add(tokens)
-        self._keep([row for row, answer in enumerate(self._answers) if answer in answer.request.running])
-        while self._away and self._fits([len(answer.ids) for answer in self._away[0].running]):
-            self._begin(self._away.pop(0))
-        return found
-
-    def _add(self, tokens: list[int]) -> list[tuple[Request, Delta]]:
         stops = {request: request.should_stop() for request in self._requests()}
         found = []
         for answer, token in zip(self._answers, tokens, strict=True):
@@ -182,6 +195,7 @@ class Batch:
                 request.running.remove(answer)
             if delta.text or delta.finish:
                 found.append((request, delta))
+        self._keep([row for row, answer in enumerate(self._answers) if answer in answer.request.running])
         return found
 
     def _search(self) -> list[tuple[Request, Delta]]:
@@ -221,22 +235,25 @@ class Batch:
     def _fits(self, more: list[int]) -> bool:
         lengths = [len(answer.ids) for answer in self._answers] + more
         padding = max(lengths) * len(lengths) - sum(lengths)
-        return not self or (len(lengths) <= self._most and padding <= MOST_PADDING)
+        return not self._answers or (len(lengths) <= self._most and padding <= MOST_PADDING)
 
     def _begin(self, request: Request) -> None:
-        """Let the answers of a request run beside the others, or wait where memory has no room for them."""
+        """Let the answers of a request run beside the others; or wait where memory has no room for them."""
         before = len(self._answers)
         try:
             # at the start they share the prompt's pass; after a wait they have tokens of their own
             alike = request.running[0].ids == request.running[-1].ids
             for answers in [request.running] if alike else [[answer] for answer in request.running]:
                 self._prefill(answers)
-        except (RuntimeError, MemoryError) as error:
-            if not before:
-                raise
+        except Exception as error:
             del self._answers[before:]
-            self._away.append(request)
-            self._restart(error, self._requests())
+            others = self._requests()
+            if others and out_of_memory(error):
+                self._away.append(request)
+                self._restart(others, most=before)
+            else:
+                self._failed.append((request, error))
+                self._restart(others, most=self._most)
 
     def _prefill(self, answers: list[Answer]) -> None:
         """Rows for answers of the same tokens so far: the model reads all but the last once."""
@@ -279,21 +296,22 @@ class Batch:
         self._cache.reorder_cache(torch.tensor(rows, device=self.model.device))
         _crop(self._cache, width - max(len(answer.ids) for answer in self._answers))
 
-    def _make_room(self, error: Exception) -> None:
-        """Send half of the requests away, to go on later, when memory ran out for all together."""
+    def _go_apart(self, error: Exception) -> None:
+        """Send half of the requests away, to go on later, after an error in the pass of all together: memory
+        ran out, or it is the fault of one of them, which is found so. One alone has failed."""
         requests = self._requests()
-        if len(requests) == 1:
-            raise error
         half = len(requests) // 2
-        self._away += requests[half:]
-        self._restart(error, requests[:half])
+        if half:
+            self._away += requests[half:]
+            self._restart(requests[:half], most=sum(len(request.running) for request in requests[:half]))
+        else:
+            self._failed.append((requests[0], error))
+            self._restart([], most=self._most if out_of_memory(error) else MOST_ANSWERS)
 
-    def _restart(self, error: Exception, requests: list[Request]) -> None:
-        """Read `requests` anew, alone: an error in the middle of a pass leaves no cache that can be used."""
-        if not out_of_memory(error):
-            raise error
-        self._answers, self._cache = [], DynamicCache(config=self.model.config)
-        self._most = sum(len(request.running) for request in requests)
+    def _restart(self, requests: list[Request], *, most: int) -> None:
+        """Read `requests` anew, alone, with `most` answers beside each other from now on: an error in the
+        middle of a pass leaves no cache that can be used."""
+        self._answers, self._cache, self._most = [], DynamicCache(config=self.model.config), most
         for request in requests:
             self._begin(request)
 

@@ -4,12 +4,23 @@ import gc
 import resource
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import torch
+from accelerate.utils import gather_object
 
 RESET_PEAK = "5"  # proc_pid_clear_refs(5): the peak becomes what is held now
+
+
+@dataclass(frozen=True)
+class Used:
+    """Bytes at the `peak`, what of them was `taken` since the gauge began, and what is `available` in all."""
+
+    peak: int
+    taken: int
+    available: int
 
 
 class Gauge:
@@ -34,6 +45,20 @@ class Gauge:
     def taken(self) -> int:
         """What the peak was above what was held at the start."""
         return self.peak() - self.held
+
+    def of_all(self) -> Used:
+        """What all processes use: those of a CPU share its memory, of GPUs it is the fullest one. To be
+        called on every process."""
+        every = gather_object([(self.peak(), self.taken(), _held(self.device), self.free())])
+        if self.device.type == "cuda":
+            peak, taken, held, free = max(every, key=lambda one: one[0] - one[2] - one[3])
+            return Used(peak, taken, held + free)
+        peaks, takens, helds, _ = zip(*every, strict=True)
+        return Used(sum(peaks), sum(takens), sum(helds) + self.free())
+
+    def free(self) -> int:
+        """What this process could still get."""
+        return available(self.device) - _held(self.device)
 
 
 def available(device: torch.device) -> int:

@@ -241,26 +241,16 @@ def _train_command(method: Method) -> click.Command:
         plan, how = _plan(method, values), {name: values[name] for name in ("detach", "as_json")}
         sys.exit(console.train(home, open_store(home), plan, where, **how))
 
-    for decorate in (
-        click.option("--detach", is_flag=True, help="start it and return; see `tuner runs`"),
-        click.option("--processes", default=1, help="how many share the work, one for each GPU"),
-        click.option("--shard", is_flag=True, help="cut the base up among them: each holds its part of it"),
-        click.option(
-            "--machines",
-            type=click.Path(path_type=Path, dir_okay=False),
-            metavar="FILE",
-            help="a TOML file that says which machines share the work; give each its own",
-        ),
-    ):
-        start = decorate(start)
+    start = click.option("--detach", is_flag=True, help="start it and return; see `tuner runs`")(start)
     return _method_command(method, start)
 
 
 def _check_command(method: Method) -> click.Command:
     def start(home: Home, **values: Any) -> None:
-        from tuner_app import console
+        from tuner_app import console, machines
 
-        console.check(home, open_store(home), _plan(method, values), as_json=values["as_json"])
+        where = machines.asked(values["processes"], values["machines"], shard=values["shard"])
+        console.check(home, open_store(home), _plan(method, values), where, as_json=values["as_json"])
 
     return _method_command(method, start)
 
@@ -305,6 +295,14 @@ def _method_command(method: Method, command: Any) -> click.Command:
         click.option("--data", default="all", metavar="SELECTION", help=SELECTION_HELP),
         click.option("--precision", default="auto", type=click.Choice(list(PRECISIONS)), help="of the base"),
         click.option("--seed", default=0, help="seed of the order and the adapter's start"),
+        click.option("--processes", default=1, help="how many share the work, one for each GPU"),
+        click.option("--shard", is_flag=True, help="cut the base up among them: each holds its part of it"),
+        click.option(
+            "--machines",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE",
+            help="a TOML file that says which machines share the work; give each its own",
+        ),
         partial(options_of, Adapter),
         partial(options_of, method.options),
         json_option,

@@ -58,9 +58,9 @@ def train(
     return follow(home, store, run, as_json=as_json)
 
 
-def check(home: Home, store: Store, plan: launch.Plan, *, as_json: bool) -> None:
-    """Say what the planned run would do and take, and start nothing."""
-    checking = Checking(store, home, plan)
+def check(home: Home, store: Store, plan: launch.Plan, where: Machines, *, as_json: bool) -> None:
+    """Say what the planned run would do and take on the processes of `where`, and start nothing."""
+    checking = Checking(store, home, plan, where)
     with error_console.status("Loading …") as status:
         found = checking.findings(lambda kind, data: status.update(STAGES.get(kind, "Trying one step …")))
     if as_json:

@@ -20,7 +20,7 @@ from engine.spec import (
     refuse_sharded_kind,
 )
 from tuner_app import bases, machines, settings
-from tuner_app.machines import Machines
+from tuner_app.machines import ALONE, Machines
 from tuner_app.paths import Home
 from tuner_app.store import Store, models, runs, snapshots
 from tuner_app.store.rows import AdapterRow, Base, Run, Summary
@@ -71,18 +71,15 @@ class Checked:
     data: Summary
 
 
-def prepare(store: Store, home: Home, plan: Plan, where: Machines | None = None) -> Run:
+def prepare(store: Store, home: Home, plan: Plan, where: Machines = ALONE) -> Run:
     """Check the plan, freeze its data and write the run down, ready for `supervisor.start_run`.
 
-    `where` its processes are to be; None: one, here.
+    `where` its processes are to be.
 
     Raises UserError, and writes no run, when it could not work: an unknown method or option, no such base, a
     parent of another base, no reward model where one is needed, too little data, a name that is taken.
     """
-    found = check(store, home, plan)
-    if where and where.shard:
-        refuse_sharded(found.method)
-        refuse_sharded_kind(plan.adapter.kind)
+    found = check(store, home, plan, where)
     base = bases.register(store, found.base.name if found.base.id else found.base.source)
     if not bases.has_template(base.source):
         bases.write_fallback(home, base)
@@ -98,7 +95,7 @@ def prepare(store: Store, home: Home, plan: Plan, where: Machines | None = None)
         snapshot_hash=snapshot.hash,
     )
     runs.emit(store, run.id, "asked", {"data": str(plan.selection)})
-    if where and where.total > 1:
+    if where.total > 1:
         machines.note(home.run(run.name), where)
     return run
 
@@ -119,12 +116,15 @@ def specification(home: Home, plan: Plan, found: Checked) -> Spec:
     )
 
 
-def check(store: Store, home: Home, plan: Plan) -> Checked:
+def check(store: Store, home: Home, plan: Plan, where: Machines = ALONE) -> Checked:
     """All that `prepare` checks, and what the run would work with. Writes nothing."""
     method = method_named(plan.method)
     options_from(method, plan.options)
     _precision(plan.precision)
     _check_adapter(plan.adapter)
+    if where.shard:
+        refuse_sharded(method)
+        refuse_sharded_kind(plan.adapter.kind)
     if plan.name.lower() in RESERVED:
         raise UserError(f"“{plan.name}” is what chat calls the base itself.", do="Give the run another name.")
     if plan.name:

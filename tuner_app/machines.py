@@ -33,11 +33,18 @@ class Machines:
         """Processes on all machines together."""
         return self.machines * self.processes
 
+    def alone(self) -> "Machines":
+        """This machine's processes, without the others."""
+        return Machines(processes=self.processes, shard=self.shard and self.processes > 1)
+
     def meeting(self, folder: Path) -> str:
         """Where the processes meet: a port of the first machine, or a file in `folder` that only one sees."""
         if self.machines > 1:
             return f"tcp://{self.main}:{self.port}"
         return f"file://{folder / 'meeting'}"
+
+
+ALONE = Machines()
 
 
 def asked(processes: int, file: Path | None, *, shard: bool = False) -> Machines:

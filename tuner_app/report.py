@@ -23,8 +23,9 @@ def lines(found: Findings) -> list[str]:
     if found.template:
         told.append("! " + found.template)
     told += ["! " + warning for warning in found.warnings]
+    shared = f", shared by {step.processes} processes" if step.processes > 1 else ""
     told.append(
-        f"One step on the longest {step.rows} rows ({step.tokens:,} tokens): {_time(step.seconds)}, "
+        f"One step on the longest {step.rows} rows ({step.tokens:,} tokens){shared}: {_time(step.seconds)}, "
         f"{_size(step.memory)} of memory."
     )
     first = (
@@ -35,6 +36,8 @@ def lines(found: Findings) -> list[str]:
         f"{first if run.reference_rows else ''}."
     )
     share = f"{_size(run.memory)} of {_size(run.available)}"
+    if shared:
+        share += ", all processes together" if found.plan["device"] == "cpu" else ", on the fullest GPU"
     if run.memory > TIGHT * run.available:
         told.append(
             f"! Memory will be tight: {share}. Lower micro_tokens or max_length, or use precision nf4."

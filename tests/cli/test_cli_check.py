@@ -95,7 +95,7 @@ def test_check_takes_the_options_of_train(tuner):
     for method in ("sft", "dpo"):
         train, check = (tuner(command, method, "--help").out for command in ("train", "check"))
         options = {word for word in train.split() if word.startswith("--")}
-        options -= {"--detach", "--processes", "--machines", "--shard"}
+        options -= {"--detach"}
         assert options <= set(check.split())
 
 
@@ -214,7 +214,7 @@ def test_a_fault_of_ours_is_in_the_log_alone(place, monkeypatch):
 
 
 def test_known_reference_log_probs_are_looked_up_and_the_file_is_not_made(place):
-    asked = {"kind": "pair", "selection": {}}
+    asked = {"kind": "pair", "selection": {}, "where": {}}
     plan = place.plan("dpo", options=OPTIONS | {"epochs": 1})
     from tuner_app import launch
 

@@ -1,23 +1,29 @@
 """What a check finds before a run, and that it leaves nothing."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import killing
 import pytest
 import tiny
+import torch
 from small_run import OPTIONS, Cache, Reports, rows_for, run
+from test_processes import PROCESSES, together
 
-from engine import check, losses, models, reference
+from engine import check, losses, models, reference, usage
 from engine.batches import Branch, Tree
 from engine.census import classes, contradictory
 from engine.errors import UserError
 from engine.examples import Demonstration, Example, Message, Pair, Rated
 from engine.findings import Findings, Step
+from engine.processes import Place, meet
 from engine.spec import Spec
 
+FEW = {"micro_tokens": 60}  # two rows or three in a micro-batch
 ASKED = (Message("user", "the quick brown fox"),)
 
 
@@ -55,6 +61,41 @@ def test_a_check_foretells_the_run(method: str, model: Path, tmp_path: Path) -> 
     assert found.run.memory < found.run.available
     assert found.warnings == []
     assert found.template == ""
+
+
+def one_of_two(number: int, meeting: Path, _: Path, model: Path, method: str, spec: Any, *__: Any) -> None:
+    """A child: one of the processes of a check; writes what it found."""
+    meet(Place(number, PROCESSES, number, PROCESSES, f"file://{meeting}"))
+    asked = Spec(method=method, base=str(model), options=OPTIONS | FEW)
+    found = check.check(asked, rows_for(method), emit=Reports(), **spec)
+    meeting.with_name(f"{meeting.name}-{number}.json").write_text(json.dumps(found.to_json()))
+
+
+@pytest.mark.parametrize(("method", "sharded"), [("dpo", False), ("sft", True)])
+def test_of_several_processes_each_has_a_micro_batch(
+    method: str, sharded: bool, model: Path, tmp_path: Path
+) -> None:
+    killing.start_server()
+    alone = checked(model, method, options=FEW)
+    codes, wrote = together((tmp_path, tmp_path), model, method, child=one_of_two, sharded=sharded)
+    assert codes == [0, 0]
+    for found in (Findings.from_json(json.loads(text)) for text in wrote):
+        assert found.step.processes == 2
+        assert found.step.rows > alone.step.rows
+        assert (found.run.steps, found.run.tokens) == (alone.run.steps, alone.run.tokens)
+        assert found.data == alone.data
+
+
+def test_processes_share_a_machine_s_memory_and_each_has_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = (100, 10, 40, 50)  # peak, taken, held, free
+    monkeypatch.setattr(usage, "gather_object", lambda own: [(110, 20, 80, 40), other])
+    monkeypatch.setattr(usage, "_held", lambda device: 80)
+    monkeypatch.setattr(usage, "available", lambda device: 120)
+    gauge = usage.Gauge(torch.device("cpu"))
+    assert gauge.of_all() == usage.Used(peak=210, taken=30, available=160)
+    monkeypatch.setattr(gauge, "device", torch.device("cuda"))
+    monkeypatch.setattr(gauge, "peak", lambda: 110)
+    assert gauge.of_all() == usage.Used(peak=100, taken=10, available=90)
 
 
 def test_reference_log_probs_that_are_known_are_not_counted(model: Path, tmp_path: Path) -> None:

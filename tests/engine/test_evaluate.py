@@ -17,6 +17,14 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> models.Base:
     return models.load(str(tiny.save_model(tmp_path_factory.mktemp("model"))))
 
 
+@pytest.mark.parametrize(
+    ("hits", "count", "expected"),
+    [(4, 4, 1 / 16), (3, 4, 5 / 16), (3.5, 4, 5 / 16), (0, 4, 1), (8, 10, 56 / 1024), (2000, 4000, 0.506307)],
+)
+def test_how_probable_so_many_hits_are_by_guessing(hits: float, count: int, expected: float) -> None:
+    assert evaluate.by_guessing(hits, count) == pytest.approx(expected, rel=1e-5)
+
+
 def talk(*texts: str) -> tuple[Message, ...]:
     return tuple(Message("assistant" if i % 2 else "user", text) for i, text in enumerate(texts))
 

@@ -10,6 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 from engine import generate as module
+from engine import sampling
 from engine.errors import UserError
 from engine.generate import Batch, Request
 from engine.sampling import Sampling
@@ -42,10 +43,15 @@ class Together:
         self.texts: dict[Request, dict[int, list[Any]]] = defaultdict(
             lambda: defaultdict(lambda: ["", 0, ""])
         )
+        self.errors: dict[Request, Exception] = {}
 
     def step(self, times: int = 1) -> None:
         for _ in range(times):
             for request, delta in self.batch.step():
+                if isinstance(delta, Exception):
+                    assert request not in self.errors
+                    self.errors[request] = delta
+                    continue
                 answer = self.texts[request][delta.index]
                 answer[:] = [answer[0] + delta.text, delta.tokens, delta.finish]
 
@@ -224,23 +230,55 @@ def test_nobody_overtakes_those_sent_away(
 def test_memory_that_is_too_small_for_one_alone_is_an_error(
     tiny_model: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    expected = alone(tiny_model, PROMPTS[0], WANTED[0])
     LittleMemory(2, monkeypatch)
-    batch = batch_of(tiny_model)
-    batch.join(PROMPTS[1], WANTED[1])
-    with pytest.raises(torch.OutOfMemoryError):
-        batch.step()
+    together = Together(batch_of(tiny_model))
+    other, too_large = (together.batch.join(PROMPTS[i], WANTED[i]) for i in (0, 1))
+    together.finish()
+    assert list(together.errors) == [too_large]
+    assert isinstance(together.errors[too_large], torch.OutOfMemoryError)
+    assert together.answers(other) == expected
 
 
-def test_another_fault_is_no_lack_of_memory(
+@pytest.mark.parametrize("guilty", range(4))
+def test_what_goes_wrong_for_one_ends_its_answers_alone(
+    tiny_model: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, guilty: int
+) -> None:
+    """Wherever it stands among the others, who have begun before it fails."""
+    expected = [alone(tiny_model, *asked) for asked in zip(PROMPTS, WANTED, strict=True)]
+    real = sampling.pick
+
+    def pick(logits: torch.Tensor, answers: Any) -> list[int]:
+        if any(answer.sampling is WANTED[guilty] and answer.tokens == 3 for answer in answers):
+            raise ValueError("cannot be drawn from")
+        return real(logits, answers)
+
+    together = Together(batch_of(tiny_model))
+    requests = [together.batch.join(*asked) for asked in zip(PROMPTS, WANTED, strict=True)]
+    monkeypatch.setattr(sampling, "pick", pick)
+    together.finish()
+    assert list(together.errors) == [requests[guilty]]
+    others = [i for i in range(4) if i != guilty]
+    assert [together.answers(requests[i]) for i in others] == [expected[i] for i in others]
+    assert together.batch.takes(4, WANTED[0])
+
+
+def test_a_fault_in_its_first_pass_is_told_to_who_joins_alone(
     tiny_model: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch = batch_of(tiny_model)
-    batch.join(PROMPTS[0], WANTED[0])
-    batch.join(PROMPTS[1], WANTED[1])
+    expected = alone(tiny_model, PROMPTS[0], WANTED[0])
+    real = Batch._run
 
-    def broken(*args: Any, **named: Any) -> None:
-        raise RuntimeError("shapes do not match")
+    def run(batch: Batch, ids: torch.Tensor, *rest: Any, **padding: Any) -> torch.Tensor:
+        if ids.tolist() == [PROMPTS[1][:-1]]:
+            raise ValueError("shapes do not match")
+        return real(batch, ids, *rest, **padding)
 
-    monkeypatch.setattr(Batch, "_run", broken)
-    with pytest.raises(RuntimeError, match="shapes"):
-        batch.step()
+    monkeypatch.setattr(Batch, "_run", run)
+    together = Together(batch_of(tiny_model))
+    request = together.batch.join(PROMPTS[0], WANTED[0])
+    together.step()
+    with pytest.raises(ValueError, match="shapes"):
+        together.batch.join(PROMPTS[1], WANTED[1])
+    together.finish()
+    assert (together.answers(request), together.errors) == (expected, {})

@@ -310,8 +310,10 @@ def test_a_reward_model_at_chance_is_refused(model: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("held_out", "says"),
     [
-        ({"accuracy": 0.6, "low": 0.5, "high": 0.7, "pairs": 90, "prompts": 80}, "60% of 90 held-out pairs"),
-        ({"accuracy": 0.7, "low": 0.51, "high": 0.8, "pairs": 90, "prompts": 80}, ""),
+        ({"accuracy": 0.6, "pairs": 90}, r"60% of 90 held-out pairs, which guessing would be in 3.6%"),
+        ({"accuracy": 0.7, "pairs": 90}, ""),
+        ({"accuracy": 1.0, "pairs": 4}, "100% of 4 held-out pairs, which guessing would be in 6.2%"),
+        ({"accuracy": 1.0, "pairs": 6}, ""),
         (None, "no pairs were held out"),
     ],
 )

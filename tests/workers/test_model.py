@@ -3,11 +3,13 @@
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny
 from places import ANSWER, PROMPT, Place
 
+from engine import sampling
 from engine.examples import Message
 from engine.sampling import Sampling
 from engine.spec import Adapter
@@ -38,6 +40,35 @@ def answer(model: ChatModel, name: str = "base") -> str:
         return "".join([delta.text async for deltas in stream for delta in deltas])
 
     return asyncio.run(collected())
+
+
+def test_what_goes_wrong_for_one_request_is_told_to_that_one_alone(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = loaded(place, str(place.model))
+    alone = answer(model)
+    real = sampling.pick
+
+    def pick(logits: Any, answers: Any) -> Any:
+        if any(each.sampling.top_k == 7 for each in answers):
+            raise ValueError("cannot be drawn from")
+        return real(logits, answers)
+
+    monkeypatch.setattr(sampling, "pick", pick)
+    turns = Turns(model)
+
+    async def answered(top_k: int) -> str:
+        wanted = Sampling(temperature=0, max_tokens=12, top_k=top_k)
+        asked = ChatRequest("base", (Message("user", PROMPT),), wanted, stream=False, usage=False)
+        deltas = [delta async for some in turns.stream(asked, None, Reply("base", 1)) for delta in some]
+        return "".join(delta.text for delta in deltas)
+
+    async def together() -> list[Any]:
+        return await asyncio.gather(*map(answered, (0, 7, 0)), return_exceptions=True)
+
+    first, failed, last = asyncio.run(together())
+    assert (first, last) == (alone, alone)
+    assert isinstance(failed, ValueError)
 
 
 def check_without_template(place: Place, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""One process of a run beside the main one: told what to train, it trains, and writes nothing.
+"""One process of a run beside the main one: told what to train or to rehearse, it does, and writes nothing.
 
 `python -m tuner_app.workers.helper`, started by `tuner_app.workers.helpers`. It ends at once when its
 standard input does, so that none is left when whoever started it is killed.
@@ -17,12 +17,13 @@ from typing import Any
 from engine.errors import UserError
 from engine.spec import Event, Spec
 from tuner_app import bases
+from tuner_app.machines import Machines
 
 
 @dataclass(frozen=True)
 class Task:
-    """What the main process tells the others: the specification as JSON, the rows, the run's folder, and
-    whether the base is cut up.
+    """What the main process tells the others: the specification as JSON, the rows, the run's folder, whether
+    the base is cut up, and whether the run is only rehearsed (`engine.check`).
 
     `base` is as the store has it: where a base lies may differ between machines.
     """
@@ -32,6 +33,7 @@ class Task:
     rows: Sequence[Any]
     folder: Path
     sharded: bool
+    rehearsal: bool = False
 
 
 def main() -> int:
@@ -54,8 +56,9 @@ def main() -> int:
 
 
 def help(method: str, **place: Any) -> None:
-    """Meet the other processes, take the task from the main one, and train."""
+    """Meet the other processes, take the task from the main one, and do it."""
     from engine import job, processes
+    from engine.check import check
 
     processes.meet(processes.Place(**place))
     task: Task = processes.from_main(None)
@@ -65,7 +68,20 @@ def help(method: str, **place: Any) -> None:
             f"The first machine trains by {spec.method}, and this one was told {method}.",
             do=f"Start it here with: tuner train {spec.method} --machines FILE",
         )
-    job.run(spec, task.rows, task.folder, emit=_in_silence, should_stop=lambda: "", sharded=task.sharded)
+    if task.rehearsal:
+        check(spec, task.rows, emit=_in_silence, sharded=task.sharded)
+    else:
+        job.run(spec, task.rows, task.folder, emit=_in_silence, should_stop=lambda: "", sharded=task.sharded)
+
+
+def lead(where: Machines, folder: Path, task: Task) -> None:
+    """Be the main process: meet the others, in the run's `folder` if need be, and give them the task."""
+    from engine import processes
+
+    if where.total > 1:
+        meeting = where.meeting(folder)
+        processes.meet(processes.Place(0, where.total, local=0, here=where.processes, meeting=meeting))
+        processes.from_main(task)
 
 
 def _in_silence(event: Event) -> None:

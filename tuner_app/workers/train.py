@@ -114,7 +114,7 @@ def work(home: Home, store: Store, run: Run) -> int:
 
 def train(home: Home, store: Store, run: Run, emit: Emit, should_stop: ShouldStop) -> RunStatus:
     """Train, register the adapter, and return the status that the run ended with."""
-    from engine import job, processes
+    from engine import job
     from engine.models import fingerprint
 
     row = next(base for base in models.bases(store) if base.id == run.base_id)
@@ -126,11 +126,7 @@ def train(home: Home, store: Store, run: Run, emit: Emit, should_stop: ShouldSto
         )
     rows, folder = list(snapshots.rows(store, run.snapshot_hash)), home.run(run.name)
     where = machines.of_run(folder)
-    if where.total > 1:
-        processes.meet(
-            processes.Place(0, where.total, local=0, here=where.processes, meeting=where.meeting(folder))
-        )
-        processes.from_main(helper.Task(spec.to_json(), run.spec["base"], rows, folder, where.shard))
+    helper.lead(where, folder, helper.Task(spec.to_json(), run.spec["base"], rows, folder, where.shard))
     with closing(ReferenceFile(home.reference_cache)) as cache:
         result = job.run(
             spec,

@@ -97,12 +97,25 @@ class Turns:
             self._admit(adapter, batch, answered)
             while batch:
                 try:
-                    _step(batch, answered)
+                    self._step(batch, answered)
                 except BaseException as error:  # raised again where the requests wait
                     for ticket in answered.values():
                         ticket.tell(self.model.explained(error))
                     break
                 self._admit(adapter, batch, answered)
+
+    def _step(self, batch: Batch, answered: dict[Request, Ticket]) -> None:
+        """One token more of every answer, told to those who wait for it; or why there is none."""
+        more = defaultdict[Request, list[Delta]](list)
+        for request, news in batch.step():
+            if isinstance(news, Exception):
+                answered.pop(request).tell(self.model.explained(news))
+            else:
+                more[request].append(news)
+        for request, deltas in more.items():
+            answered[request].add(deltas)
+            if answered[request].ended:
+                del answered[request]
 
     def _admit(self, adapter: AdapterRow | None, batch: Batch, answered: dict[Request, Ticket]) -> None:
         """Let those who are next join, as long as they want this adapter and there is room."""
@@ -119,14 +132,3 @@ class Turns:
             except BaseException as error:
                 ticket.tell(self.model.explained(error))
             self._tickets.popleft()
-
-
-def _step(batch: Batch, answered: dict[Request, Ticket]) -> None:
-    """One token more of every answer, told to those who wait for it."""
-    news = defaultdict[Request, list[Delta]](list)
-    for request, delta in batch.step():
-        news[request].append(delta)
-    for request, deltas in news.items():
-        answered[request].add(deltas)
-        if answered[request].ended:
-            del answered[request]

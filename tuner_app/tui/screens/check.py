@@ -86,7 +86,7 @@ class CheckScreen(TunerScreen):
 
         try:
             self._checking = checking = await self.tuner.database.beside(
-                Checking, self.tuner.home, self._planned
+                Checking, self.tuner.home, self._planned, self._where
             )
             if not self.is_attached:
                 self._end_check()
