@@ -14,7 +14,7 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from torch import Tensor
 
-from engine import adapters, heads, memory, models
+from engine import adapters, base_files, heads, memory
 from engine.batches import Batch, Tree, micro_batches
 from engine.errors import UserError
 from engine.evaluate import by_guessing
@@ -140,7 +140,7 @@ def reward_head(job: "Job", folder: Path) -> heads.RewardHead:
             f"The reward model in {folder} gives every reply the same score.", do="Train another."
         )
     card = adapters.card(folder)
-    if card.get("tokenizer") not in (None, models.tokenizer_hash(job.base.tokenizer)):
+    if card.get("tokenizer") not in (None, base_files.tokenizer_hash(job.base.tokenizer)):
         raise UserError(
             f"The reward model in {folder} was trained with another tokenizer than {job.base.name} has now.",
             do="Put that tokenizer back, or train the reward model again.",

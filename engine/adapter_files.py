@@ -17,9 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from engine.base_files import sha256_of
 from engine.disk import whole
 from engine.errors import UserError
-from engine.models import sha256_of
 
 WEIGHTS, CONFIG, CARD = "adapter_model.safetensors", "adapter_config.json", "tuner.json"
 HEAD = "head.safetensors"  # a reward model's, beside them

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from engine import adapter_files, full, low_rank, merging, models, variants
+from engine import adapter_files, base_files, full, low_rank, merging, models, variants
 from engine.adapter_files import CARD as CARD
 from engine.adapter_files import CONFIG as CONFIG
 from engine.adapter_files import HEAD as HEAD
@@ -252,7 +252,7 @@ def save(base: Base, spec: Spec, template: str, folder: Path, head: "RewardHead 
         "precision": base.precision,
         "spec": spec.to_json(),
         "template": template,
-        "tokenizer": models.tokenizer_hash(base.tokenizer),
+        "tokenizer": base_files.tokenizer_hash(base.tokenizer),
         "versions": {name: version(name) for name in PACKAGES},
     }
     if head:

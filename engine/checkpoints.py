@@ -18,8 +18,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from engine.base_files import sha256_of
 from engine.disk import whole
-from engine.models import sha256_of
 
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 KEPT = 2  # the last is good once a step from it had a finite loss; until then there is the one before it

@@ -7,7 +7,7 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
-from engine import adapters, models
+from engine import adapters, base_files, models
 from engine.adapter_files import card
 from engine.disk import whole
 from engine.errors import UserError
@@ -28,7 +28,7 @@ def merge(base: str, adapter: Path, target: Path) -> None:
         raise UserError(f"{target} exists already.", kept="It was left as it is.", do="Choose a new folder.")
     if card(adapter).get("reward"):
         raise UserError("A reward model has no answers to give: there is nothing to merge.")
-    config = models.read_config(models.locate(base))
+    config = base_files.read_config(base_files.locate(base))
     stored = getattr(config, "dtype", None) or torch.float32
     loaded = models.load(base, "bf16" if stored == torch.bfloat16 else "fp32", "cpu")
     adapters.attach(loaded, "merged", adapter)

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from small_run import METHOD_OPTIONS, OPTIONS, Reports, rows_for
 
-from engine import adapters, job, merging, models
+from engine import adapters, base_files, job, merging, models
 from engine.errors import UserError
 from engine.generate import generate
 from engine.sampling import Sampling
@@ -228,7 +228,7 @@ def test_full_fine_tuning_over_four_bits_is_refused(model: Path, tmp_path: Path)
 
 def test_a_full_one_for_another_shape_is_refused(model: Path, tied: Path, tmp_path: Path) -> None:
     _, folder, _ = trained(tmp_path, model, "full")
-    other = replace(models.load(str(tied)), fingerprint=models.fingerprint(str(model)))
+    other = replace(models.load(str(tied)), fingerprint=base_files.fingerprint(str(model)))
     plain = log_probs(other.model)
     with pytest.raises(UserError, match="does not fit"):
         adapters.attach(other, "x", folder)

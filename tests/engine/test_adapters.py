@@ -11,7 +11,7 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
-from engine import adapters, models
+from engine import adapters, base_files, models
 from engine.errors import UserError
 
 IDS = torch.tensor([[1, 9, 30, 77, 12]])
@@ -110,7 +110,7 @@ def test_adapters_take_turns_on_one_base(model: Path, trained: Path, copy: Path)
 
 def test_the_card_tells_where_it_is_from(model: Path, trained: Path) -> None:
     card = adapters.card(trained)
-    assert card["fingerprint"] == models.fingerprint(str(model))
+    assert card["fingerprint"] == base_files.fingerprint(str(model))
     assert card["spec"]["method"] == "sft"
     assert card["template"] == tiny.TEMPLATE
     assert "torch" in card["versions"]

@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from small_run import Reports, run
 
 from engine import adapters, checkpoints, loop
+from engine.base_files import sha256_of
 from engine.errors import UserError
-from engine.models import sha256_of
 from engine.spec import Adapter, methods
 
 METHODS = list(methods())

@@ -115,7 +115,7 @@ def work(home: Home, store: Store, run: Run) -> int:
 def train(home: Home, store: Store, run: Run, emit: Emit, should_stop: ShouldStop) -> RunStatus:
     """Train, register the adapter, and return the status that the run ended with."""
     from engine import job
-    from engine.models import fingerprint
+    from engine.base_files import fingerprint
 
     row = next(base for base in models.bases(store) if base.id == run.base_id)
     spec = located(home, Spec.from_json(run.spec))

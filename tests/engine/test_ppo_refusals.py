@@ -1,0 +1,117 @@
+"""PPO: which reward models, settings and bases it refuses, and what it takes for the same reward model."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+from small_run import Reports, reward_model, rows_for, run
+from test_ppo import after
+
+from engine import adapters, job, models
+from engine.errors import UserError
+from engine.spec import Spec
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.save_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+def test_a_reward_model_at_chance_is_refused(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not known to be better than chance") as caught:
+        run(tmp_path, model, "ppo", options={"trust_reward": False})
+    assert "trust_reward" in caught.value.do
+
+
+@pytest.mark.parametrize(
+    ("held_out", "says"),
+    [
+        ({"accuracy": 0.6, "pairs": 90}, r"60% of 90 held-out pairs, which guessing would be in 3.6%"),
+        ({"accuracy": 0.7, "pairs": 90}, ""),
+        ({"accuracy": 1.0, "pairs": 4}, "100% of 4 held-out pairs, which guessing would be in 6.2%"),
+        ({"accuracy": 1.0, "pairs": 6}, ""),
+        (None, "no pairs were held out"),
+    ],
+)
+def test_what_counts_as_chance(held_out: Any, says: str, model: Path, tmp_path: Path) -> None:
+    reward = copied(model, tmp_path, {"held_out": held_out})
+    options = {"trust_reward": False, "epochs": 1}
+    if says:
+        with pytest.raises(UserError, match=says):
+            run(tmp_path / "run", model, "ppo", options=options, reward=str(reward))
+    else:
+        assert run(tmp_path / "run", model, "ppo", options=options, reward=str(reward)).steps
+
+
+def copied(model: Path, tmp_path: Path, facts: dict[str, Any], **changes: Any) -> Path:
+    """The reward model with other facts on its card."""
+    folder = tmp_path / "reward"
+    shutil.copytree(reward_model(model), folder)
+    card = json.loads((folder / adapters.CARD).read_text())
+    card["reward"] |= facts
+    (folder / adapters.CARD).write_text(json.dumps(card | changes))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("facts", "changes", "says"),
+    [
+        ({}, {"template": "{{ other }}"}, "another chat template"),
+        ({}, {"fingerprint": "0" * 64}, "another base"),
+        ({}, {"tokenizer": "0" * 64}, "another tokenizer"),
+        ({"std": 0.0}, {}, "the same score"),
+    ],
+)
+def test_a_reward_model_that_does_not_fit_is_refused(
+    facts: dict[str, Any], changes: dict[str, Any], says: str, model: Path, tmp_path: Path
+) -> None:
+    reward = copied(model, tmp_path, facts, **changes)
+    with pytest.raises(UserError, match=says):
+        run(tmp_path / "run", model, "ppo", reward=str(reward))
+    assert not (tmp_path / "run" / "adapter").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"batch_size": 13}, "Optimiser steps on 13 prompts"),
+        ({"max_new_tokens": 128}, "leave no room for a prompt"),
+        ({"max_new_tokens": 120}, "Too few rows"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(
+    options: dict[str, Any], says: str, model: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=says):
+        run(tmp_path, model, "ppo", options=options)
+
+
+def test_a_base_whose_replies_never_end_is_refused(model: Path, tmp_path: Path) -> None:
+    base = replace(models.load(str(model)), end_tokens=())
+    spec = Spec(method="ppo", base=str(model), reward=str(reward_model(model)))
+    with pytest.raises(UserError, match="no token that ends a reply"):
+        job.train(base, spec, rows_for("ppo"), tmp_path, emit=Reports(), should_stop=lambda: "")
+
+
+def test_a_reward_model_is_needed_by_ppo_and_no_other(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="needs a reward model"):
+        run(tmp_path, model, "ppo", reward=None)
+    with pytest.raises(UserError, match="takes no reward model"):
+        run(tmp_path, model, "sft", reward=str(reward_model(model)))
+    parent = run(tmp_path / "sft", model, "sft")
+    with pytest.raises(UserError, match="no reward model"):
+        run(tmp_path, model, "ppo", reward=str(parent.folder))
+
+
+def test_the_reward_model_s_place_is_not_its_identity(model: Path, tmp_path: Path) -> None:
+    """A run goes on with the same reward model elsewhere, and not with another in its place."""
+    reports = Reports()
+    run(tmp_path / "run", model, "ppo", reports=reports, should_stop=after(4, reports, "pause"))
+    reports = Reports()
+    moved = copied(model, tmp_path, {})
+    run(tmp_path / "run", model, "ppo", reports=reports, reward=str(moved))
+    assert reports.of("step")[0]["step"] == 5
