@@ -1,10 +1,12 @@
 """A run on the tiny model: what tests of the loop, of checkpoints and of stopping share."""
 
+import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine import job
+from engine import adapters, job
 from engine.examples import Demonstration, Example, Message, Pair, Prompt, Rated
 from engine.job import Result
 from engine.spec import Adapter, Event, ReferenceCache, ShouldStop, Spec, method_named
@@ -82,6 +84,16 @@ def reward_model(model: Path) -> Path:
     if not (folder / "adapter").exists():
         run(folder, model, "reward")
     return folder / "adapter"
+
+
+def copied(model: Path, tmp_path: Path, facts: dict[str, Any], **changes: Any) -> Path:
+    """The reward model for PPO, with other facts on its card."""
+    folder = tmp_path / "reward"
+    shutil.copytree(reward_model(model), folder)
+    card = json.loads((folder / adapters.CARD).read_text())
+    card["reward"] |= facts
+    (folder / adapters.CARD).write_text(json.dumps(card | changes))
+    return folder
 
 
 def run(

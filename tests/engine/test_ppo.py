@@ -11,7 +11,7 @@ import ppo_checks
 import pytest
 import tiny
 import torch
-from small_run import METHOD_OPTIONS, OPTIONS, Reports, reward_model, rows_for, run
+from small_run import METHOD_OPTIONS, OPTIONS, Reports, copied, reward_model, rows_for, run
 from test_mutations import mutated
 
 from engine import actors, adapters, advantages, experience, job, loop, models, phases, rollouts

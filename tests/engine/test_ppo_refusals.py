@@ -1,17 +1,15 @@
 """PPO: which reward models, settings and bases it refuses, and what it takes for the same reward model."""
 
-import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
-from small_run import Reports, reward_model, rows_for, run
+from small_run import Reports, copied, reward_model, rows_for, run
 from test_ppo import after
 
-from engine import adapters, job, models
+from engine import job, models
 from engine.errors import UserError
 from engine.spec import Spec
 
@@ -30,31 +28,23 @@ def test_a_reward_model_at_chance_is_refused(model: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("held_out", "says"),
     [
-        ({"accuracy": 0.6, "pairs": 90}, r"60% of 90 held-out pairs, which guessing would be in 3.6%"),
-        ({"accuracy": 0.7, "pairs": 90}, ""),
-        ({"accuracy": 1.0, "pairs": 4}, "100% of 4 held-out pairs, which guessing would be in 6.2%"),
-        ({"accuracy": 1.0, "pairs": 6}, ""),
+        ((0.6, 90), r"60% of 90 held-out pairs, which guessing would be in 3.6%"),
+        ((0.7, 90), ""),
+        ((1.0, 4), "100% of 4 held-out pairs, which guessing would be in 6.2%"),
+        ((1.0, 6), ""),
         (None, "no pairs were held out"),
     ],
 )
 def test_what_counts_as_chance(held_out: Any, says: str, model: Path, tmp_path: Path) -> None:
-    reward = copied(model, tmp_path, {"held_out": held_out})
+    names = ("accuracy", "pairs")
+    facts = held_out and {**dict(zip(names, held_out, strict=True)), "low": 0.0, "high": 1.0, "prompts": 4}
+    reward = copied(model, tmp_path, {"held_out": facts})
     options = {"trust_reward": False, "epochs": 1}
     if says:
         with pytest.raises(UserError, match=says):
             run(tmp_path / "run", model, "ppo", options=options, reward=str(reward))
     else:
         assert run(tmp_path / "run", model, "ppo", options=options, reward=str(reward)).steps
-
-
-def copied(model: Path, tmp_path: Path, facts: dict[str, Any], **changes: Any) -> Path:
-    """The reward model with other facts on its card."""
-    folder = tmp_path / "reward"
-    shutil.copytree(reward_model(model), folder)
-    card = json.loads((folder / adapters.CARD).read_text())
-    card["reward"] |= facts
-    (folder / adapters.CARD).write_text(json.dumps(card | changes))
-    return folder
 
 
 @pytest.mark.parametrize(
