@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from engine.errors import UserError
 from tuner_app.launch import Plan
 from tuner_app.store.rows import Run
 
@@ -12,16 +13,36 @@ FEWEST_TOKENS = 64  # rows shorter than this are hardly worth training on
 
 @dataclass(frozen=True)
 class Remedy:
-    """What to do, in words, and the settings of the run to do it with; without any the run itself goes on."""
+    """What to do, in words, and the settings of the run to do it with; without any the run itself goes on.
+
+    `in_vain`: going on would end the run as before, for certain.
+    """
 
     text: str
     options: Mapping[str, Any] = field(default_factory=dict)
     precision: str = ""
+    in_vain: bool = False
 
     @property
     def is_another_run(self) -> bool:
         """Whether it takes a new run: what a run has learnt belongs to its settings."""
         return bool(self.options or self.precision)
+
+    @property
+    def flags(self) -> str:
+        """The settings as the command line takes them."""
+        changes = {**self.options, **({"precision": self.precision} if self.precision else {})}
+        return " ".join(
+            f"--{name.replace('_', '-')} {'yes' if value is True else value}"
+            for name, value in changes.items()
+        )
+
+
+def refuse_in_vain(run: Run, do: str = "") -> None:
+    """Raise a UserError for a failed run that would end as before, with what to `do` instead."""
+    offered = remedy(run)
+    if offered and offered.in_vain:
+        raise UserError(f"{run.name} would end as before.", kept=run.error, do=do or f"{offered.text}.")
 
 
 def remedy(run: Run) -> Remedy | None:
@@ -31,14 +52,22 @@ def remedy(run: Run) -> Remedy | None:
     said, options = run.error, run.spec["options"]
     if said.startswith("The loss is no longer a number"):
         rate = float(f"{options['learning_rate'] / 10:.3g}")
-        return Remedy(f"train again with a tenth of the learning rate, {rate:g}", {"learning_rate": rate})
+        return Remedy(
+            f"train again with a tenth of the learning rate, {rate:g}", {"learning_rate": rate}, in_vain=True
+        )
+    if said.startswith("The loss is no number") and run.spec["precision"] != "fp32":
+        return Remedy("train again in fp32", precision="fp32", in_vain=True)
     if said.startswith("Memory ran out"):
         return _in_less_memory(run)
     if said.startswith("Optimiser steps on"):
         few = options["rollout_batch"]
-        return Remedy(f"train again with steps on {few} prompts: batch_size {few}", {"batch_size": few})
+        return Remedy(
+            f"train again with steps on {few} prompts: batch_size {few}", {"batch_size": few}, in_vain=True
+        )
     if "not known to be better than chance" in said:
-        return Remedy("train again and trust it all the same: trust_reward", {"trust_reward": True})
+        return Remedy(
+            "train again and trust it all the same: trust_reward", {"trust_reward": True}, in_vain=True
+        )
     if said.startswith("It was killed"):
         return Remedy("go on from its last checkpoint; if memory was short, end other programs first")
     if "the disk is full" in said:

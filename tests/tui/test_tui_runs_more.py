@@ -126,6 +126,7 @@ async def test_a_loss_that_is_no_number_offers_a_tenth_of_the_learning_rate(
     async with opened(home) as person:
         await person.press("ctrl+r", "enter")
         await person.sees("✗ failed", "no longer a number", "f: train again with a tenth of the learning")
+        assert person.app.screen.check_action("resume", ()) is False, "it would end as before"
         await person.press("f")
         await person.sees("train", "labels,last:2")
         assert person.app.screen.query_one("#options-learning_rate", Input).value == "0.0001"
@@ -138,6 +139,7 @@ async def test_memory_that_ran_out_offers_four_bits_then_shorter_rows(
     async with opened(home) as person:
         await person.press("ctrl+r", "enter")
         await person.sees("f: train again on a 4-bit base")
+        assert person.app.screen.check_action("resume", ()) is True, "memory may be free by now"
         await person.press("f")
         await person.sees("4-bit weights")
         assert person.app.screen.query_one("#precision", Select).value == "nf4"

@@ -120,9 +120,7 @@ def _end(store: Store, home: Home, name: str, request: Request, member: Member, 
 
 def _resume(store: Store, home: Home, name: str, member: Member, address: str) -> None:
     run = _run(store, name)
-    offered = remedies.remedy(run)
-    if offered and offered.is_another_run:
-        raise UserError(f"{run.name} would end as before.", kept=run.error, do=offered.text)
+    remedies.refuse_in_vain(run)
     supervisor.start_run(home, store, run)
     audit.note(store, "resume run", person=member.name, detail=run.name, address=address)
 

@@ -117,12 +117,13 @@ class RunScreen(FiguresScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         run = self._row
         status = run.status if run else ""
+        offered = remedies.remedy(run) if run else None
         allowed = {
             "pause": status in ("queued", "running"),
             "stop": status in ("queued", "running"),
-            "resume": status in ("stopped", "paused", "failed"),
+            "resume": status in ("stopped", "paused", "failed") and not (offered and offered.in_vain),
             "chat_with": status == "done" and run is not None and not run.makes_reward,
-            "remedy": run is not None and remedies.remedy(run) is not None,
+            "remedy": offered is not None,
             "again": run is not None,
         }
         return allowed.get(action, True)

@@ -1,0 +1,54 @@
+"""`tuner runs`: what is said of a run that failed, and what instead."""
+
+from pathlib import Path
+
+import pytest
+import tiny
+from places import Place, new_place
+
+from tuner_app import launch
+from tuner_app.store import runs
+from tuner_app.store.rows import Run
+from tuner_app.workers import supervisor
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return new_place(tmp_path / "home", tiny.save_model(tmp_path / "tiny"))
+
+
+@pytest.mark.parametrize(
+    ("error", "instead"),
+    [
+        (
+            "The loss is no longer a number at step 5 of 12.",
+            "Train again with a tenth of the learning rate, 0.002 (tuner train sft --learning-rate 0.002).",
+        ),
+        (
+            "The reward model in /x is not known to be better than chance: no pairs were held out.",
+            "Train again and trust it all the same: trust_reward (tuner train sft --trust-reward yes).",
+        ),
+    ],
+)
+def test_a_run_that_would_fail_again_is_not_resumed(tuner, place: Place, error: str, instead: str) -> None:
+    run = launch.prepare(place.store, place.home, place.plan())
+    runs.set_status(place.store, run.id, "failed", error=error)
+    said = tuner("runs", "resume", run.name)
+    assert said.status == 1
+    assert said.err.splitlines()[-3:] == [f"{run.name} would end as before.", error, instead]
+    assert place.run(run.name).status == "failed"
+
+
+def test_one_that_ran_out_of_memory_is(tuner, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+
+    def start(home: object, store: object, run: Run) -> None:
+        started.append(run.name)
+        runs.set_status(place.store, run.id, "failed", error="Memory ran out with 64 tokens at a time.")
+
+    monkeypatch.setattr(supervisor, "start_run", start)
+    run = launch.prepare(place.store, place.home, place.plan())
+    runs.set_status(place.store, run.id, "failed", error="Memory ran out with 64 tokens at a time.")
+    said = tuner("runs", "resume", run.name)
+    assert (said.status, started) == (1, [run.name])
+    assert "Train again on a 4-bit base: precision nf4 (tuner train sft --precision nf4)." in said.err
