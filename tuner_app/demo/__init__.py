@@ -227,6 +227,8 @@ class Loop:
     ) -> str:
         """Run a training method on the labels (since a moment); returns the run's name."""
         with self.part(f"train: {method}" + (" (QLoRA)" if precision == "nf4" else "")):
+            if method in WHY:
+                self.console.print(f"  {WHY[method]}")
             plan = launch.Plan(
                 method=method,
                 base=BASE,
@@ -284,6 +286,11 @@ def about_new(n: int, seed: int, split: world.Split) -> list[Question]:
     )
     return list(islice(found, n))
 
+
+WHY = {
+    "kto": "A good reply counts 20 times a bad one here, far more than the paper's balance: "
+    "a base as small as this one forgets how to write when replies are made unlikely."
+}
 
 # The earlier turns of a conversation were nobody's correction: SFT learns from the last reply alone. A model
 # as small as this one soon writes broken sentences when replies are made unlikely: DPO holds the chosen one
