@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from engine.batches import Branch, Tree
 from engine.examples import Message, Prompt
@@ -188,6 +189,31 @@ def token_rewards(advantages: Any) -> None:
         torch.tensor([5.0]), torch.tensor([1.0, -2.0]), torch.tensor([2]), kl_coefficient=0.1
     )
     close(found, torch.tensor([-0.1, 5.2]))
+
+
+def left_padding(rollouts: Any) -> None:
+    """Beside a longer prompt, a shorter one is continued with what it is continued with alone."""
+    torch.manual_seed(0)
+    shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=20, initializer_range=0.5, **shape)).eval()
+
+    def replies(*prompts: list[int]) -> list[torch.Tensor]:
+        drawn = rollouts.sample(
+            model,
+            prompts,
+            seeds=[0] * len(prompts),
+            samples=1,
+            limit=4,
+            temperature=1.0,
+            ends=(),
+            context=64,
+            rows=2,
+        )
+        return [torch.tensor(reply.log_probs) for (reply,) in drawn]
+
+    long, short = [5, 9, 3, 7, 2, 8, 11], [4, 6]
+    for together, alone in zip(replies(long, short), [*replies(long), *replies(short)], strict=True):
+        close(together, alone)
 
 
 def pick(rollouts: Any) -> None:

@@ -117,6 +117,39 @@ def test_swapping_the_replies_turns_the_margin_over(name: str) -> None:
     torch.testing.assert_close(back - forth, 0.3 * h)
 
 
+def test_swapping_the_replies_of_the_other_pair_losses() -> None:
+    """Each by what its formula makes of −h for h, the margin or the gap of mean log-probs."""
+    _, given = loss_of("dpo")
+    h = given["chosen"] - given["rejected"] - given["reference_chosen"] + given["reference_rejected"]
+    other = {"chosen": "rejected", "rejected": "chosen"}
+
+    def difference(name: str, given: dict[str, Tensor], **options: Any) -> Tensor:
+        """The loss of the pair the other way round, less that of the pair."""
+        swapped = {
+            key: given[key.replace(side, other[side])]
+            for key in given
+            for side in other
+            if key.removeprefix("reference_").startswith(side)
+        }
+        loss = getattr(losses, name)
+        result: Tensor = loss(**swapped, **options) - loss(**given, **options)
+        return result
+
+    torch.testing.assert_close(difference("ipo", given, beta=0.7), 2 * h / 0.7)
+    torch.testing.assert_close(difference("hinge", given, beta=0.1), 0.2 * h)  # both sides of the kink's left
+    scores = {"chosen": given["chosen"], "rejected": given["rejected"]}
+    gap = given["chosen"] - given["rejected"]
+    torch.testing.assert_close(difference("bradley_terry", scores), gap)
+    torch.testing.assert_close(difference("centring", scores), torch.zeros_like(gap))
+    _, given = loss_of("simpo")
+    mean = {side: given[side] / given[f"{side}_length"] for side in other}
+    expected = 0.7 * (mean["chosen"] - mean["rejected"])
+    torch.testing.assert_close(difference("simpo", given, beta=0.7, gamma=0.0), expected)
+    odds = {side: value - torch.log(-torch.expm1(value)) for side, value in mean.items()}
+    expected = mean["chosen"] - mean["rejected"] + 0.7 * (odds["chosen"] - odds["rejected"])
+    torch.testing.assert_close(difference("orpo", given, beta=0.7), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_swapping_with_labels_that_are_always_wrong_changes_nothing() -> None:
     """conservative(ε) of a pair is conservative(1 − ε) of the pair the other way round; robust likewise."""
     _, given = loss_of("dpo")
@@ -174,6 +207,49 @@ def test_gradient_by_finite_differences(name: str) -> None:
         return loss(**{**given, **dict(zip(free, tensors, strict=True))})
 
     assert torch.autograd.gradcheck(of, [given[key].requires_grad_() for key in free])
+
+
+# losses of other things than a pair's log-probs: what is differentiated, and what is not
+OTHERS: dict[str, tuple[dict[str, list[float]], dict[str, Any]]] = {
+    "sft": ({"log_probs": [-0.3, -2.0]}, {}),
+    "bradley_terry": ({"chosen": [0.4, -1.0], "rejected": [1.1, -1.5]}, {"margin": 0.3}),
+    "centring": ({"chosen": [0.4, -1.0], "rejected": [1.1, -1.5]}, {}),
+    "likelihood": ({"chosen": [-6.0, -5.0]}, {"chosen_length": torch.tensor([3, 2])}),
+    "ppo_policy": (  # within the range, and beyond it on the side that counts and on the other
+        {"log_probs": [-3.0, -2.0, -2.0, -4.0, -4.0]},
+        {
+            "old_log_probs": torch.full((5,), -3.1, dtype=torch.float64),
+            "advantages": torch.tensor([3.0, 1.0, -1.0, 1.0, -1.0], dtype=torch.float64),
+            "clip_range": 0.2,
+        },
+    ),
+    "ppo_value": (
+        {"values": [3.0, 1.1, -3.0]},
+        {
+            "old_values": torch.ones(3, dtype=torch.float64),
+            "returns": torch.tensor([4.0, 2.0, 4.0], dtype=torch.float64),
+            "clip_range": 0.5,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_gradients_of_the_others_by_finite_differences(name: str) -> None:
+    free, fixed = OTHERS[name]
+    loss = getattr(losses, name)
+
+    def of(*tensors: Tensor) -> Tensor:
+        value: Tensor = loss(**dict(zip(free, tensors, strict=True)), **fixed)
+        return value
+
+    given = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in free.values()]
+    assert torch.autograd.gradcheck(of, given)
+
+
+def test_no_loss_is_without_a_gradient_by_finite_differences() -> None:
+    no_loss = {"log_odds", "kto_baseline"}  # a part of ORPO's; detached
+    assert set(hand_numbers.CHECKS) == {*TAKES, *OTHERS, "kto"} | no_loss
 
 
 def test_kto_s_gradient_by_finite_differences() -> None:

@@ -23,7 +23,15 @@ from engine.spec import Adapter, Spec
 from engine.template import template_for
 
 MUTATIONS: list[tuple[ModuleType, str, str, str, Callable[[Any], None]]] = [
-    (rollouts, "_pick", "logits / temperature", "logits", ppo_checks.pick),  # step 2
+    (rollouts, "_Group", "columns >= self.width -", "columns >= 0 *", ppo_checks.left_padding),  # step 1
+    (
+        rollouts,
+        "_Group",
+        "self.lengths[:, None] + t",
+        "0 * self.lengths[:, None] + self.width + t",
+        ppo_checks.left_padding,
+    ),
+    (rollouts, "_pick", "logits / temperature", "logits", ppo_checks.pick),  # 2
     (ppo, "judge", "torch.where(ended, ", "torch.where(~ended, ", ppo_checks.judge),  # 3
     (ppo, "judge", "-options.missing_end_penalty", "options.missing_end_penalty", ppo_checks.judge),
     (ppo, "judge", " - control.reward_mean", "", ppo_checks.judge),  # 4
