@@ -99,7 +99,7 @@ class Annotator:
         for number in count():
             began = time.monotonic()
             if len(tasks) < 4:
-                have = ",".join(f"{task['batch']}:{task['position']}" for task in tasks)
+                have = ",".join(task["item"][:12] for task in tasks)
                 found = await self._patiently("GET", f"/api/work?person={self.name}&count=8&have={have}")
                 tasks += found["items"]
             if not tasks:
@@ -111,7 +111,7 @@ class Annotator:
     async def _label(self, task: Any, number: int) -> None:
         label = {
             "uid": new_uid(),
-            **{key: task[key] for key in ("batch", "position", "item", "shown")},
+            **{key: task[key] for key in ("batch", "item", "shown")},
             "verb": "choose",
             "value": {"reply": number % 2},
             "undoes": None,

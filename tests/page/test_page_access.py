@@ -11,7 +11,13 @@ from fastapi.routing import iter_route_contexts
 from tuner_app.page.access import RULES
 from tuner_app.store import audit, members, sessions
 
-OPEN = {"/join", "/api/join", "/favicon.ico", "/static/{name}"}  # without a session: all that there is
+OPEN = {
+    "/join",
+    "/api/join",
+    "/favicon.ico",
+    "/static/{name}",
+    "/worker.js",
+}  # without a session: all that there is
 # What Gradio has and the studio does not need: nobody reaches it. A path that a new release brings is in
 # neither this list nor the table, and then somebody has to read what it does.
 _REFUSED = """

@@ -74,9 +74,7 @@ def judged(store: Store, votes: dict[str, str], count: int = 1) -> Batch:
             sharing.give(
                 store,
                 name,
-                sharing.Given(
-                    uid, batch.id, task.position, task.item.hash, verb, value, task.shown, comment=EVIL
-                ),
+                sharing.Given(uid, batch.id, task.item.hash, verb, value, task.shown, comment=EVIL),
             )
     return batches.get(store, batch.id)
 

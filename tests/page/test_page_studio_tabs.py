@@ -27,7 +27,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         page.member(name)
         for task in sharing.take(page.store, name, count=12):
             value = {"reply": reply if task.position % 3 else 0}
-            given = (new_uid(), batch.id, task.position, task.item.hash, "choose", value, task.shown)
+            given = (new_uid(), batch.id, task.item.hash, "choose", value, task.shown)
             comment = EVIL if value["reply"] else ""
             sharing.give(page.store, name, sharing.Given(*given, comment=comment))  # type: ignore[arg-type]
     members.add(page.store, "Rita", "reviewer")

@@ -49,6 +49,8 @@ CREATE INDEX leases_by_end ON leases(expires) WHERE lives;
 
 CREATE INDEX leases_by_person ON leases(person_id, batch_id) WHERE lives;
 
+CREATE INDEX leases_lapsed ON leases(person_id, batch_id) WHERE NOT lives;
+
 CREATE INDEX links_by_person ON links(person_id);
 
 CREATE INDEX messages_by_conversation ON messages(conversation_id);

@@ -100,8 +100,6 @@ def test_a_retry_with_other_content_is_refused(store: Store, task: Task, other: 
         {"shown": (0, 0)},
         {"uid": ""},
         {"uid": "x" * 65},
-        {"position": 3},
-        {"position": 99},
         {"batch_id": 99},
         {"item_hash": "f" * 64},
         {"verb": "undo", "undoes": "nothing"},

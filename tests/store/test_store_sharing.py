@@ -10,7 +10,19 @@ import pytest
 
 from engine.errors import UserError
 from engine.examples import Message
-from tuner_app.store import Store, batches, gold, labels, leases, members, new_uid, people, sharing, stamps
+from tuner_app.store import (
+    Store,
+    batches,
+    gold,
+    labels,
+    leases,
+    members,
+    mixing,
+    new_uid,
+    people,
+    sharing,
+    stamps,
+)
 from tuner_app.store.rows import Asked, Batch, Maker, Progress, Reply
 from tuner_app.store.sharing import Given, Task
 
@@ -38,7 +50,6 @@ def label(task: Task, verb: str = "tie", uid: str = "", **rest: object) -> Given
     return Given(
         uid or new_uid(),
         task.batch_id,
-        task.position,
         task.item.hash,
         verb,  # type: ignore[arg-type]
         **{"shown": task.shown, **rest},  # type: ignore[arg-type]
@@ -82,9 +93,9 @@ def check_counts(store: Store) -> None:
            WHERE s.position < c.next AND s.room > 0 AND s.gold_verb IS NULL
              AND NOT EXISTS (SELECT 1 FROM heads WHERE person_id = c.person_id AND item_id = s.item_id)
              AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.batch_id = s.batch_id
-               AND l.position = s.position AND l.person_id = c.person_id AND l.lives)"""
+               AND l.position = s.position AND l.person_id = c.person_id)"""
     )
-    assert [tuple(row) for row in unseen] == [], "nothing open lies before a cursor"
+    assert [tuple(row) for row in unseen] == [], "nothing new lies before a cursor"
 
 
 # --- one after the other
@@ -105,7 +116,7 @@ def test_how_much_is_left_of_much(team: Store, monkeypatch: pytest.MonkeyPatch) 
     sharing.take(team, "bob", count=15)
     left = [offer.left for name in ("ann", "bob", "cy") for offer in sharing.offers(team, name)]
     assert left == [10, 30, 15]
-    monkeypatch.setattr(sharing, "_COUNTED", 3)
+    monkeypatch.setattr(mixing, "_COUNTED", 3)
     with team.write():
         team.execute("UPDATE cursors SET next = 0 WHERE batch_id = ?", (batch.id,))
     bounds = [offer.left for name in ("ann", "bob", "cy") for offer in sharing.offers(team, name)]
@@ -206,6 +217,47 @@ def test_a_daily_limit_holds(team: Store) -> None:
     assert len(sharing.take(team, "ann", count=1)) == 1
 
 
+def test_a_label_on_an_item_of_several_batches(team: Store) -> None:
+    """It is done in each of them, and one label of the day's."""
+    first = make(team, 4)
+    second = sharing.configure(
+        team,
+        batches.make(
+            team,
+            [Asked((Message("user", f"a {n}?"),), (Reply(f"a {n}"), Reply(f"b {n}"))) for n in (0, 1, 8, 9)],
+            name="b",
+            kind="pair",
+            uid="b",
+        ).id,
+        shared=True,
+    )
+    members.change(team, "ann", role="annotator", daily_limit=3)
+    tasks = sharing.take(team, "ann", count=2)
+    for task in tasks:
+        sharing.give(team, "ann", label(task))
+    assert sharing.today(team, "ann") == sharing.Today(2, 3)
+    assert [(offer.done, offer.left) for offer in sharing.offers(team, "ann")] == [(2, 2), (2, 2)]
+    assert len(sharing.take(team, "ann")) == 1, "of three on this day"
+    assert positions(sharing.take(team, "bob", batch_id=second.id)) == [2, 3], "what ann has done is done"
+    check_counts(team)
+    sharing.give(
+        team,
+        "ann",
+        label(tasks[0], "undo", undoes=labels.standing(team, tasks[0].item.hash)[0].uid, shown=()),
+    )
+    assert sharing.today(team, "ann").given == 1
+    assert first.id == tasks[0].batch_id
+
+
+def test_of_the_days_before_nothing_counts_for_today(team: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(team)
+    for task in sharing.take(team, "ann", count=3):
+        sharing.give(team, "ann", label(task))
+    tomorrow = stamps.later(hours=24)
+    monkeypatch.setattr(stamps, "now", lambda: tomorrow)
+    assert sharing.today(team, "ann").given == 0
+
+
 def test_only_who_is_named_may_do_a_batch(team: Store) -> None:
     batch = make(team, people=["ann", "bob"])
     assert sharing.people_of(team, batch.id) == ["ann", "bob"]
@@ -268,65 +320,6 @@ def test_answers_that_come_later_are_given_out(team: Store) -> None:
     (later_one,) = [task for task in sharing.take(team, "ann") if task.position == 0]
     assert later_one.shown == (0,)
     check_counts(team)
-
-
-# --- gold
-
-
-@pytest.mark.parametrize("rate", [0.1, 0.3, 0.5, 1.0])
-def test_gold_comes_at_its_rate_and_to_everybody(team: Store, rate: float) -> None:
-    batch = make(team, 120, gold_rate=rate)
-    known = set(range(40, 80))
-    for position in known:
-        gold.set_answer(team, batch.id, position, "tie")
-    for name in ("ann", "bob"):
-        seen = []
-        for _ in range(30):
-            (task,) = sharing.take(team, name, count=1)
-            sharing.give(team, name, label(task))
-            seen.append(task.position)
-        assert sum(position in known for position in seen) == pytest.approx(30 * rate, abs=1)
-        assert len(set(seen)) == 30
-        assert gold.score(team, name, batch.id)[0] == sum(position in known for position in seen)
-    check_counts(team)
-
-
-def test_gold_does_not_come_at_regular_places(team: Store) -> None:
-    batch = make(team, 200, gold_rate=0.1)
-    for position in range(100, 120):
-        gold.set_answer(team, batch.id, position, "tie")
-    places = []
-    for number in range(100):
-        (task,) = sharing.take(team, "ann", count=1)
-        sharing.give(team, "ann", label(task))
-        if 100 <= task.position < 120:
-            places.append(number)
-    assert len(places) == 10
-    assert [place // 10 for place in places] == list(range(10)), "one of every ten"
-    assert len({place % 10 for place in places}) > 2
-
-
-def test_gold_that_was_done_or_is_not_there_leaves_no_gap(team: Store) -> None:
-    batch = make(team, 10, gold_rate=0.5)
-    gold.set_answer(team, batch.id, 9, "tie")
-    assert sorted(positions(sharing.take(team, "ann", count=20))) == list(range(10))
-    gold.unset(team, batch.id, 9)
-    for position in range(10):
-        sharing.release(team, "ann", batch.id, position)
-    assert sorted(positions(sharing.take(team, "bob", count=20))) == list(range(10)), "an ordinary one again"
-    check_counts(team)
-
-
-def test_a_known_answer_must_fit(team: Store) -> None:
-    batch = make(team)
-    for verb, value in (("good", {}), ("choose", {}), ("choose", {"reply": 2}), ("skip", {}), ("undo", {})):
-        with pytest.raises(UserError):
-            gold.set_answer(team, batch.id, 0, verb, value)  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="nothing to judge"):
-        gold.set_answer(team, batch.id, 99, "tie")
-    assert gold.answers(team, batch.id) == []
-    gold.set_answer(team, batch.id, 3, "choose", {"reply": 1})
-    assert gold.answers(team, batch.id) == [gold.Gold(3, "choose", {"reply": 1})]
 
 
 # --- with the terminal's own labelling

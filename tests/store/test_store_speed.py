@@ -114,13 +114,13 @@ def test_sharing_out_scans_nothing(store: Store, pair: Callable[..., Item]) -> N
     def share() -> None:
         tasks = sharing.take(store, "ann")
         first, second, *_ = [
-            sharing.Given(new_uid(), batch.id, task.position, task.item.hash, "tie", tags=("a",), comment="b")
+            sharing.Given(new_uid(), batch.id, task.item.hash, "tie", tags=("a",), comment="b")
             for task in tasks
         ]
         sharing.give_all(store, "ann", [first, second])
         undo = replace(first, uid="undo", verb="undo", undoes=first.uid, tags=(), comment="")
         sharing.give(store, "ann", undo)
-        sharing.release(store, "ann", batch.id, first.position)
+        sharing.release(store, "ann", batch.id, tasks[0].position)
         sharing.offers(store, "ann")
         sharing.today(store, "ann")
 

@@ -42,6 +42,7 @@ RULES = (
     Rule("/api/join", _POST, ANYONE),
     Rule("/favicon.ico", _PAGE, ANYONE),
     Rule("/static/{name}", _PAGE, ANYONE),  # the program's own files, as everybody has them
+    Rule("/worker.js", _PAGE, ANYONE),
     Rule("/", _PAGE, "annotator"),
     Rule("/api/leave", _POST, "annotator"),
     Rule("/api/me", _READ, "annotator"),

@@ -36,7 +36,6 @@ class Label(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     uid: str = Field(min_length=1, max_length=LONGEST_UID)
     batch: int
-    position: int
     item: str = Field(max_length=64)
     verb: Verb
     value: dict[str, int | Annotated[str, Field(max_length=LONGEST)]] = Field(max_length=2)
@@ -47,7 +46,7 @@ class Label(BaseModel):
 
     def given(self) -> Given:
         """As the store takes it."""
-        named = (self.uid, self.batch, self.position, self.item, self.verb)
+        named = (self.uid, self.batch, self.item, self.verb)
         said = (tuple(self.shown), tuple(self.tags), self.comment, self.undoes)
         return Given(*named, self.value, *said)
 
@@ -67,6 +66,7 @@ async def me(request: Request) -> Response:
     offers, used = await database.read(_mine, who.name)
     return await _answer(
         lambda: {
+            "home": request.app.state.cookie,  # for one browser may know several
             "name": who.name,
             "shown_name": one_line(who.name),
             "role": who.role,
@@ -90,10 +90,14 @@ async def work(
     count: Annotated[int, Query(ge=1, le=sharing.MOST)] = 8,
     have: Annotated[str, Query(max_length=2_000)] = "",
 ) -> Response:
-    """The next tasks, without those that the browser has (`BATCH:POSITION,…`), and how far the person is."""
+    """The next tasks, without those that the browser has (the beginnings of their items' hashes, with
+    commas), and how far the person is.
+
+    Of the place of an item in its batch nothing is told: gold is from another one than the rest.
+    """
     if person != member(request).name:
         return _another()
-    known = {key for key in have.split(",") if key}
+    known = tuple(key for key in have.split(",") if key)
     total = min(count + len(known), sharing.MOST)
     found = await _database(request).write(_take, person, batch, total)
     return await _answer(lambda: _work(*found, known))
@@ -105,13 +109,13 @@ def _take(store: Store, name: str, batch_id: int | None, count: int) -> tuple[li
     return taken, offers, sharing.today(store, name)
 
 
-def _work(taken: Sequence[Task], offers: Sequence[Offer], today: Today, known: set[str]) -> Json:
+def _work(taken: Sequence[Task], offers: Sequence[Offer], today: Today, known: tuple[str, ...]) -> Json:
     now = datetime.now(UTC)
-    fresh = [task for task in taken if f"{task.batch_id}:{task.position}" not in known]
+    fresh = [task for task in taken if not task.item.hash.startswith(known)]
     return {
         "batches": _batches(offer.batch for offer in offers),
         "items": [
-            _shown(task.batch_id, task.position, task.item, task.shown)
+            _shown(task.batch_id, task.item, task.shown)
             | {"expires_in": (datetime.fromisoformat(task.expires) - now).total_seconds()}
             for task in fresh
         ],
@@ -150,10 +154,10 @@ def _past(store: Store, name: str) -> tuple[list[Past], list[Batch]]:
 
 def _given(label: Past) -> Json:
     order = label.shown or tuple(range(len(label.item.replies)))
-    at = {"batch": label.batch_id, "position": label.position, "item": label.item.hash}
+    at = {"batch": label.batch_id, "item": label.item.hash}
     return {
         "label": {"uid": label.uid, "tags": label.tags, "comment": label.comment, **at},
-        "task": _shown(label.batch_id, label.position, label.item, order),
+        "task": _shown(label.batch_id, label.item, order),
     }
 
 
@@ -168,12 +172,11 @@ def _batches(of: Iterable[Batch]) -> Mapping[int, Json]:
     }
 
 
-def _shown(batch_id: int, position: int, item: Item, order: Sequence[int]) -> Json:
+def _shown(batch_id: int, item: Item, order: Sequence[int]) -> Json:
     """An item with its replies in the order in which they are to be displayed."""
     replies = [item.replies[place].content for place in order]
     return {
         "batch": batch_id,
-        "position": position,
         "item": item.hash,
         "shown": order,
         "prompt": [{"role": turn.role, "html": html(turn.content)} for turn in item.prompt],

@@ -17,12 +17,11 @@ _NOT_SAVED = "This label was not saved; all others are."
 
 @dataclass(frozen=True)
 class Given:
-    """A label, or an undo of the label with the uid `undoes`. `uid` was made where the key was pressed;
-    `value` and `shown` as in `LabelEvent`."""
+    """A label of an item of a batch, or an undo of the label with the uid `undoes`. `uid` was made where the
+    key was pressed; `value` and `shown` as in `LabelEvent`."""
 
     uid: str
     batch_id: int
-    position: int
     item_hash: str
     verb: Verb
     value: Mapping[str, Any] = field(default_factory=dict)
@@ -55,11 +54,11 @@ def give(store: Store, person: str, given: Given) -> Outcome:
         known = store.one("SELECT 1 FROM label_events WHERE uid = ?", (given.uid,)) is not None
         if not known:
             member = members.get(store, person)
-            _check_theirs(store, member, given)
+            position = _theirs(store, member, given)
         if given.verb == "undo":
             labels.take_back(store, given.item_hash, given.undoes or "", person=person, uid=given.uid)
             if not known:
-                leases.hold_again(store, given.batch_id, given.position, member.person_id)
+                leases.hold_again(store, given.batch_id, position, member.person_id)
         else:
             labels.record(
                 store,
@@ -90,21 +89,23 @@ def give_all(store: Store, person: str, given: Sequence[Given]) -> list[Outcome]
     return [outcomes[at] for at in range(len(given))]
 
 
-def _check_theirs(store: Store, member: Member, given: Given) -> None:
-    """A UserError where a person gives what they never had: a page can be sent anything."""
+def _theirs(store: Store, member: Member, given: Given) -> int:
+    """Where in its batch the item is; a UserError where a person gives what they never had: a page can be
+    sent anything."""
     if member.revoked:
         raise UserError(f"“{member.name}” was shut out.", kept=_NOT_SAVED)
     row = store.one(
-        """SELECT i.hash, EXISTS (SELECT 1 FROM leases l WHERE l.batch_id = s.batch_id
-               AND l.position = s.position AND l.person_id = :person)
-             OR EXISTS (SELECT 1 FROM label_events
-                        WHERE item_id = s.item_id AND person_id = :person) AS theirs
-           FROM slots s JOIN items i ON i.id = s.item_id
-           WHERE s.batch_id = :batch AND s.position = :position""",
-        {"person": member.person_id, "batch": given.batch_id, "position": given.position},
+        """SELECT s.position, EXISTS (SELECT 1 FROM leases l WHERE l.batch_id = s.batch_id
+               AND l.position = s.position AND l.person_id = :person) AS leased,
+             EXISTS (SELECT 1 FROM label_events
+                     WHERE item_id = s.item_id AND person_id = :person) AS judged
+           FROM items i JOIN slots s ON s.item_id = i.id
+           WHERE i.hash = :item AND s.batch_id = :batch ORDER BY leased DESC, s.position LIMIT 1""",
+        {"person": member.person_id, "batch": given.batch_id, "item": given.item_hash},
     )
-    if row is None or not row["theirs"] or row["hash"] != given.item_hash:
+    if row is None or not (row["leased"] or row["judged"]):
         raise UserError("This item was not given to you to label.", kept=_NOT_SAVED, do="Go on to the next.")
+    return int(row["position"])
 
 
 def _say_why(store: Store, given: Given, *, known: bool) -> None:

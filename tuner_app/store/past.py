@@ -14,7 +14,6 @@ class Past:
 
     uid: str
     batch_id: int
-    position: int
     item: Item
     shown: tuple[int, ...]
     tags: tuple[str, ...]
@@ -24,7 +23,7 @@ class Past:
 def latest(store: Store, person: str, *, limit: int = 20) -> list[Past]:
     """A person's labels that stand in shared batches, the latest first."""
     rows = store.query(
-        """SELECT e.uid, e.shown, i.hash, s.batch_id, min(s.position) AS position,
+        """SELECT e.uid, e.shown, i.hash, min(s.batch_id) AS batch_id,
              (SELECT comment FROM label_comments WHERE event_id = e.id ORDER BY id DESC LIMIT 1) AS comment
            FROM (SELECT id, uid, item_id, shown, created FROM label_events WHERE person_id = ?
                    AND id IN (SELECT event_id FROM heads) ORDER BY created DESC, uid DESC LIMIT ?) e
@@ -39,7 +38,6 @@ def latest(store: Store, person: str, *, limit: int = 20) -> list[Past]:
         Past(
             row["uid"],
             row["batch_id"],
-            row["position"],
             found[row["hash"]],
             tuple(json.loads(row["shown"])),
             said.get(row["uid"], ()),

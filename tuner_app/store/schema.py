@@ -383,6 +383,7 @@ FOURTH = (
 ) STRICT""",
     "CREATE INDEX leases_by_end ON leases(expires) WHERE lives",
     "CREATE INDEX leases_by_person ON leases(person_id, batch_id) WHERE lives",
+    "CREATE INDEX leases_lapsed ON leases(person_id, batch_id) WHERE NOT lives",
     # Before the position `next` of a batch nothing is open for a person; `taken` counts what they were given.
     """CREATE TABLE cursors (
   batch_id INTEGER NOT NULL REFERENCES batches(id),

@@ -7,16 +7,13 @@ more than what is open to one person.
 """
 
 import json
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from math import ceil
 from typing import Any
 
 from engine.errors import UserError
 from engine.examples import canonical
-from tuner_app.store import batches, labels, leases, members, people, stamps
+from tuner_app.store import batches, labels, leases, members, mixing, people, stamps
 from tuner_app.store.database import Store
 from tuner_app.store.giving import Given, Outcome, give, give_all
 from tuner_app.store.leases import MINUTES, release
@@ -42,20 +39,12 @@ __all__ = [
 
 MOST = 50  # tasks that a person holds at once
 _AT_A_TERMINAL = 16  # more than a labelling screen keeps in memory
-_NOWHERE = 1 << 40  # behind every position
-_COUNTED = 500  # items left are counted one by one; of more, those that the person has judged count too
-
-_OPEN = "slots s WHERE batch_id = :batch AND position >= :start AND room > 0 AND gold_verb IS NULL"
-_NOT_THEIRS = """NOT EXISTS (SELECT 1 FROM heads WHERE person_id = :person AND item_id = s.item_id)
-  AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.batch_id = s.batch_id
-    AND l.position = s.position AND l.person_id = :person AND l.lives)"""
-_OPEN_TO = f"{_OPEN} AND {_NOT_THEIRS}"
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A batch that a person may do: how much of it they have done and what is left for them (of
-    hundreds, an upper bound)."""
+    """A batch that a person may do: on how much of it a label of theirs stands, given here or in another
+    batch that has the same item, and what is left for them (of hundreds, an upper bound)."""
 
     batch: Batch
     done: int
@@ -80,7 +69,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Today:
-    """How many labels a person has given today (UTC) in batches, and how many they may give."""
+    """How many labels a person has given today (UTC) on items of batches, and how many they may give. One on
+    an item that several batches have is one label."""
 
     given: int
     limit: int | None
@@ -149,7 +139,9 @@ def today(store: Store, person: str) -> Today:
     """How far a person is with the day."""
     member = members.get(store, person)
     row = store.one(
-        "SELECT coalesce(sum(labels + skips), 0) AS given FROM work WHERE person_id = ? AND day = ?",
+        """SELECT count(*) AS given FROM label_events e WHERE person_id = ? AND created >= ?
+             AND EXISTS (SELECT 1 FROM heads WHERE event_id = e.id)
+             AND EXISTS (SELECT 1 FROM slots WHERE item_id = e.item_id)""",
         (member.person_id, stamps.now()[:10]),
     )
     assert row is not None
@@ -200,29 +192,12 @@ def _offered_to(store: Store, member: Member) -> list[Batch]:
 
 
 def _offer(store: Store, batch: Batch, person_id: int) -> Offer:
-    which = {"batch": batch.id, "person": person_id, "most": _COUNTED + 1}
     row = store.one(
-        """SELECT (SELECT coalesce(sum(labels + skips), 0) FROM work
-                   WHERE batch_id = :batch AND person_id = :person) AS done,
-             (SELECT count(*) FROM leases
-              WHERE person_id = :person AND batch_id = :batch AND lives) AS held,
-             coalesce((SELECT next FROM cursors
-                       WHERE batch_id = :batch AND person_id = :person), 0) AS next""",
-        which,
+        "SELECT coalesce(sum(labels + skips), 0) AS done FROM work WHERE batch_id = ? AND person_id = ?",
+        (batch.id, person_id),
     )
     assert row is not None
-    which["start"] = row["next"]
-    left = _count(store, f"(SELECT 1 FROM {_OPEN_TO} LIMIT :most)", which)
-    if left > _COUNTED:
-        others = _count(store, "slots WHERE batch_id = :batch", which) - row["done"] - row["held"]
-        left = max(0, min(_count(store, _OPEN, which), others))
-    return Offer(batch, row["done"], left + row["held"])
-
-
-def _count(store: Store, rows: str, which: dict[str, int]) -> int:
-    row = store.one(f"SELECT count(*) AS n FROM {rows}", which)
-    assert row is not None
-    return int(row["n"])
+    return Offer(batch, row["done"], mixing.left(store, batch, person_id, row["done"]))
 
 
 def _held(store: Store, person_id: int, open_to: Sequence[Batch], count: int) -> list[int]:
@@ -235,66 +210,14 @@ def _held(store: Store, person_id: int, open_to: Sequence[Batch], count: int) ->
 
 
 def _lease(store: Store, batch: Batch, person_id: int, count: int, ends: str) -> list[int]:
-    """New leases of a batch for a person, at most `count`."""
-    if count <= 0:
-        return []
-    cursor = store.one(
-        "SELECT next, taken FROM cursors WHERE batch_id = ? AND person_id = ?", (batch.id, person_id)
-    )
-    start, taken = (cursor["next"], cursor["taken"]) if cursor else (0, 0)
-    plain = _open_slots(store, batch.id, person_id, start, count)
-    used = 0
-    leased: list[int] = []
-    while len(leased) < count:
-        position = None
-        if _gold_is_due(batch, person_id, taken):
-            position = _gold_slot(store, batch.id, person_id, taken)
-        if position is None and used < len(plain):
-            position, used = plain[used], used + 1
-        if position is None:
-            break
-        replies = leases.REPLIES[batch.kind]
-        leased.append(leases.hold(store, batch.id, position, person_id, ends, replies=replies))
-        taken += 1
-    if used:
-        start = _NOWHERE if used == len(plain) < count else plain[used - 1] + 1
-    elif not plain:
-        start = _NOWHERE
-    store.execute(
-        """INSERT INTO cursors (batch_id, person_id, next, taken) VALUES (?, ?, ?, ?)
-           ON CONFLICT DO UPDATE SET next = excluded.next, taken = excluded.taken""",
-        (batch.id, person_id, start, taken),
-    )
-    return leased
-
-
-def _open_slots(store: Store, batch_id: int, person_id: int, start: int, limit: int) -> list[int]:
-    """Positions from `start` on that have room for a person."""
-    rows = store.query(
-        f"SELECT position FROM {_OPEN_TO} ORDER BY position LIMIT :limit",
-        {"batch": batch_id, "start": start, "person": person_id, "limit": limit},
-    )
-    return [row["position"] for row in rows]
-
-
-def _gold_is_due(batch: Batch, person_id: int, taken: int) -> bool:
-    """Whether the task after `taken` others is gold: one of every 1 / rate is, and nobody can tell which."""
-    rate = Fraction(batch.gold_rate).limit_denominator(1000)
-    if not rate:
-        return False
-    block = taken * rate // 1
-    first, end = ceil(block / rate), ceil((block + 1) / rate)
-    return taken == first + random.Random(f"{batch.uid} {person_id} {block}").randrange(end - first)
-
-
-def _gold_slot(store: Store, batch_id: int, person_id: int, taken: int) -> int | None:
-    """The position of a gold item that a person neither has judged nor holds."""
-    rows = store.query(
-        f"""SELECT position FROM slots s WHERE batch_id = :batch AND gold_verb IS NOT NULL AND {_NOT_THEIRS}
-            ORDER BY position""",
-        {"batch": batch_id, "person": person_id},
-    )
-    return random.Random(f"{batch_id} {person_id} {taken}").choice(rows)["position"] if rows else None
+    """Leases of a batch for a person, at most `count`: those that have lapsed, and then new ones."""
+    again = mixing.lapsed(store, batch.id, person_id)[: max(0, count)]
+    store.execute_many("UPDATE leases SET expires = ?, lives = 1 WHERE id = ?", [(ends, id) for id in again])
+    replies = leases.REPLIES[batch.kind]
+    return again + [
+        leases.hold(store, batch.id, position, person_id, ends, replies=replies)
+        for position in mixing.deal(store, batch, person_id, count - len(again))
+    ]
 
 
 def _tasks(store: Store, held: Sequence[int]) -> list[Task]:

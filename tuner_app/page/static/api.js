@@ -1,6 +1,7 @@
 // Requests to our own server, and why one failed.
 
 const PATIENCE = 15_000; // milliseconds
+const KNOWN_PATIENCE = 4_000; // where the page can go on without an answer
 
 /** `kind`: "offline" (no answer), "busy" (later), "session" (no longer joined), "elsewhere" (joined as somebody
  * else now), "refused" (this cannot be taken), "fault" (the server's). `after`: seconds that it asks to wait. */
@@ -15,8 +16,8 @@ export class Failure extends Error {
 
 const KINDS = { 401: "session", 403: "session", 409: "elsewhere", 429: "busy", 503: "busy" };
 
-export async function get(path) {
-  return ask(path, { headers: { Accept: "application/json" } });
+export async function get(path, { soon = false } = {}) {
+  return ask(path, { headers: { Accept: "application/json" } }, soon ? KNOWN_PATIENCE : PATIENCE);
 }
 
 /** `keepalive` outlives the page, for at most 64 KB. */
@@ -25,9 +26,9 @@ export async function post(path, body, { keepalive = false } = {}) {
   return ask(path, { method: "POST", headers, body: JSON.stringify(body), keepalive });
 }
 
-async function ask(path, options) {
+async function ask(path, options, patience = PATIENCE) {
   const stop = new AbortController();
-  const timer = setTimeout(() => stop.abort(), PATIENCE);
+  const timer = setTimeout(() => stop.abort(), patience);
   try {
     const answer = await fetch(path, { ...options, signal: stop.signal, redirect: "error" });
     if (answer.ok) return await answer.json();

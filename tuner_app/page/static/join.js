@@ -1,6 +1,7 @@
 // Exchanges the token of a link for the session's cookie, once, and goes on to the page.
 
 import { get, post } from "./api.js";
+import { clear } from "./shelf.js";
 import { fill, load, say } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -23,6 +24,7 @@ async function join(secret) {
     const lost = ["session", "refused"].includes(failure.kind);
     const used = secret ? `${say("join.used")} ${say("join.ask")}` : say("join.need");
     $("said").textContent = lost ? used : say("join.offline");
+    if (lost && !secret) clear();
     $("paste").hidden = !lost;
     $("again").hidden = lost;
     $("again").onclick = () => join(secret);

@@ -1,8 +1,9 @@
 // What this browser keeps for one member: localStorage, or memory alone where that is full or forbidden.
 
 export class Kept {
-  constructor(member) {
-    this.prefix = `tuner.${member}.`;
+  /** `home` tells the homes apart that one browser may have had at this address. */
+  constructor({ home, name }) {
+    this.prefix = `tuner.${home}.${name}.`;
     this.memory = new Map(); // what could not be stored
   }
 

@@ -6,6 +6,7 @@ import { Kept, newUid } from "./kept.js";
 import { Outbox } from "./outbox.js";
 import * as panels from "./panels.js";
 import * as sheet from "./sheet.js";
+import { Shelf, clear, keepFiles } from "./shelf.js";
 import * as status from "./status.js";
 import { count, fill, load, say } from "./words.js";
 import { Work, keyOf } from "./work.js";
@@ -24,7 +25,10 @@ const JUDGEMENTS = {
   skip: { verb: "skip" },
 };
 
+const shelf = new Shelf();
+
 let me, kept, keys, outbox, work;
+let away = false; // the page began without the server
 let draft = {}; // of the task on the screen: {tags, comment, texts: {place: text}}
 let editing = null; // the place of the reply that is being corrected
 let asked = false; // "correct which answer?"
@@ -79,6 +83,13 @@ function drawState() {
   drawFar();
 }
 
+/** What was refused is told until the person has seen it, after a reload too. */
+function drawRefused() {
+  const refused = outbox.refused;
+  $("refused").hidden = !refused.length;
+  if (refused.length) $("refused").firstElementChild.textContent = count("alert.refused", refused.length, { why: refused.at(-1).why });
+}
+
 function whyEmpty() {
   if (idle) return "window";
   if (work.current) return null;
@@ -120,11 +131,11 @@ const fits = (action, task) => {
 
 function give(verb, value) {
   const task = work.current;
-  const { batch, position, item, shown } = task;
+  const { batch, item, shown } = task;
   const { tags = [], comment = "" } = draft;
   kept.drop(draftName(task));
   times.push(Date.now());
-  work.give({ uid: newUid(), batch, position, item, verb, value, shown, tags, comment, undoes: null });
+  work.give({ uid: newUid(), batch, item, verb, value, shown, tags, comment, undoes: null });
   draw();
 }
 
@@ -134,8 +145,8 @@ async function undo() {
   try {
     const last = await work.back();
     if (!last) return tell(say("said.undo.none"));
-    const { batch, position, item, uid, tags, comment } = last.label;
-    outbox.add({ uid: newUid(), batch, position, item, verb: "undo", value: {}, shown: [], tags: [], comment: "", undoes: uid });
+    const { batch, item, uid, tags, comment } = last.label;
+    outbox.add({ uid: newUid(), batch, item, verb: "undo", value: {}, shown: [], tags: [], comment: "", undoes: uid });
     if (tags.length || comment) kept.put(draftName(last.task), { ...kept.get(draftName(last.task)), tags, comment });
     times.pop();
     draw();
@@ -248,6 +259,9 @@ addEventListener("click", (event) => {
   if (button.id === "others") {
     const open = $("choices").classList.toggle("open");
     button.setAttribute("aria-expanded", open);
+  } else if (button.closest("#refused")) {
+    outbox.forgive();
+    drawRefused();
   } else if (button.closest("#empty")) {
     idle ? takeOver() : work.refresh();
   } else if (button.dataset.action) {
@@ -268,25 +282,29 @@ function takeOver() {
 
 // --- the start
 
-function begin() {
+async function begin() {
   const batch = work?.batch ?? null;
   work?.end();
-  work = new Work(outbox, kept);
+  work = new Work(outbox, kept, shelf);
   work.addEventListener("changed", () => {
     trouble = null;
+    back();
     if (!work.current || $("item").hidden) draw();
     else drawFar();
     drawBatches();
   });
   work.addEventListener("failed", ({ detail }) => {
     trouble = detail;
-    drawEmpty();
+    if (work.current && $("item").hidden) draw();
+    else drawEmpty();
     setTimeout(() => idle || work.refill(), Math.max(RETRY, detail.after * 1000));
   });
+  if (away) await work.restore();
   draw();
   drawState();
   // First what is still on its way, so that it is not handed out again.
-  outbox.now().then(() => work.choose(batch));
+  await outbox.now();
+  await (away ? work.refill() : work.choose(batch));
 }
 
 function drawBatches() {
@@ -296,16 +314,34 @@ function drawBatches() {
   $("batch").append(new Option(say("batch.all"), ""), ...me.batches.map(({ id, name }) => new Option(name, id)));
 }
 
+/** Who is here; without a server, who was here last. */
 async function meet() {
+  const { person } = await shelf.read();
   for (let wait = 500; ; wait = Math.min(2 * wait, 15_000)) {
     try {
-      return await get("/api/me");
+      const found = await get("/api/me", { soon: person !== null });
+      await shelf.keepPerson(found);
+      return found;
     } catch (failure) {
-      if (failure.kind === "session") return location.replace("/join");
+      if (failure.kind === "session") return leave();
+      away = person !== null && failure.kind !== "refused";
+      if (away) return person;
       status.alarm(say(`empty.${failure.kind}`), "trouble");
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
   }
+}
+
+/** The server has answered again. */
+function back() {
+  if (!away) return;
+  away = false;
+  if ($("alert").className === "away") $("alert").hidden = true;
+}
+
+async function leave() {
+  await clear();
+  location.replace("/join");
 }
 
 async function start() {
@@ -313,18 +349,17 @@ async function start() {
   if (!found) return;
   me = found;
   $("alert").hidden = true;
-  kept = new Kept(me.name);
+  if (away) status.alarm(say("alert.away"), "away");
+  kept = new Kept(me);
   keys = new Keys(kept, me.keys);
   outbox = new Outbox(me.name, kept);
   outbox.addEventListener("changed", drawState);
-  outbox.addEventListener("refused", ({ detail }) => {
-    const n = kept.names("refused.").length;
-    status.alarm(count("alert.refused", n, { why: detail.why }), "refused");
-  });
+  outbox.addEventListener("refused", drawRefused);
+  outbox.addEventListener("answered", back);
   fill(document);
   document.title = say("title", { name: me.shown_name });
   $("who").textContent = me.shown_name;
-  panels.prepare({ keys, outbox });
+  panels.prepare({ keys, outbox, leave });
   $("batch").addEventListener("change", ({ target }) => {
     kept.drop("at"); // what was on the screen is taken up again after a reload, not in another batch
     work.choose(target.value === "" ? null : Number(target.value));
@@ -341,7 +376,9 @@ async function start() {
   document.addEventListener("visibilitychange", () => document.hidden || idle || work.refresh());
   addEventListener("online", () => work.refill());
   setInterval(() => work.current || idle || document.hidden || work.refill(), LOOK_AGAIN);
+  drawRefused();
   begin();
+  if (!away) keepFiles();
 }
 
 start();

@@ -12,7 +12,7 @@ const MOST_CHARACTERS = 200_000;
 const KEEPALIVE = 20_000; // characters, of at most three bytes: browsers let 64 KB outlive a page
 
 export class Outbox extends EventTarget {
-  /** `kept` holds what waits; fires "changed", and "refused" with {label, why}. */
+  /** `kept` holds what waits; fires "changed", "answered" (by the server) and "refused". */
   constructor(person, kept) {
     super();
     this.person = person;
@@ -51,7 +51,22 @@ export class Outbox extends EventTarget {
     return this.failure ? "not saved" : "saving";
   }
 
+  /** Labels that the server would not take and the person has not seen yet, {label, why}. */
+  get refused() {
+    return this.kept.names("refused.").map((name) => this.kept.get(name));
+  }
+
+  /** They have been seen. */
+  forgive() {
+    for (const name of this.kept.names("refused.")) this.kept.drop(name);
+  }
+
   add(label) {
+    const refused = `refused.${label.undoes}`;
+    if (this.kept.get(refused)) {
+      this.kept.drop(refused); // there is nothing to take back, and nobody wants to hear of it any more
+      return this.dispatchEvent(new Event("refused"));
+    }
     this.last = Math.max(Date.now(), this.last + 1);
     const name = `out.${String(this.last).padStart(15, "0")}.${label.uid}`;
     this.kept.put(name, label);
@@ -96,6 +111,7 @@ export class Outbox extends EventTarget {
       for (const { uid, state, why } of results) this.settle(names.get(uid), state, why);
       [this.failure, this.waits, this.most] = [null, 0, MOST_LABELS];
       this.changed();
+      this.dispatchEvent(new Event("answered"));
     } catch (error) {
       if (error.kind !== "refused") throw error;
       if (entries.length === 1) this.settle(entries[0][0], "refused", error.why);
@@ -106,12 +122,13 @@ export class Outbox extends EventTarget {
   settle(name, state, why) {
     const label = this.waiting.get(name);
     if (!label) return;
-    if (state === "refused") {
-      this.kept.put(`refused.${label.uid}`, { label, why });
-      this.dispatchEvent(new CustomEvent("refused", { detail: { label, why } }));
-    }
     this.waiting.delete(name);
     this.kept.drop(name);
+    if (state !== "refused") return;
+    const undo = [...this.waiting].find(([, { undoes }]) => undoes === label.uid);
+    if (undo) return this.settle(undo[0], "saved"); // nobody wants it any more: neither is anything now
+    this.kept.put(`refused.${label.uid}`, { label, why });
+    this.dispatchEvent(new Event("refused"));
   }
 
   /** The page may go away: send what fits into a request that outlives it. What was saved is found out later. */

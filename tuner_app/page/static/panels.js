@@ -10,7 +10,7 @@ const OFFERED = 12; // tags that were used before
 
 export const keyName = (key) => (key === " " ? say("key.space") : key.length === 1 ? key : key.replace("Arrow", ""));
 
-export function prepare({ keys, outbox }) {
+export function prepare({ keys, outbox, leave }) {
   showKeys(keys);
   addEventListener("click", (event) => {
     if (event.target instanceof HTMLDialogElement) event.target.close(); // beside what it shows
@@ -23,7 +23,7 @@ export function prepare({ keys, outbox }) {
   $("leave").addEventListener("click", async () => {
     if (outbox.size) return ($("help-said").textContent = count("leave.first", outbox.size));
     await post("/api/leave", {});
-    location.replace("/join");
+    await leave();
   });
 }
 

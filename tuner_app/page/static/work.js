@@ -7,14 +7,18 @@ const ENOUGH = 7; // with fewer than these, more are asked for when nothing is o
 const FEW = 5; // and with fewer than these at once
 const MOST_BEHIND = 300;
 
-export const keyOf = (task) => `${task.batch}:${task.position}`;
+const NAMED = 12; // letters of an item's hash that name it to the server, and of how many items
+const MOST_NAMED = 60;
+
+export const keyOf = (task) => task.item;
 
 export class Work extends EventTarget {
   /** Fires "changed" when there are more tasks or none, and "failed" with why there are not. */
-  constructor(outbox, kept) {
+  constructor(outbox, kept, shelf) {
     super();
     this.outbox = outbox;
     this.kept = kept; // where the person was
+    this.shelf = shelf; // the tasks, for a reload that finds no server
     this.batch = null; // the one that the person chose; null for all
     this.batches = {};
     this.current = null;
@@ -25,6 +29,7 @@ export class Work extends EventTarget {
     this.asking = false;
     this.over = false; // another has taken its place
     this.turn = 0; // what was asked for before another batch was chosen is not taken
+    this.restored = false; // what is here is of before the page was loaded: whether the server is back is not known
     this.counted = 0; // labels less undos of this window since `progress`
     outbox.addEventListener("changed", () => outbox.size || this.refill());
   }
@@ -54,12 +59,12 @@ export class Work extends EventTarget {
   }
 
   async refill() {
-    if (this.asking || this.over || this.ahead.length >= ENOUGH) return;
+    if (this.asking || this.over || (this.ahead.length >= ENOUGH && !this.restored)) return;
     this.asking = true;
     const [turn, counted, sent] = [this.turn, this.counted, !this.outbox.size];
     const here = [this.current, ...this.ahead].filter(Boolean);
-    const have = [...new Set([...here, ...this.outbox.labels].map(keyOf))];
-    const query = new URLSearchParams({ person: this.outbox.person, count: AHEAD - this.ahead.length, have: have.join(",") });
+    const have = [...new Set([...here, ...this.outbox.labels].map(keyOf))].slice(0, MOST_NAMED).map((item) => item.slice(0, NAMED));
+    const query = new URLSearchParams({ person: this.outbox.person, count: Math.max(1, AHEAD - this.ahead.length), have: have.join(",") });
     if (this.batch !== null) query.set("batch", this.batch);
     try {
       const found = await get(`/api/work?${query}`);
@@ -75,17 +80,36 @@ export class Work extends EventTarget {
     } catch (error) {
       if (turn !== this.turn) return;
       this.asking = false;
+      if (!this.current) await this.restore();
       this.dispatchEvent(new CustomEvent("failed", { detail: error }));
     }
   }
 
   take(found) {
+    this.restored = false;
     Object.assign(this.batches, found.batches);
+    this.shelf.keepBatches(this.batches);
     const known = new Set([this.current, ...this.ahead].filter(Boolean).map(keyOf));
     const fresh = found.items.filter((task) => !known.has(keyOf(task)) && !this.given.has(keyOf(task)));
     for (const task of fresh) task.until = Date.now() + task.expires_in * 1000;
     this.ahead.push(...fresh);
     if (!this.current) this.resume();
+    this.hold();
+  }
+
+  /** Go on with the tasks that were here before the page was loaded anew, while the server cannot be reached. */
+  async restore() {
+    const turn = this.turn;
+    const { tasks, batches } = await this.shelf.read();
+    if (turn !== this.turn || this.current) return;
+    this.restored = true;
+    Object.assign(this.batches, batches);
+    this.ahead = tasks.filter((task) => !this.given.has(keyOf(task)) && (this.batch ?? task.batch) === task.batch);
+    this.resume();
+  }
+
+  hold() {
+    this.shelf.keepTasks([this.current, ...this.ahead].filter(Boolean));
   }
 
   /** Begin with the task that was on the screen before the page was loaded anew. */
@@ -96,6 +120,7 @@ export class Work extends EventTarget {
 
   next() {
     this.current = this.ahead.shift() ?? null;
+    this.hold();
     if (this.ahead.length < FEW || !this.outbox.size) this.refill();
   }
 
@@ -118,6 +143,7 @@ export class Work extends EventTarget {
     if (this.current) this.ahead.unshift(this.current);
     this.current = last.task;
     this.counted--;
+    this.hold();
     return last;
   }
 
