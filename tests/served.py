@@ -1,6 +1,7 @@
 """A home whose page is served by a process of its own, with batches to label."""
 
 import contextlib
+import resource
 import signal
 import socket
 import subprocess
@@ -77,6 +78,17 @@ class Served:
             self._process.send_signal(how)
             self._process.wait()
             self._process = None
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a server."""
+        return self._process is not None
+
+    def room(self, largest: int = resource.RLIM_INFINITY) -> None:
+        """Let no file of the server grow beyond so many bytes, as on a disk that is full; or let it again."""
+        assert self._process is not None
+        _, hard = resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (largest, hard))
 
     def memory(self) -> float:
         """MB that the server has in memory."""

@@ -49,13 +49,13 @@ class Gate:
         asyncio.run(self._run())
 
     async def _run(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         await self._server.serve(sockets=[self._listener])
 
     def gradio(self) -> Any:
         """Gradio's app, once it is loaded."""
         loaded = self.app.state.studio.loaded()
-        return asyncio.run_coroutine_threadsafe(loaded, self._loop).result(120)
+        return asyncio.run_coroutine_threadsafe(loaded, self.loop).result(120)
 
     def start(self) -> None:
         """Serve, and return when it answers."""

@@ -1,5 +1,6 @@
 """Nothing that an annotator has judged is lost or counted twice, whatever happens to browser and server."""
 
+import random
 import signal
 from collections.abc import Callable
 
@@ -194,18 +195,103 @@ def test_a_busy_server_is_asked_again(page: Page, served: Served, name: str) -> 
     assert served.verbs(name) == ["choose", "choose"]
 
 
-def test_what_the_server_refuses_is_told_and_stops_nothing(page: Page, served: Served, name: str) -> None:
-    def spoil(route: object) -> None:
-        body = route.request.post_data_json  # type: ignore[attr-defined]
-        body["labels"][0]["item"] = "0" * 64
-        route.continue_(post_data=body)  # type: ignore[attr-defined]
+def spoil(route: object) -> None:
+    """Let the first label of a request be one of an item that was never given out."""
+    body = route.request.post_data_json  # type: ignore[attr-defined]
+    body["labels"][0]["item"] = "0" * 64
+    route.continue_(post_data=body)  # type: ignore[attr-defined]
 
+
+def test_what_the_server_refuses_is_told_until_it_was_seen_and_stops_nothing(
+    page: Page, served: Served, name: str
+) -> None:
     page.route("**/api/labels", spoil, times=1)
     judge(page, "1")
-    expect(page.locator("#alert")).to_contain_text("1 judgement was refused: This item was not given to you")
+    told = "1 judgement was refused: This item was not given to you"
+    expect(page.locator("#refused")).to_contain_text(told)
     judge(page, "2", 1)
     saved(page)
     assert served.verbs(name) == ["choose"]
+    page.reload()
+    expect(page.locator("#refused")).to_contain_text(told)
+    page.get_by_role("button", name="OK").click()
+    expect(page.locator("#refused")).to_be_hidden()
+    page.reload()
+    sees(page, "Question 2")
+    expect(page.locator("#refused")).to_be_hidden()
+
+
+@pytest.mark.parametrize("heard", ["before", "after"])
+def test_who_takes_back_what_is_refused_hears_nothing_of_it(
+    page: Page, served: Served, name: str, heard: str
+) -> None:
+    page.wait_for_load_state("networkidle")
+    if heard == "before":
+        page.route("**/api/labels", spoil, times=1)
+        judge(page, "1")
+        expect(page.locator("#refused")).to_be_visible()
+        page.keyboard.press("u")
+    else:
+        page.context.set_offline(True)
+        judge(page, "1")
+        page.keyboard.press("u")
+        sees(page, "Question 0")
+        page.route("**/api/labels", spoil, times=1)
+        page.context.set_offline(False)
+        saved(page)
+    sees(page, "Question 0")
+    judge(page, "2")
+    saved(page)
+    expect(page.locator("#refused")).to_be_hidden()
+    assert served.verbs(name) == ["choose"]
+    assert waiting(page) == 0
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_requests_that_come_late_twice_or_never(page: Page, served: Served, name: str, seed: int) -> None:
+    """The network loses requests and answers, and brings some again when others have overtaken them: labels
+    and undos come right in the end."""
+    chance, late = random.Random(seed), []
+
+    def unreliable(route: object) -> None:
+        request = route.request  # type: ignore[attr-defined]
+        match chance.choice(("lost", "answer lost", "late", "whole", "whole")):
+            case "lost":
+                route.abort()  # type: ignore[attr-defined]
+            case "answer lost":
+                route.fetch()  # type: ignore[attr-defined]
+                route.abort()  # type: ignore[attr-defined]
+            case "late":
+                late.append((request.url, request.headers, request.post_data))
+                route.abort()  # type: ignore[attr-defined]
+            case _:
+                route.continue_()  # type: ignore[attr-defined]
+        if late and chance.random() < 0.4:
+            url, headers, body = late.pop(chance.randrange(len(late)))
+            page.context.request.post(url, headers=headers | {"Origin": served.url}, data=body)
+
+    page.route("**/api/labels", unreliable)
+    at = 0
+    for key in "12u0bu1 uu2f":
+        if key == "u" and at == 0:
+            continue
+        sees(page, f"Question {at}")
+        page.keyboard.press("Space" if key == " " else key)
+        at += -1 if key == "u" else 1
+        if chance.random() < 0.3:
+            page.evaluate("dispatchEvent(new Event('pagehide'))")  # which sends it all once more
+    sees(page, f"Question {at}")
+    expect(page.locator("#state")).to_have_text("Saved", timeout=60_000)
+    for url, headers, body in late:
+        assert page.context.request.post(url, headers=headers | {"Origin": served.url}, data=body).ok
+    expect(page.locator("#refused")).to_be_hidden()
+    events = served.events(name)
+    undone = {event.undoes for event in events}
+    assert [event.verb for event in events].count("undo") == 4
+    standing = [event.verb for event in events if event.verb != "undo" and event.uid not in undone]
+    assert standing == ["choose", "tie", "choose", "choose"]
+    assert len(past.latest(served.store, name)) == 4
+    assert waiting(page) == 0
 
 
 def test_plain_http_has_no_random_uuid(join: Callable[..., Page], served: Served, name: str) -> None:

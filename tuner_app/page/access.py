@@ -157,8 +157,8 @@ def said(status: int, error: UserError, headers: dict[str, str] | None = None) -
 
 
 def unavailable(error: UnavailableError) -> Response:
-    """503: nothing was saved, and the browser keeps and retries what it sent."""
-    return said(503, error.error, {"Retry-After": "1"})
+    """503, or 507 where there is no room: nothing was saved; the browser keeps and retries what it sent."""
+    return said(507 if error.full else 503, error.error, {"Retry-After": "3" if error.full else "1"})
 
 
 def cookie_of(scope: Scope, name: str) -> str:

@@ -28,9 +28,10 @@ class UnavailableError(Exception):
     Nothing of the call was kept; whoever asked keeps it and asks again.
     """
 
-    def __init__(self, error: UserError) -> None:
+    def __init__(self, error: UserError, *, full: bool = False) -> None:
         super().__init__(str(error))
         self.error = error
+        self.full = full  # there is no room for it; else it is worth trying again soon
 
 
 class Database:
@@ -97,7 +98,7 @@ class Database:
         try:
             return await asyncio.get_running_loop().run_in_executor(pool, call)
         except UserError as error:
-            failed = _of_the_database(error)
+            failed = self._of_the_database(error)
             if failed is error:
                 raise
             raise failed from error
@@ -131,7 +132,7 @@ class Database:
             error: BaseException = undone.__cause__ or undone
         except BaseException as failed:
             error = failed
-        return [_of_the_database(error)] * len(calls)
+        return [self._of_the_database(error)] * len(calls)
 
     def _alone(self, call: Call) -> Any:
         db = self._store.db
@@ -144,10 +145,25 @@ class Database:
                 raise _UndoneError from error
             with sqlite.translated(self._store.path):
                 db.execute("ROLLBACK TO one")
-            result = _of_the_database(error)
+            result = self._of_the_database(error)
         with sqlite.translated(self._store.path):
             db.execute("RELEASE one")
         return result
+
+    def _of_the_database(self, error: BaseException) -> BaseException:
+        """UnavailableError for what the database could not do; `error` itself for what the call found wrong.
+
+        Where the database lies on this machine is nothing to tell a browser.
+        """
+        if not isinstance(error, UserError) or not isinstance(error.__cause__, sqlite.DatabaseError):
+            return error
+        path = self._store.path
+        what, do = (
+            text.replace(f" {path}", "").replace(str(path.parent), "its folder")
+            for text in (error.what, error.do)
+        )
+        told = UserError(what, kept=error.kept, do=do)
+        return UnavailableError(told, full=isinstance(error, sqlite.FullError))
 
 
 class _UndoneError(Exception):
@@ -160,13 +176,6 @@ def _answer(group: list[tuple[Call, Future[Any]]], results: list[Any]) -> None:
             future.set_exception(result)
         else:
             future.set_result(result)
-
-
-def _of_the_database(error: BaseException) -> BaseException:
-    """UnavailableError for what the database could not do; `error` itself for what the call found wrong."""
-    if isinstance(error, UserError) and isinstance(error.__cause__, sqlite.DatabaseError):
-        return UnavailableError(error)
-    return error
 
 
 def _overloaded() -> UnavailableError:

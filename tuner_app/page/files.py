@@ -10,14 +10,16 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.background import BackgroundTask
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from engine.errors import UserError
 from engine.examples import Example, kind_of
@@ -131,19 +133,16 @@ class _Routes:
         if container not in CONTAINERS:
             raise UserError(f"There is no container “{container}”.", do=f"One of {', '.join(CONTAINERS)}.")
         file = await asyncio.to_thread(self._uploads.new, f"{formats.named(format).name}{container}")
+        stop = Event()
         try:
-            rows = await self._database.beside(written, file, format, data)
+            rows = await self._database.beside(written, file, format, data, stop)
+            detail = f"{rows} rows as {format}: {data}"
+            await self._database.write(_note, member, "export", detail, _address(request))
         except BaseException:
+            stop.set()
             self._uploads.delete(file)
             raise
-        detail = f"{rows} rows as {format}: {data}"
-        await self._database.write(_note, member, "export", detail, _address(request))
-        return FileResponse(
-            file,
-            filename=file.name,
-            media_type="application/octet-stream",
-            background=BackgroundTask(self._uploads.delete, file),
-        )
+        return _Passing(file, filename=file.name, media_type="application/octet-stream")
 
 
 def preview(file: Path, how: How) -> dict[str, Any]:
@@ -181,10 +180,21 @@ def told(report: Report) -> dict[str, Any]:
     }
 
 
-def written(store: Store, file: Path, format: str, data: str) -> int:
-    """Write what a selection has of the format's kind; how many rows that is."""
-    kind = formats.named(format).kind
-    return formats.write(file, snapshots.select(store, kind, Selection.parse(data)), format)
+class _Passing(FileResponse):
+    """A file in a folder of its own that is deleted when it was sent, to its end or not."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            shutil.rmtree(Path(self.path).parent, ignore_errors=True)
+
+
+def written(store: Store, file: Path, format: str, data: str, stop: Event) -> int:
+    """Write what a selection has of the format's kind, until `stop`; how many rows that is."""
+    chosen = snapshots.select(store, formats.named(format).kind, Selection.parse(data))
+    return formats.write(file, takewhile(lambda _: not stop.is_set(), chosen), format)
 
 
 async def _receive(request: Request, file: Path) -> int:

@@ -28,7 +28,8 @@ JOIN_RATE, JOIN_BURST = 0.2, 30
 STREAMS = ("/studio/gradio_api/heartbeat/", "/studio/gradio_api/queue/data")
 STREAMS_OF_ONE, STREAMS_OF_ALL = 16, 512
 AT_ONCE = 256  # requests under way, streams apart
-REVOKED_SECONDS = 2.0  # how often the sessions behind open streams are looked up
+LONG = ("/api/import", "/api/export")  # large files: they too end when their session does
+REVOKED_SECONDS = 2.0  # how often the sessions behind what goes on for long are looked up
 
 KEPT = 20_000  # clients whose requests are counted
 
@@ -116,7 +117,7 @@ class Limits:
 class MemberLimits:
     """Middleware after the access checks: each member's requests and open streams.
 
-    Streams of sessions that have ended are closed within REVOKED_SECONDS.
+    Streams and large files of sessions that have ended are cut off within REVOKED_SECONDS.
     """
 
     def __init__(self, app: ASGIApp, streams: "Streams") -> None:
@@ -131,12 +132,12 @@ class MemberLimits:
             await self._app(scope, receive, send)
         elif wait := self._rate.wait(member.name):
             await later(429, wait, "You are asking too often.")(scope, receive, send)
-        elif not _is_stream(scope):
-            await self._app(scope, receive, send)
-        elif not self._streams.room_for(member.name):
+        elif _is_stream(scope) and not self._streams.room_for(member.name):
             await later(429, 5, "Too many of your tabs are open.")(scope, receive, send)
-        else:
+        elif _is_stream(scope) or scope["path"] in LONG:
             await self._streams.run(self._app, scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 @dataclass(eq=False)
@@ -144,10 +145,11 @@ class _Stream:
     member: str
     session: str
     task: asyncio.Task[None]
+    events: bool
 
 
 class Streams:
-    """The event streams that are open."""
+    """What goes on for long: the event streams that are open, and the files that are sent."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
@@ -156,13 +158,15 @@ class Streams:
 
     def room_for(self, member: str) -> bool:
         """Whether this member may open one more."""
-        mine = sum(stream.member == member for stream in self._open)
-        return not self._closed and len(self._open) < STREAMS_OF_ALL and mine < STREAMS_OF_ONE
+        events = [stream for stream in self._open if stream.events]
+        mine = sum(stream.member == member for stream in events)
+        return not self._closed and len(events) < STREAMS_OF_ALL and mine < STREAMS_OF_ONE
 
     async def run(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Let `app` stream until it ends or the stream is closed."""
         task = asyncio.ensure_future(app(scope, receive, send))
-        stream = _Stream(scope["state"]["member"].name, scope["state"]["session"], task)
+        member, session = scope["state"]["member"].name, scope["state"]["session"]
+        stream = _Stream(member, session, task, _is_stream(scope))
         self._open.add(stream)
         try:
             await asyncio.wait({task})
@@ -171,6 +175,8 @@ class Streams:
         finally:
             self._open.discard(stream)
             task.cancel()
+        if task.cancelled() and not stream.events:
+            raise asyncio.CancelledError  # the connection is closed: what is there is not the whole
         if task.cancelled():
             with suppress(Exception):  # where not even the headers were sent
                 await send({"type": "http.response.body", "body": b"", "more_body": False})

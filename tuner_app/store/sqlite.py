@@ -29,6 +29,10 @@ class UnavailableError(UserError):
     """The database took nothing, for no fault of what it was given: the same may be tried again."""
 
 
+class FullError(UnavailableError):
+    """There is no room left for it, or its disk fails."""
+
+
 def connect(path: Path) -> Connection:
     """A connection for reading and writing an existing file, with every pragma set.
 
@@ -187,6 +191,11 @@ _FULL = (
     _UNCHANGED,
     "Free some space, then do it again.",
 )
+_FAILED = (
+    "The disk failed while the database {path} was read or written: it may be full ({error}).",
+    _UNCHANGED,
+    "Check the disk and its free space, then do it again.",
+)
 _LOCKED = (
     f"Another program has kept the database {{path}} locked for {BUSY_SECONDS:.0f} seconds.",
     _UNCHANGED,
@@ -204,11 +213,7 @@ _DAMAGED = (
 )
 _MEANINGS = {
     sqlite3.SQLITE_FULL: _FULL,
-    sqlite3.SQLITE_IOERR: (
-        "The disk failed while the database {path} was read or written: it may be full ({error}).",
-        _UNCHANGED,
-        "Check the disk and its free space, then do it again.",
-    ),
+    sqlite3.SQLITE_IOERR: _FAILED,
     sqlite3.SQLITE_BUSY: _LOCKED,
     sqlite3.SQLITE_LOCKED: _LOCKED,
     sqlite3.SQLITE_READONLY: _CLOSED,
@@ -221,7 +226,8 @@ _MEANINGS = {
 
 def _unavailable(meaning: tuple[str, str, str], path: Path, error: object) -> UnavailableError:
     what, kept, do = (part.format(path=path, folder=path.parent, error=error) for part in meaning)
-    return UnavailableError(what, kept=kept, do=do)
+    kind = FullError if meaning in (_FULL, _FAILED) else UnavailableError
+    return kind(what, kept=kept, do=do)
 
 
 def _code(error: Exception) -> int:

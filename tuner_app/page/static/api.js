@@ -3,7 +3,7 @@
 const PATIENCE = 15_000; // milliseconds
 const KNOWN_PATIENCE = 4_000; // where the page can go on without an answer
 
-/** `kind`: "offline" (no answer), "busy" (later), "session" (no longer joined), "elsewhere" (joined as somebody
+/** `kind`: "offline" (no answer), "busy" (later), "full" (its disk), "session" (no longer joined), "elsewhere" (joined as somebody
  * else now), "refused" (this cannot be taken), "fault" (the server's). `after`: seconds that it asks to wait. */
 export class Failure extends Error {
   constructor(kind, why = "", after = 0) {
@@ -14,7 +14,7 @@ export class Failure extends Error {
   }
 }
 
-const KINDS = { 401: "session", 403: "session", 409: "elsewhere", 429: "busy", 503: "busy" };
+const KINDS = { 401: "session", 403: "session", 409: "elsewhere", 429: "busy", 503: "busy", 507: "full" };
 
 export async function get(path, { soon = false } = {}) {
   return ask(path, { headers: { Accept: "application/json" } }, soon ? KNOWN_PATIENCE : PATIENCE);
