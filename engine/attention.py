@@ -1,8 +1,8 @@
 """Attention in bf16 on a CPU, for training: a few large products, where torch's flash kernel has many small.
 
-softmax(s q kᵀ + mask) v, arXiv:1706.03762, equation 1. As in flash attention (arXiv:2205.14135) the
-backward pass computes the weights again, so that nothing of (T, T) is kept; blocks of queries bound what
-there is of it at a time, and see no key behind them. Scores are rounded to bf16, as all else is:
+softmax(s q kᵀ + mask) v, arXiv:1706.03762, equation 1. Blocks of queries see no key behind them. Those with
+few keys keep their weights for the backward pass; the others' are computed again, as in flash attention
+(arXiv:2205.14135), so that nothing of (T, T) is kept. Scores are rounded to bf16, as all else is:
 tests/bench/README.md has what that costs and what it gains. In float32 the flash kernel stays.
 """
 
@@ -17,6 +17,7 @@ from transformers.masking_utils import sdpa_mask
 
 NAME = "blocks"
 QUERIES = 256  # of a block at most
+KEPT = 512  # the most keys of a block whose weights are kept
 
 
 def blocks(
@@ -67,26 +68,28 @@ class BlockAttention(torch.autograd.Function):
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float
     ) -> Tensor:
         q, k, v = (tensor.contiguous().flatten(0, 1) for tensor in (query, key, value))  # (R · heads, T, D)
-        out = torch.empty_like(q)
+        out, kept = torch.empty_like(q), []
         for rows, seen in _blocks(q.shape[1]):
-            out[:, rows] = _weights(q[:, rows], k[:, seen], _part(mask, q, rows, seen), scale) @ v[:, seen]
-        ctx.save_for_backward(q, k, v, mask)
+            p = _weights(q, k, mask, rows, seen, scale)
+            out[:, rows] = p @ v[:, seen]
+            kept += [p] if seen.stop <= KEPT else []
+        ctx.save_for_backward(q, k, v, mask, *kept)
         ctx.scale, ctx.shape = scale, query.shape
         return out.view(query.shape).transpose(1, 2).contiguous()
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, v, mask = ctx.saved_tensors
+        q, k, v, mask, *kept = ctx.saved_tensors
         g = upstream.transpose(1, 2).contiguous().flatten(0, 1)
         by_q, by_k, by_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        for rows, seen in _blocks(q.shape[1]):
-            p = _weights(q[:, rows], k[:, seen], _part(mask, q, rows, seen), ctx.scale)
+        for rows, seen in _blocks(q.shape[1]):  # the first few are kept
+            p = kept.pop(0) if kept else _weights(q, k, mask, rows, seen, ctx.scale)
             by_v[:, seen] += p.mT @ g[:, rows]
-            by_scores = torch._softmax_backward_data(g[:, rows] @ v[:, seen].mT, p, -1, p.dtype).mul_(
-                ctx.scale
-            )
+            by_scores = torch._softmax_backward_data(g[:, rows] @ v[:, seen].mT, p, -1, p.dtype)
             by_q[:, rows] = by_scores @ k[:, seen]
             by_k[:, seen] += by_scores.mT @ q[:, rows]
+        for product in (by_q, by_k):  # there is less of them than of scores
+            product *= ctx.scale
         return by_q.view(ctx.shape), by_k.view(ctx.shape), by_v.view(ctx.shape), None, None
 
 
@@ -106,11 +109,12 @@ def _part(mask: Tensor | None, q: Tensor, rows: slice, seen: slice) -> Tensor:
     return lowest.triu(rows.start + 1)
 
 
-def _weights(q: Tensor, k: Tensor, mask: Tensor, scale: float) -> Tensor:
-    """softmax(s q kᵀ + mask): (R · heads, rows, seen)."""
-    if len(mask) > 1:
-        mask = mask.repeat_interleave(len(q) // len(mask), 0)
-    return torch.baddbmm(mask, q, k.mT, alpha=scale).softmax(-1)
+def _weights(q: Tensor, k: Tensor, mask: Tensor | None, rows: slice, seen: slice, scale: float) -> Tensor:
+    """A block's softmax(s q kᵀ + mask): (R · heads, rows, seen)."""
+    part = _part(mask, q, rows, seen)
+    if len(part) > 1:
+        part = part.repeat_interleave(len(q) // len(part), 0)
+    return torch.baddbmm(part, q[:, rows], k[:, seen].mT, alpha=scale).softmax(-1)
 
 
 AttentionInterface.register(NAME, blocks)

@@ -58,8 +58,9 @@ class LoraProduct(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float
     ) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
-        h = linear(rows, a.to(rows.dtype))
-        y = linear(rows, weight, bias).addmm_(h, b.to(rows.dtype).T, alpha=scale)
+        a, b = a.to(rows.dtype), b.to(rows.dtype)
+        h = linear(rows, a)
+        y = linear(rows, weight, bias).addmm_(h, b.T, alpha=scale)
         ctx.save_for_backward(rows, weight, a, b, h)
         ctx.scale, ctx.shape = scale, x.shape
         return y.reshape(*x.shape[:-1], -1)
@@ -68,11 +69,11 @@ class LoraProduct(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         rows, weight, a, b, h = ctx.saved_tensors
         g = upstream.reshape(-1, upstream.shape[-1])
-        narrow = linear(g, b.to(g.dtype).T).mul_(ctx.scale)  # s Bᵀ g, r numbers a row
+        narrow = linear(g, b.T).mul_(ctx.scale)  # s Bᵀ g, r numbers a row
         by_x = None
         if ctx.needs_input_grad[0]:
-            by_x = linear(g, weight.T).addmm_(narrow, a.to(g.dtype)).reshape(ctx.shape)
-        by_a = (narrow.T @ rows).to(a.dtype) if ctx.needs_input_grad[3] else None
+            by_x = linear(g, weight.T).addmm_(narrow, a).reshape(ctx.shape)
+        by_a = narrow.T @ rows if ctx.needs_input_grad[3] else None
         # (h.T g).T, not g.T h: with r rows instead of r columns the product is up to twice as fast
-        by_b = (h.T @ g).T.mul(ctx.scale).to(b.dtype) if ctx.needs_input_grad[4] else None
+        by_b = (h.T @ g).T.mul(ctx.scale) if ctx.needs_input_grad[4] else None
         return by_x, None, None, by_a, by_b, None
