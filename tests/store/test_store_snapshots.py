@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import UserError
 from engine.examples import Demonstration, Example, Message, Pair, Prompt, Rated, digest, to_json
-from tuner_app.store import Selection, Store, examples, labels, models, people, runs, snapshots
+from tuner_app.store import Selection, Store, database, examples, labels, models, people, runs, snapshots
 from tuner_app.store.rows import Item, Summary
 
 MakeItem = Callable[..., Item]
@@ -278,3 +278,31 @@ def test_selections_in_words(text: str, expected: Selection) -> None:
 def test_selections_that_make_no_sense(text: str) -> None:
     with pytest.raises(UserError):
         Selection.parse(text)
+
+
+def test_labels_pass_while_a_snapshot_is_written_and_one_cut_short_is_finished(
+    store: Store, path: Path, pair: MakeItem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written part by part, and there is none before its last row is there."""
+    examples.add(store, pairs(*"abcdefg"), source="one.json")
+    other, rests = Store.open(path), 0
+    monkeypatch.setattr(database, "PART", 3)
+    hashes = [row["hash"] for row in store.query("SELECT hash FROM examples ORDER BY hash")]
+    hash = digest({"kind": "pair", "examples": hashes, "labels": []})
+
+    def rest(seconds: float) -> None:
+        nonlocal rests
+        rests += 1
+        labels.record(other, pair(rests).hash, "tie", uid=f"meanwhile {rests}")
+        assert snapshots.size(other, hash) == 0
+        if rests == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(database.time, "sleep", rest)
+    with pytest.raises(KeyboardInterrupt):
+        snapshots.take(store, "pair", Selection(origin="imports"))
+    assert store.query("SELECT count(*) FROM snapshot_examples")[0][0] == 6
+    monkeypatch.undo()
+    assert snapshots.take(store, "pair", Selection(origin="imports")).hash == hash
+    assert len(list(snapshots.rows(store, hash))) == snapshots.size(store, hash) == 7
+    other.close()

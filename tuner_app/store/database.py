@@ -1,9 +1,11 @@
 """The database file of a home: opening it, transactions, backups."""
 
 import threading
+import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ from engine.errors import UserError
 from tuner_app.store import migrations, sqlite
 
 Parameters = Sequence[Any] | Mapping[str, Any]
+
+PART = 5000  # rows that one transaction of many writes
+REST_SECONDS = 0.005  # between two of them, longer than whoever waits for the lock sleeps
 
 
 class Store:
@@ -63,6 +68,11 @@ class Store:
         with sqlite.translated(self.path):
             return list(self.db.execute(sql, parameters))
 
+    def each(self, sql: str, parameters: Parameters = ()) -> Iterator[sqlite.Row]:
+        """The same one after the other: for more than is to be in memory."""
+        with sqlite.translated(self.path):
+            yield from self.db.execute(sql, parameters)
+
     def one(self, sql: str, parameters: Parameters = ()) -> sqlite.Row | None:
         """The first row that a SELECT gives, or None."""
         with sqlite.translated(self.path):
@@ -79,6 +89,28 @@ class Store:
         assert self.db.in_transaction, "a write outside of store.write()"
         with sqlite.translated(self.path):
             return int(self.db.executemany(sql, rows).rowcount)
+
+    def execute_in_parts(self, sql: str, rows: Iterable[Parameters]) -> None:
+        """Run a statement for each of very many `rows`, in transactions of some thousand: nobody's label
+        waits for more than one of them. When it fails, those before have happened. References as in
+        `write_unchecked`."""
+        rows = iter(rows)
+        while part := list(islice(rows, PART)):
+            with self.write_unchecked():
+                self.execute_many(sql, part)
+            time.sleep(REST_SECONDS)
+
+    @contextmanager
+    def write_unchecked(self) -> Iterator[None]:
+        """A `write` block that does not look up what its rows refer to, which takes long where that is spread
+        over a large table: for ids that have just been read, of rows that cannot be deleted."""
+        assert not self.db.in_transaction
+        self.db.execute("PRAGMA foreign_keys=OFF")
+        try:
+            with self.write():
+                yield
+        finally:
+            self.db.execute("PRAGMA foreign_keys=ON")
 
     @contextmanager
     def write(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import pickle
 import tempfile
-from array import array
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import IO, Any, Literal
@@ -17,7 +17,7 @@ from typing import IO, Any, Literal
 from engine.errors import UserError
 from engine.examples import Example, canonical, from_json, kind_of, to_json
 from tuner_app.store import stamps
-from tuner_app.store.database import Store
+from tuner_app.store.database import REST_SECONDS, Store
 from tuner_app.store.keys import judged, prompt_key
 from tuner_app.store.rows import Added, ExampleRow, Source
 
@@ -30,6 +30,10 @@ _INSERT = (
 _ASKS = (
     "INSERT INTO example_prompts (example_id, prompt) SELECT id, ? FROM examples WHERE hash = ?"
     " ON CONFLICT DO NOTHING"
+)
+# What an import has brought, in the order in which `imports` keeps it.
+_BROUGHT = (
+    "CREATE TEMP TABLE brought (kind TEXT, id INTEGER, line INTEGER, PRIMARY KEY (kind, id)) WITHOUT ROWID"
 )
 # Conditions on an example `x`: that something has brought it, and that it is in use as well.
 BROUGHT = """(EXISTS (SELECT 1 FROM imports i WHERE i.example_id = x.id)
@@ -63,19 +67,25 @@ def add(
             ) from error
         if not total:
             return Added(0, 0)
-        new, brought = 0, (array("q"), array("q"))  # the ids, and their lines
-        for batch in _unspool(spool):
-            with store.write():
-                new += _keep(store, batch, *brought)
-            progress(len(brought[0]), total)
-        with store.write():
-            source_id = _source(store, source)
-            store.execute_many(
-                "INSERT INTO imports (source_id, kind, example_id, line) SELECT ?, kind, id, ? FROM examples"
-                " WHERE id = ? ON CONFLICT DO NOTHING",
-                ((source_id, line, id) for id, line in zip(*brought, strict=True)),
-            )
-            follow_edits(store, "imports", source_id)
+        new = done = 0
+        store.db.execute(_BROUGHT)
+        try:
+            for batch in _unspool(spool):
+                with store.write():
+                    new += _keep(store, batch)
+                done += len(batch)
+                progress(done, total)
+                time.sleep(REST_SECONDS)
+            with store.write_unchecked():
+                source_id = _source(store, source)
+                store.execute(
+                    "INSERT INTO imports (source_id, kind, example_id, line)"
+                    " SELECT ?, kind, id, line FROM temp.brought WHERE true ON CONFLICT DO NOTHING",
+                    (source_id,),
+                )
+                follow_edits(store, "imports", source_id)
+        finally:
+            store.db.execute("DROP TABLE temp.brought")
     return Added(new, total - new)
 
 
@@ -198,17 +208,17 @@ def _source(store: Store, name: str) -> int:
     return int(row["id"])
 
 
-def _keep(store: Store, batch: list[tuple[Any, ...]], ids: "array[int]", lines: "array[int]") -> int:
-    """Keep a batch, and add its ids and lines; how many examples were not there before."""
+def _keep(store: Store, batch: list[tuple[Any, ...]]) -> int:
+    """Keep a batch, and note that it was brought; how many examples were not there before."""
     now = stamps.now()
     new = store.execute_many(_INSERT, [(*values, now) for values, _, _ in batch])
     store.execute_many(_ASKS, [(prompt, values[0]) for values, prompt, _ in batch])
-    found = store.query(
-        "SELECT x.id FROM json_each(?) h JOIN examples x ON x.hash = h.value ORDER BY h.key",
-        (json.dumps([values[0] for values, _, _ in batch]),),
+    store.execute(
+        """INSERT INTO temp.brought (kind, id, line)
+           SELECT x.kind, x.id, h.value ->> 1 FROM json_each(?) h JOIN examples x ON x.hash = h.value ->> 0
+           WHERE true ON CONFLICT DO NOTHING""",
+        (json.dumps([(values[0], line) for values, _, line in batch]),),
     )
-    ids.extend(row["id"] for row in found)
-    lines.extend(line for _, _, line in batch)
     return new
 
 

@@ -1,14 +1,20 @@
 """Snapshots: frozen lists of examples that runs train on, and the labels behind them.
 
 A snapshot of prompts lists, for each prompt, one of the examples that answer it: the prompt is in it.
+
+It is written part by part, its last row last, and there once it has that: what a process that died has left
+of one is gone on with when the same data is frozen again.
 """
 
+import hashlib
 import json
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from json.encoder import encode_basestring as _quoted
 from typing import Any
 
 from engine.errors import UserError
-from engine.examples import Example, Prompt, digest, from_json, name_of, prompt_of
+from engine.examples import Example, Prompt, from_json, name_of, prompt_of
 from tuner_app.store import people, stamps
 from tuner_app.store.database import Store
 from tuner_app.store.example_tags import tagged
@@ -56,12 +62,11 @@ def available(store: Store, kind: str, selection: Selection = _ALL) -> Summary:
 
 def select(store: Store, kind: str, selection: Selection = _ALL) -> Iterator[Example]:
     """The examples that `take` would freeze, in the same order, without keeping a snapshot."""
-    picked = _members(store, kind, selection)
+    picked = array("q", (row["id"] for row in _members(store, kind, selection)))
     for start in range(0, len(picked), _PAGE):  # their texts may be more than memory holds
-        page = [row["id"] for row in picked[start : start + _PAGE]]
         for row in store.query(
             "SELECT body FROM examples WHERE id IN (SELECT value FROM json_each(?)) ORDER BY hash",
-            (json.dumps(page),),
+            (json.dumps(list(picked[start : start + _PAGE])),),
         ):
             yield _read(kind, row["body"])
 
@@ -73,25 +78,23 @@ def take(store: Store, kind: str, selection: Selection = _ALL) -> Snapshot:
     same snapshot on every machine and new labels do not reorder old ones. A UserError when there are none.
     """
     chosen, parameters = _chosen(store, kind, selection)
+    labelled = f"""{chosen} SELECT DISTINCT e.uid, e.id FROM picked JOIN occurrences USING (key)
+                   JOIN label_events e ON e.id = event_id ORDER BY e.uid"""
+    content = hashlib.sha256()  # `digest` of {kind, examples, labels}, without all of it in memory
     with store.read():
-        examples = _members(store, kind, selection)
-        labels = store.query(
-            f"""{chosen} SELECT DISTINCT e.uid, e.id FROM picked JOIN occurrences USING (key)
-                JOIN label_events e ON e.id = event_id ORDER BY e.uid""",
-            parameters,
-        )
-    if not examples:
+        content.update(b'{"examples":[')
+        example_ids = _listed(_members(store, kind, selection), content)
+        content.update(f'],"kind":{_quoted(kind)},"labels":['.encode())
+        event_ids = _listed(store.each(labelled, parameters), content)
+        content.update(b"]}")
+    if not example_ids:
         raise UserError(
             f"There is no {kind} to train on in this selection.",
             kept="Nothing was changed.",
             do="Label some answers, import a file, or choose a wider selection.",
         )
-    content = {"examples": [hash for hash, _ in examples], "labels": [uid for uid, _ in labels]}
-    hash = digest({"kind": kind, **content})
-    with store.write():
-        return _find(store, hash) or _freeze(
-            store, hash, kind, [id for _, id in examples], [id for _, id in labels]
-        )
+    hash = content.hexdigest()
+    return _find(store, hash) or _freeze(store, hash, kind, example_ids, event_ids)
 
 
 def rows(store: Store, snapshot_hash: str) -> Iterator[Example]:
@@ -193,15 +196,24 @@ def _read(kind: str, body: str) -> Example:
     return prompt_of(example) if kind == PROMPT else example
 
 
-def _members(store: Store, kind: str, selection: Selection) -> list[Any]:
+def _members(store: Store, kind: str, selection: Selection) -> Iterator[Any]:
     """(hash, id) of the examples picked, in the order of hashes; of several that answer one prompt, the one
     whose hash is least."""
     chosen, parameters = _chosen(store, kind, selection)
-    return store.query(
+    return store.each(
         f"""{chosen} SELECT min(x.hash) AS hash, x.id FROM picked JOIN occurrences USING (key)
             JOIN examples x ON x.id = example_id GROUP BY key ORDER BY 1""",
         parameters,
     )
+
+
+def _listed(named: Iterable[Any], content: "hashlib._Hash") -> "array[int]":
+    """The ids of what comes as (name, id); the names are hashed, as JSON has a list of them."""
+    ids = array("q")
+    for name, id in named:
+        content.update(f"{',' if ids else ''}{_quoted(name)}".encode())
+        ids.append(id)
+    return ids
 
 
 def _chosen(store: Store, kind: str, selection: Selection) -> tuple[str, dict[str, Any]]:
@@ -270,22 +282,33 @@ def _source(store: Store, name: str) -> int:
 
 
 def _find(store: Store, hash: str) -> Snapshot | None:
-    row = store.one("SELECT hash, kind, rows, created FROM snapshots WHERE hash = ?", (hash,))
+    row = store.one(
+        """SELECT hash, kind, rows, created FROM snapshots s WHERE hash = ? AND EXISTS
+             (SELECT 1 FROM snapshot_examples WHERE snapshot_id = s.id AND position = s.rows - 1)""",
+        (hash,),
+    )
     return row and Snapshot(**row)
 
 
-def _freeze(store: Store, hash: str, kind: str, example_ids: list[int], event_ids: list[int]) -> Snapshot:
-    snapshot = Snapshot(hash, kind, len(example_ids), stamps.now())
-    new = store.execute(
-        "INSERT INTO snapshots (hash, kind, rows, created) VALUES (:hash, :kind, :rows, :created)",
-        vars(snapshot),
+def _freeze(
+    store: Store, hash: str, kind: str, example_ids: Sequence[int], event_ids: Sequence[int]
+) -> Snapshot:
+    with store.write():
+        store.execute(
+            "INSERT INTO snapshots (hash, kind, rows, created) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (hash, kind, len(example_ids), stamps.now()),
+        )
+    begun = store.one("SELECT id FROM snapshots WHERE hash = ?", (hash,))
+    assert begun
+    store.execute_in_parts(
+        "INSERT INTO snapshot_labels (snapshot_id, event_id) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        ((begun["id"], event) for event in event_ids),
     )
-    store.execute_many(
-        "INSERT INTO snapshot_examples (snapshot_id, position, example_id) VALUES (?, ?, ?)",
-        [(new, position, example) for position, example in enumerate(example_ids)],
+    store.execute_in_parts(
+        "INSERT INTO snapshot_examples (snapshot_id, position, example_id) VALUES (?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
+        ((begun["id"], position, example) for position, example in enumerate(example_ids)),
     )
-    store.execute_many(
-        "INSERT INTO snapshot_labels (snapshot_id, event_id) VALUES (?, ?)",
-        [(new, event) for event in event_ids],
-    )
-    return snapshot
+    whole = _find(store, hash)
+    assert whole
+    return whole

@@ -16,7 +16,7 @@ from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.screens.question import QuestionScreen
 from tuner_app.tui.widgets.row_table import RowTable
 
-PART = 5000  # rows that one transaction changes: a label waits no longer than for one of them
+PART = 2000  # rows that one transaction changes: a label waits no longer than for one of them
 
 Back = Callable[[Store], object]
 Write = Callable[[Store, Sequence[int]], tuple[int, Back | None]]
