@@ -181,16 +181,16 @@ async def test_a_long_conversation_is_shown_from_its_end(home: Home, store: Stor
             tip = chats.add(store, chat.id, role="assistant", content=f"answer {number}!", parent_id=tip.id)
     async with opened(home) as person:
         await person.sees("answer 59!")
-        assert len(person.app.screen.query(Spoken)) == 40
+        assert len(person.app.screen.query(Spoken)) == 20
         await person.ask("more", "ok")
-        assert len(person.app.screen.query(Spoken)) == 42
-        await person.press("tab", *["up"] * 41)
-        assert selected(person) == "question 40!"
+        assert len(person.app.screen.query(Spoken)) == 22
+        await person.press("tab", *["up"] * 21)
+        assert selected(person) == "question 50!"
         await person.press("pageup")
-        await person.sees("▲ 80 earlier messages")
+        await person.sees("▲ 100 earlier messages")
         await person.press("up")
-        await person.sees("answer 39!", "question 40!")
-        assert selected(person) == "answer 39!"
+        await person.sees("answer 49!", "question 50!")
+        assert selected(person) == "answer 49!"
         await person.press("up", "home")
         await person.sees("question 0!")
         await person.until(lambda: selected(person) == "question 0!")

@@ -73,10 +73,11 @@ class Draft(Vertical):
         link = cast("TunerApp", self.app).link
         self._said.display = link.state != "starting" and not self._count_only
         if link.state == "starting":
-            text = f"the model is starting … {one_line(link.detail)}"
-            self._head.update(Content.styled(text, "$foreground-muted italic"))
+            text, style = f"the model is starting … {one_line(link.detail)}", "$foreground-muted italic"
         elif self._count_only:
-            body = f"writing a second answer … {self._pieces} tokens; both are shown when it is complete"
-            self._head.update(Content.styled(body, "$foreground-muted italic"))
+            text = f"writing a second answer … {self._pieces} tokens; both are shown when it is complete"
+            style = "$foreground-muted italic"
         else:
-            self._head.update(Content.styled(self._who, "bold $text-accent"))
+            text, style = self._who, "bold $text-accent"
+        if text != self._head.content:  # each change lays all out anew
+            self._head.update(Content.styled(text, style))

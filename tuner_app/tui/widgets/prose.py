@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from textual.content import Content
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.selection import Selection
 from textual.strip import Strip
 from textual.style import Style
@@ -55,8 +55,23 @@ class Prose(Widget):
             self._set.add(text[len(self.text) :])
         else:
             self._set = None
-        self.text, self._markdown, self._width = text, markdown, 0
-        self.refresh(layout=True)
+        self.text, self._markdown = text, markdown
+        self._refresh_changed()
+
+    def _refresh_changed(self) -> None:
+        """Paint the lines that are others now; all is laid out anew only where there are more of them, or
+        fewer: that takes as long as the painting of a whole screen."""
+        before, width, self._width = self._lines, self._width, 0
+        self._fit(width)
+        if width != self.size.width or len(self._lines) != len(before):
+            self.refresh(layout=True)
+        elif isinstance(self._lines, Rows):
+            self.refresh()
+        else:
+            pairs = enumerate(zip(before, self._lines, strict=True))
+            changed = [y for y, (old, new) in pairs if old is not new]
+            if changed:
+                self.refresh(Region(0, changed[0], width, changed[-1] + 1 - changed[0]))
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         self._fit(width)

@@ -20,7 +20,7 @@ _EMPTY = (
 )
 
 
-_AT_ONCE = 40  # messages; a widget costs every key a little, wherever it is
+_AT_ONCE = 20  # messages; a widget costs every key a little, wherever it is
 
 
 class Transcript(VerticalScroll, can_focus=False):
