@@ -1,10 +1,11 @@
 """How long `tuner` takes from its start to a screen that can be typed on, through a real terminal (a pty).
 
-    python -m tests.bench.first_paint [--times 5] [--home DIR] [--cold]
+    python -m tests.bench.first_paint [--times 5] [--home DIR]
 
-Prints JSON: wall and processor milliseconds of each start, their medians, and resident memory in MB. Without
-`--home` each start makes a home of its own, database included; with it the same home is opened again and
-again. With `--cold` what is read from the disk is not in memory: Python, the packages and the home.
+Prints JSON: wall and processor milliseconds of each start, their medians, and resident memory in MB; and the
+same for cold starts, at which nothing of what is read is in memory: all that the system keeps of its disks
+for root, else Python, the packages and the home. Without `--home` each start makes a home of its own,
+database included; with it the same home is opened again and again.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from tests.terminal import Terminal
 from tuner_app.paths import Home
 from tuner_app.workers import supervisor
 
+DROP = Path("/proc/sys/vm/drop_caches")
 PAINTED = "help|leave"  # the last words of the first whole frame, or of the tour on a first start
 
 
@@ -37,6 +39,10 @@ def start(home: Home) -> dict[str, float]:
 
 def forget(home: Home) -> None:
     """Have the system drop what it keeps in memory of the files that a start reads."""
+    os.sync()
+    with suppress(OSError):
+        DROP.write_text("3")
+        return
     packages = sysconfig.get_paths()
     for file in _files(packages["stdlib"], packages["purelib"], sys.path[0], str(home.folder)):
         with suppress(OSError):
@@ -53,6 +59,21 @@ def _files(*folders: str) -> Iterator[str]:
             yield from (os.path.join(folder, name) for name in names)
 
 
+def starts(times: int, folder: Path | None, *, cold: bool) -> dict[str, object]:
+    """So many starts and their medians."""
+    each = []
+    for _ in range(times):
+        with tempfile.TemporaryDirectory() as new:
+            home = Home(folder or Path(new))
+            if cold:
+                forget(home)
+            each.append(start(home))
+    return {
+        "median": {name: statistics.median(one[name] for one in each) for name in each[0]},
+        "starts": each,
+    }
+
+
 def main() -> None:
     """Start several times and print."""
     parser = argparse.ArgumentParser(
@@ -60,18 +81,9 @@ def main() -> None:
     )
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--home", type=Path, help="a home to open; default: a new one each time")
-    parser.add_argument("--cold", action="store_true", help="with nothing of it in memory")
     args = parser.parse_args()
-    starts = []
-    for _ in range(args.times + 1):
-        with tempfile.TemporaryDirectory() as folder:
-            home = Home(args.home or Path(folder))
-            if args.cold:
-                forget(home)
-            starts.append(start(home))
-    del starts[0]  # it compiled what had changed
-    medians = {name: statistics.median(one[name] for one in starts) for name in starts[0]}
-    print(json.dumps({"cold": args.cold, "median": medians, "starts": starts}))
+    starts(1, args.home, cold=False)  # it compiles what has changed
+    print(json.dumps({what: starts(args.times, args.home, cold=what == "cold") for what in ("warm", "cold")}))
 
 
 if __name__ == "__main__":

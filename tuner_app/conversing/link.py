@@ -32,9 +32,9 @@ class ModelLink:
 
     async def client(self, settings: Settings) -> "ChatClient":
         """A client of a live server for the settings' base; a UserError says why there is none."""
-        from tuner_app.client import ChatClient  # brings httpx, a tenth of a second: after the first paint
         from tuner_app.workers import supervisor
 
+        ChatClient = await in_background(_client_kind)  # noqa: N806 - a class
         if settings.chat_url:
             await self._know(settings)
             self._changed("ready", "")
@@ -102,6 +102,13 @@ class ModelLink:
         error = UserError("The chat worker has ended.", do="The next prompt starts it again.")
         self._changed("failed", str(error))
         return error
+
+
+def _client_kind() -> "type[ChatClient]":
+    """Brings httpx, a tenth of a second: not at the start, and not in the interface's loop."""
+    from tuner_app.client import ChatClient
+
+    return ChatClient
 
 
 async def in_background(work: Callable[[], T]) -> T:

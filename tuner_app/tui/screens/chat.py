@@ -1,6 +1,7 @@
 """The chat: ask, read, judge."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import ClassVar
 
@@ -49,7 +50,9 @@ class ChatScreen(AnsweringScreen):
     def on_mount(self) -> None:
         self.query_one(PromptBox).focus()
         self.run_worker(self._open(dialogue.latest))
-        self.connect()
+        with suppress(UserError):  # which `connect` tells of
+            self.tuner.load_settings()  # the keys that the first paint shows
+        self.call_after_refresh(self.connect)
 
     # --- conversations
 
