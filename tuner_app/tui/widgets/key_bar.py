@@ -43,9 +43,7 @@ class KeyBar(Static):
             for group in (here, everywhere)
             for line in lines_of(list(group.values()), self.content_size.width)
         ]
-        shown = Content("\n").join(lines)
-        if shown != self.content:
-            self.update(shown, layout=len(lines) != self.content_size.height)
+        self.update(Content("\n").join(lines))
 
 
 def _is_list(screen: Screen[object]) -> bool:
