@@ -16,6 +16,8 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 
 PART = 5000  # rows that one transaction of many writes
 REST_SECONDS = 0.005  # between two of them, longer than whoever waits for the lock sleeps
+WAL_PAGES = 16_000  # not yet in the file, beyond which a rest goes on
+LONGEST_REST = 5.0
 
 
 class Store:
@@ -98,7 +100,19 @@ class Store:
         while part := list(islice(rows, PART)):
             with self.write_unchecked():
                 self.execute_many(sql, part)
-            time.sleep(REST_SECONDS)
+            self.rest()
+
+    def rest(self) -> None:
+        """Between two of many transactions: let others write, and the WAL be moved into the file. It grows to
+        gigabytes where writes are faster than that, which nobody's label is to wait for."""
+        deadline = time.monotonic() + LONGEST_REST  # whoever reads for long holds the WAL up
+        time.sleep(REST_SECONDS)
+        with sqlite.translated(self.path):
+            while time.monotonic() < deadline:
+                _, there, moved = self.db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                if there - moved < WAL_PAGES:
+                    return
+                time.sleep(REST_SECONDS)
 
     @contextmanager
     def write_unchecked(self) -> Iterator[None]:

@@ -9,7 +9,6 @@ import hashlib
 import json
 import pickle
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import IO, Any, Literal
@@ -17,7 +16,7 @@ from typing import IO, Any, Literal
 from engine.errors import UserError
 from engine.examples import Example, canonical, from_json, kind_of, to_json
 from tuner_app.store import stamps
-from tuner_app.store.database import REST_SECONDS, Store
+from tuner_app.store.database import Store
 from tuner_app.store.keys import judged, prompt_key
 from tuner_app.store.rows import Added, ExampleRow, Source
 
@@ -75,7 +74,7 @@ def add(
                     new += _keep(store, batch)
                 done += len(batch)
                 progress(done, total)
-                time.sleep(REST_SECONDS)
+                store.rest()
             with store.write_unchecked():
                 source_id = _source(store, source)
                 store.execute(

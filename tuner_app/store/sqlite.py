@@ -14,6 +14,7 @@ import pysqlite3 as sqlite3
 from engine.errors import UserError
 
 BUSY_SECONDS = 5.0
+WAL_BYTES = 1 << 26  # which the WAL's file keeps once it is empty again
 # Older versions can corrupt a WAL database that two connections checkpoint at once:
 # https://sqlite.org/wal.html#walresetbug
 WAL_IS_SAFE = (3, 51, 3)
@@ -44,6 +45,7 @@ def connect(path: Path) -> Connection:
         for pragma in ("trusted_schema=OFF", "recursive_triggers=ON", "synchronous=FULL", "foreign_keys=ON"):
             db.execute(f"PRAGMA {pragma}")
         use_journal(db, path)
+        db.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
         return db
 
 

@@ -109,6 +109,7 @@ class HandlingScreen(TunerScreen):
                 if self._stopped:
                     break
                 if start:
+                    await self.tuner.database.beside(Store.rest)
                     self.notice.wait(f"{what}: {start:,} of {len(ids):,} rows. Esc stops.")
                 count, back = await self.tuner.database(write, list(ids[start : start + PART]))
                 changed += count
