@@ -25,14 +25,14 @@ class Decoding:
     min_p: float = field(
         default=0.0,
         metadata={
-            "help": "p from min p × the highest: 0 keeps all",
+            "help": "min p × the highest p: 0 keeps all",
             "min": 0.0,
             "max": 1.0,
         },
     )
     repetition_penalty: float = field(
         default=1.0,
-        metadata={"help": "above 1: repeats prompt and answer less", "min": 0.01, "max": 100.0},
+        metadata={"help": "above 1 repeats what was said less", "min": 0.01, "max": 100.0},
     )
     beams: int = field(default=1, metadata={"help": "beam search above 1; not streamed", "min": 1, "max": 16})
     max_tokens: int = field(default=256, metadata={"help": "longest answer, in tokens", "min": 1})

@@ -59,7 +59,7 @@ async def test_a_choice_is_given_a_tag_too(home: Home, server: ScriptedServer, s
         await person.sees("why?")
         await person.type("kinder")
         await person.press("enter")
-        await person.sees("Saved. #kinder")
+        await person.sees("Saved: #kinder.", "t why  u undo  ⏎ go on")
         await person.press("enter", "tab")
         await person.sees("★ chosen   #kinder")
     assert tags.most_used(store) == [("kinder", 1)]

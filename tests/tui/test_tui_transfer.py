@@ -39,6 +39,8 @@ async def test_a_file_is_looked_at_and_then_imported(home: Home, store: Store, t
         await person.press("right")
         await person.sees("preference (jsonl): 3 pairs, 1 refused", "✗ refused", "“chosen” is empty")
         await person.sees("Is 2 even?", "Yes. ┃ No.")
+        await person.sees("✗ refused  “chosen” is empty")  # in full, below: it is the row under the cursor
+        assert "mark" not in person.screen()
         assert examples.count(store) == {}
         await person.press("enter")
         await person.sees("Imported: 3 new, 0 already there, 1 refused")

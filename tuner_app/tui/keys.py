@@ -12,12 +12,14 @@ OURS = "tuner_app."
 
 
 def groups(screen: Screen[Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """(what has the keys, [(keys, what they do)]): what is on the screen, the screen itself, and the app.
+    """(what has the keys, [(keys, what they do)]): what has the focus, what else is on the screen, the screen
+    itself, and the app.
 
     A class says what it is in `KEYS_OF`, and what a key does in its binding's tooltip, or its description.
     """
     seen: set[type[DOMNode]] = set()
-    for node in (*screen.query("*"), screen, screen.app):
+    focused = [screen.focused] if screen.focused else []
+    for node in (*focused, *screen.query("*"), screen, screen.app):
         kind = type(node)
         if kind not in seen and (keys := _keys_of(kind, screen.app)):
             yield getattr(kind, "KEYS_OF", "This screen" if node is screen else kind.__name__), keys

@@ -71,22 +71,22 @@ def content(entry: Entry, now: bool) -> Content:
     """One line; `now` for the model that answers."""
     if isinstance(entry, str):
         return Content.styled(one_line(entry, 200), "$foreground-muted")
+    made, said = "", ""
     if isinstance(entry, Served):
         parts = [(one_line(entry.name, 64), "bold")]
     else:
         row, depth = entry.row, entry.depth
         name = one_line(row.name, 64)
-        note = one_line(row.source, 60) if isinstance(row, Base) else _made(row)
+        made = one_line(row.source, 60) if isinstance(row, Base) else _made(row)
+        made = "" if made == name else f"  {made}"
+        said = f"  “{one_line(row.note, 60)}”" if row.note else ""
         parts = [
             ("   " * depth + ("└ " if depth else ""), "$foreground-muted"),
             (name, "bold"),
-            ("" if note == name else f"  {note}", "$foreground-muted"),
             (f"  {words.sized(entry.bytes)}", "$foreground-muted"),
         ]
     mark, ending = (("● ", "$text-success"), ("  answers now", "$text-success")) if now else ("  ", "")
-    note = entry.row.note if isinstance(entry, Line) else ""
-    said = (f"  “{one_line(note, 60)}”" if note else "", "italic")
-    return Content.assemble(mark, *parts, ending, said)
+    return Content.assemble(mark, *parts, ending, (said, "italic"), (made, "$foreground-muted"))
 
 
 def _made(row: AdapterRow) -> str:

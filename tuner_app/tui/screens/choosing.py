@@ -24,6 +24,7 @@ class ChoosingScreen(TunerScreen):
 
     DEFAULT_CSS = """
     ChoosingScreen #about { height: auto; max-height: 6; padding: 0 1; background: $surface; }
+    ChoosingScreen OptionList { text-wrap: nowrap; text-overflow: ellipsis; }
     ChoosingScreen Input { display: none; }
     ChoosingScreen Input.-asked { display: block; }
     """

@@ -52,6 +52,7 @@ class HowScreen(SavingScreen):
     }
     #system { border-title-color: $foreground-muted; }
     #system:focus { border-top: solid $accent !important; }
+    HowScreen Row .label { width: 19; }
     HowScreen #shots { padding: 1 0 0 1; height: auto; }
     HowScreen.-wide #shots { padding: 1 0 0 7; }
     """

@@ -49,6 +49,7 @@ class ImportScreen(TunerScreen):
     DEFAULT_CSS = """
     #file { height: auto; padding: 1 1 0 1; }
     #found { height: auto; padding: 0 1; color: $text-accent; }
+    #whole { height: auto; max-height: 4; padding: 0 1; background: $surface; display: none; }
     """
 
     CSS = "#file PathField, #file #columns, #file #prompt { width: 9fr; }"  # wider than in other forms
@@ -71,7 +72,8 @@ class ImportScreen(TunerScreen):
             yield text_row("columns", "", "", id="columns", placeholder="prompt=question,completion=answer")
             yield text_row("prompt", "", "", id="prompt", placeholder="what was asked, where rows do not say")
         yield Static(markup=False, id="found")
-        yield RowTable()
+        yield RowTable(marks=False)
+        yield Static(markup=False, id="whole")
         yield Notice()
         yield KeyBar()
 
@@ -194,6 +196,14 @@ class ImportScreen(TunerScreen):
     @on(RowTable.RowsWanted)
     def _rows_wanted(self, event: RowTable.RowsWanted) -> None:
         self._table.put((id, self._cells[id]) for id in event.ids if id in self._cells)
+
+    @on(RowTable.Highlighted)
+    def _highlighted(self, event: RowTable.Highlighted) -> None:
+        """Say in full what is cut in the table: of a row that is refused, why."""
+        line, *told = self._cells.get(event.id, ("",)) if event.id is not None else ("",)
+        whole = self.query_one("#whole", Static)
+        whole.display = bool(line)
+        whole.update(Content(f"line {line}: {'  '.join(text for text in told if text)}"))
 
     def _say(self, text: str) -> None:
         self.query_one("#found", Static).update(Content(text))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
@@ -25,6 +26,8 @@ from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.top_bar import TopBar
 
 COLUMNS = ("", "run", "method", "status", "step", "left", "latest", "from", "started")
+FLEXIBLE = (1, 3, 6, 7)  # columns that are cut, the widest first, where all do not fit
+LEAST = 8  # cells that are left of them
 
 
 class RunsScreen(TunerScreen):
@@ -60,6 +63,10 @@ class RunsScreen(TunerScreen):
     def _table(self) -> "DataTable[Text]":
         return self.query_one(DataTable)
 
+    def on_resize(self) -> None:
+        if self._listed:
+            self._show()
+
     def on_store_changed(self, _: StoreChanged) -> None:
         self._load()
 
@@ -77,16 +84,18 @@ class RunsScreen(TunerScreen):
     def _show(self) -> None:
         table, under = self._table, self._under_cursor
         names = [one.run.name for one in self._listed]
+        rows = [self._cells(one) for one in self._listed]
+        _fit(rows, table.size.width)
         if [key.value for key in table.rows] != names:
             table.clear()
-            for one in self._listed:
-                table.add_row(*self._cells(one), key=one.run.name)
+            for name, cells in zip(names, rows, strict=True):
+                table.add_row(*cells, key=name)
             if under in names:
                 table.move_cursor(row=names.index(under))
         else:
-            for one in self._listed:
-                for column, cell in zip(table.columns, self._cells(one), strict=True):
-                    table.update_cell(one.run.name, column, cell, update_width=True)
+            for name, cells in zip(names, rows, strict=True):
+                for column, cell in zip(table.columns, cells, strict=True):
+                    table.update_cell(name, column, cell, update_width=True)
         if not names:
             self.notice.say("No runs yet: Ctrl+T starts one.")
         self.refresh_bindings()
@@ -110,7 +119,7 @@ class RunsScreen(TunerScreen):
             one.source,
             ago(run.started) if run.started else "",
         )
-        return [Text(one_line(text, 26)) for text in texts]
+        return [Text(one_line(text, 64)) for text in texts]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "overlay":
@@ -137,3 +146,16 @@ class RunsScreen(TunerScreen):
             self.action_overlay()
         else:
             self.app.push_screen(RunScreen(str(event.row_key.value)))
+
+
+def _fit(rows: Sequence[list[Text]], room: int) -> None:
+    """Cut cells so that all columns can be seen in so many cells, with the space on both sides of each."""
+    widths = [max(cell_len(name), *(row[at].cell_len for row in rows), 0) for at, name in enumerate(COLUMNS)]
+    while sum(widths) + 2 * len(widths) > room:
+        widest = max(FLEXIBLE, key=lambda at: widths[at])
+        if widths[widest] <= LEAST:
+            break
+        widths[widest] -= 1
+    for row in rows:
+        for cell, width in zip(row, widths, strict=True):
+            cell.truncate(width, overflow="ellipsis")

@@ -80,6 +80,7 @@ class Answer(Spoken):
         event.stop()
         await self.query(TagField).remove()
         self.focus()
+        self.refresh_bindings()
         if event.tags:
             self.post_message(self.Acted(self, "tagged", ",".join(event.tags)))
 

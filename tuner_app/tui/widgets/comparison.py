@@ -184,12 +184,14 @@ class Comparison(Vertical, can_focus=True):
         event.stop()
         await self.query(TagField).remove()
         self.focus()
+        self.refresh_bindings()
         if event.tags:
             self.post_message(self.Tagged(self, event.tags))
 
     def tagged(self, tags: Iterable[str]) -> None:
         """Say which tags the verdict has."""
-        self._say(" ".join(["Saved.", *(f"#{visible(tag)}" for tag in tags), "Enter goes on."]))
+        given = ", ".join(f"#{visible(tag)}" for tag in tags) or "no tag"
+        self._say(f"Saved: {given}. Enter goes on, u takes the choice back.")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if self.query("Correction, TagField"):

@@ -21,7 +21,10 @@ GUTTER = 2  # cells before the first column: the mark, and the bracket of those 
 
 
 class RowTable(ScrollView, can_focus=True):
-    """Rows of one line under a header. `columns` are (title, cells, or minus a share of what is left)."""
+    """Rows of one line under a header. `columns` are (title, cells, or minus a share of what is left).
+
+    With `marks` rows can be marked.
+    """
 
     DEFAULT_CSS = """
     RowTable { height: 1fr; background: $background; overflow-x: hidden; scrollbar-size-vertical: 1; }
@@ -67,8 +70,9 @@ class RowTable(ScrollView, can_focus=True):
     class Marked(Message):
         """Other rows are marked."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, marks: bool = True) -> None:
         super().__init__()
+        self._marks = marks
         self.ids = array("q")
         self._groups: array[int] | None = None
         self._columns: list[tuple[str, int]] = []
@@ -157,6 +161,9 @@ class RowTable(ScrollView, can_focus=True):
         self._tell()
 
     # --- keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self._marks or action not in ("mark", "mark_all")
 
     def action_move(self, by: int) -> None:
         self._go(self.cursor + by)
