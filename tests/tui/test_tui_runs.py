@@ -365,3 +365,13 @@ async def test_a_base_from_a_folder_is_chosen_or_refused(home: Home, store: Stor
         await person.press("enter")
         await person.sees("pickled is added.")
     assert [base.name for base in models.bases(store)] == ["builtin", "pickled"]
+
+
+async def test_all_columns_are_seen_whatever_a_run_is_called(home: Home, labelled: Store) -> None:
+    adapter(home, labelled, "sft", "a-name-that-someone-thought-about-for-a-while-and-then-typed")
+    async with opened(home) as person:
+        await person.press("ctrl+r")
+        await person.sees("a-name-that", "…", "from", "started")
+    async with opened(home, (120, 40)) as person:
+        await person.press("ctrl+r")
+        await person.sees("a-name-that-someone-thought-about", "started")

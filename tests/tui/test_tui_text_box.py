@@ -25,3 +25,5 @@ async def test_ctrl_home_and_ctrl_end_go_along_a_wrapped_text_and_select(
         assert box.selected_text == f"Truly. {text}!"
         await person.press("f1")
         await person.sees("^home", "to the text's start", "^end", "to the text's end")
+        keys = person.screen().partition("Keys ")[2]
+        assert keys.index("Typing a prompt") < keys.index("^home"), "what has the focus comes first"
