@@ -242,3 +242,17 @@ def test_a_block_of_reads_sees_one_state(store: Store, path: Path) -> None:
         chats.start(other)
         assert len(chats.conversations(store)) == before
     assert len(chats.conversations(store)) == before + 1
+
+
+def test_a_full_disk_is_called_so_when_it_fails_to_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite calls it an I/O error: what failed to be made is what lies beside the database."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+    with pytest.raises(UserError, match="it may be full"), sqlite.translated(tmp_path / "x.sqlite"):
+        raise error
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=0))
+    with pytest.raises(UserError, match="the disk is full"), sqlite.translated(tmp_path / "x.sqlite"):
+        raise error

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from engine.errors import UserError
 
 BUSY_SECONDS = 5.0
 WAL_BYTES = 1 << 26  # which the WAL's file keeps once it is empty again
+OPENING = 1 << 16  # bytes on the disk that opening takes beside the file
 # Older versions can corrupt a WAL database that two connections checkpoint at once:
 # https://sqlite.org/wal.html#walresetbug
 WAL_IS_SAFE = (3, 51, 3)
@@ -171,7 +173,9 @@ def translated(path: Path) -> Iterator[None]:
             ) from error
         if _code(error) not in _MEANINGS:
             raise
-        raise _unavailable(_MEANINGS[_code(error)], path, error) from error
+        failed = _code(error) == sqlite3.SQLITE_IOERR
+        meaning = _FULL if failed and _is_full(path.parent) else _MEANINGS[_code(error)]
+        raise _unavailable(meaning, path, error) from error
     except UnicodeEncodeError as error:
         raise UserError(
             f"The text has half a character (U+{ord(error.object[error.start]):04X}) at position "
@@ -230,6 +234,14 @@ def _unavailable(meaning: tuple[str, str, str], path: Path, error: object) -> Un
     what, kept, do = (part.format(path=path, folder=path.parent, error=error) for part in meaning)
     kind = FullError if meaning in (_FULL, _FAILED) else UnavailableError
     return kind(what, kept=kept, do=do)
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether the disk has no room for what opening takes: that fails as a fault of the disk's."""
+    try:
+        return shutil.disk_usage(folder).free < OPENING
+    except OSError:
+        return False
 
 
 def _code(error: Exception) -> int:
