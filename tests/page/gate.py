@@ -128,3 +128,12 @@ def gate(folder: Path, **place: object) -> Iterator[Gate]:
         yield served
     finally:
         served.stop()
+
+
+def answer_of(answers: Any) -> tuple[int, bytes]:
+    """The status and the body of the next answer on a connection that is kept."""
+    status, length = int(answers.readline().split()[1]), 0
+    while (line := answers.readline().strip()) != b"":
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+    return status, answers.read(length)

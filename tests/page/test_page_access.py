@@ -110,6 +110,16 @@ def test_a_role_does_not_reach_what_asks_for_a_higher_one(page, name, denied):
                 assert client.request(method, somewhere(rule.path)).status_code == 403, rule.path
 
 
+def test_a_method_that_is_not_in_the_table_is_refused(page):
+    page.gradio()
+    with page.client() as admin:
+        for rule in RULES:
+            for method in {"GET", "POST", "PUT", "DELETE", "OPTIONS", "TRACE"} - set(rule.methods):
+                answer = admin.request(method, somewhere(rule.path))
+                assert answer.status_code == 405, (method, rule.path)
+                assert answer.json()["error"] == "This address has no such method."
+
+
 def test_a_role_is_asked_for_again_after_a_change(page):
     members.add(page.store, "dan", "admin")
     with page.client("dan") as client:
