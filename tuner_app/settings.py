@@ -53,7 +53,7 @@ class Settings:
 
     `chat_url` and `chat_key` point chat at another OpenAI-compatible server instead of our own worker. `keys`
     are other keys for what the help names, such as {"tie": "t", "choose-first": "1,h"}; `goal` is how many
-    labels a person means to give in a day (0: none).
+    labels a person means to give in a day (0: none), `theme` the terminal app's colours ("" for the usual).
     """
 
     base: str = "builtin"
@@ -61,6 +61,7 @@ class Settings:
     chat_url: str = ""
     chat_key: str = ""
     goal: int = field(default=0, metadata={"min": 0})
+    theme: str = ""
     keys: dict[str, str] = field(default_factory=dict)
     decoding: Decoding = field(default_factory=Decoding)
 

@@ -21,6 +21,7 @@ from tuner_app.paths import Home
 from tuner_app.run_facts import STATUS, recent
 from tuner_app.settings import Settings
 from tuner_app.store import Store
+from tuner_app.tui import themes
 from tuner_app.tui.database import Database
 from tuner_app.tui.drafts import Drafts
 from tuner_app.tui.endings import heed_signals
@@ -96,6 +97,7 @@ class TunerApp(TidyApp):
         self.push_screen(self._chat)
         self._watcher.start()
         heed_signals(self)
+        themes.follow(self)
         if not self.home.settings.exists():  # a first start
             self.call_after_refresh(self.action_go, "tour")
 
@@ -115,6 +117,7 @@ class TunerApp(TidyApp):
         """Read the settings' file; a UserError, and the settings as they were, where it is wrong."""
         self.settings = settings_file.load(self.home)
         self.set_keymap(self.settings.keys)
+        themes.use(self)
 
     def on_store_changed(self, event: StoreChanged) -> None:
         """Pass it on to the screens."""
