@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,6 +80,7 @@ class Bulk:
         given = (map(float, line.split()) for line in self._log.read_text().splitlines()[:-1])
         took = [seconds * 1e3 for at, seconds in given if at < ended and at + seconds > began]
         self.figures[what] = {"seconds": round(ended - began, 1), "labels": spread(took)}
+        print(f"{what}: {self.figures[what]}", file=sys.stderr)
         if terminal:
             self.figures[what]["peak_mb"] = round(terminal.memory("VmHWM"), 1)
 

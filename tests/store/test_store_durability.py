@@ -8,7 +8,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tuner_app.store import Store
+import pytest
+
+from tuner_app.store import Store, database
 
 # Labels items without end; prints a uid once `record` has returned, and sends every third twice.
 LABELLER = """
@@ -95,3 +97,18 @@ def test_a_checkpoint_that_was_cut_short_is_gone_on_with(path: Path, tmp_path: P
     opened = Store.open(cut)
     assert opened.query("SELECT count(*) FROM people")[0][0] == 100
     opened.close()
+
+
+def test_the_wal_stays_small_while_very_many_rows_are_written(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite by itself would begin it anew after four megabytes, and under other writers after gigabytes."""
+    store = Store.open(path, migrate=True)
+    monkeypatch.setattr(database, "PART", 10)
+    store.execute_in_parts(
+        "INSERT INTO people (name, kind, created) VALUES (?, 'human', '')",
+        ((f"{number:06}" * 500,) for number in range(300)),
+    )
+    assert store.query("SELECT count(*) FROM people")[0][0] == 300
+    assert Path(f"{path}-wal").stat().st_size < 500_000
+    store.close()

@@ -16,8 +16,8 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 
 PART = 5000  # rows that one transaction of many writes
 REST_SECONDS = 0.005  # between two of them, longer than whoever waits for the lock sleeps
-WAL_PAGES = 16_000  # not yet in the file, beyond which a rest goes on
-LONGEST_REST = 5.0
+SHORT_REST, LONG_REST = 0.1, 5.0  # seconds at most, for the WAL; the long one where more than so many
+WAL_PAGES = 16_000  # of its pages are not in the file yet
 
 
 class Store:
@@ -103,16 +103,16 @@ class Store:
             self.rest()
 
     def rest(self) -> None:
-        """Between two of many transactions: let others write, and the WAL be moved into the file. It grows to
-        gigabytes where writes are faster than that, which nobody's label is to wait for."""
-        deadline = time.monotonic() + LONGEST_REST  # whoever reads for long holds the WAL up
-        time.sleep(REST_SECONDS)
+        """Between two of many transactions: let others write, and the WAL be moved into the file, all of it,
+        so that it begins anew. It grows to gigabytes where writes are faster than that."""
+        began = time.monotonic()
         with sqlite.translated(self.path):
-            while time.monotonic() < deadline:
-                _, there, moved = self.db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                if there - moved < WAL_PAGES:
-                    return
+            while True:
                 time.sleep(REST_SECONDS)
+                _, there, moved = self.db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                longest = LONG_REST if there - moved > WAL_PAGES else SHORT_REST  # others may read for long
+                if there == moved or time.monotonic() - began > longest:
+                    return
 
     @contextmanager
     def write_unchecked(self) -> Iterator[None]:
