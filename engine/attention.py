@@ -1,12 +1,12 @@
 """Attention in bf16 on a CPU, for training: a few large products, where torch's flash kernel has many small.
 
-softmax(s q kᵀ + mask) v, arXiv:1706.03762, equation 1. Blocks of queries see no key behind them. Those with
-few keys keep their weights for the backward pass; the others' are computed again, as in flash attention
-(arXiv:2205.14135), so that nothing of (T, T) is kept. Scores are rounded to bf16, as all else is:
-tests/bench/README.md has what that costs and what it gains. In float32 the flash kernel stays.
+softmax(s q kᵀ + mask) v, arXiv:1706.03762, equation 1. Blocks are of as many rows as a cache holds the scores
+of, and their queries see no key behind them. Those with few keys keep their weights for the backward pass;
+the others' are computed again, as in flash attention (arXiv:2205.14135), so that nothing of (T, T) is kept.
+Scores are rounded to bf16, as all else is: tests/bench/README.md has what that costs and what it gains. In
+float32 the flash kernel stays.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -17,7 +17,10 @@ from transformers.masking_utils import sdpa_mask
 
 NAME = "blocks"
 QUERIES = 256  # of a block at most
+SCORES = 2**19  # of a block at most, where one row has no more
 KEPT = 512  # the most keys of a block whose weights are kept
+
+Block = tuple[slice, slice, slice]  # heads of rows, of R · heads; queries; keys
 
 
 def blocks(
@@ -68,13 +71,14 @@ class BlockAttention(torch.autograd.Function):
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float
     ) -> Tensor:
         q, k, v = (tensor.contiguous().flatten(0, 1) for tensor in (query, key, value))  # (R · heads, T, D)
-        out, kept = torch.empty_like(q), []
-        for rows, seen in _blocks(q.shape[1]):
-            p = _weights(q, k, mask, rows, seen, scale)
-            out[:, rows] = p @ v[:, seen]
-            kept += [p] if seen.stop <= KEPT else []
+        out, kept, blocks = torch.empty_like(q), [], _blocks(*query.shape[:3])
+        for heads, queries, seen in blocks:
+            part = _part(mask, q, heads, queries, seen)
+            p = _weights(q[heads, queries], k[heads, seen], part, scale)
+            out[heads, queries] = p @ v[heads, seen]
+            kept.append(p if seen.stop <= KEPT else None)
         ctx.save_for_backward(q, k, v, mask, *kept)
-        ctx.scale, ctx.shape = scale, query.shape
+        ctx.scale, ctx.shape, ctx.blocks = scale, query.shape, blocks
         return out.view(query.shape).transpose(1, 2).contiguous()
 
     @staticmethod
@@ -82,39 +86,46 @@ class BlockAttention(torch.autograd.Function):
         q, k, v, mask, *kept = ctx.saved_tensors
         g = upstream.transpose(1, 2).contiguous().flatten(0, 1)
         by_q, by_k, by_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        for rows, seen in _blocks(q.shape[1]):  # the first few are kept
-            p = kept.pop(0) if kept else _weights(q, k, mask, rows, seen, ctx.scale)
-            by_v[:, seen] += p.mT @ g[:, rows]
-            by_scores = torch._softmax_backward_data(g[:, rows] @ v[:, seen].mT, p, -1, p.dtype)
-            by_q[:, rows] = by_scores @ k[:, seen]
-            by_k[:, seen] += by_scores.mT @ q[:, rows]
+        for (heads, queries, seen), p in zip(ctx.blocks, kept, strict=True):
+            if p is None:
+                part = _part(mask, q, heads, queries, seen)
+                p = _weights(q[heads, queries], k[heads, seen], part, ctx.scale)
+            by_v[heads, seen] += p.mT @ g[heads, queries]
+            by_p = g[heads, queries] @ v[heads, seen].mT
+            by_scores = torch._softmax_backward_data(by_p, p, -1, p.dtype)
+            by_q[heads, queries] = by_scores @ k[heads, seen]
+            by_k[heads, seen] += by_scores.mT @ q[heads, queries]
         for product in (by_q, by_k):  # there is less of them than of scores
             product *= ctx.scale
         return by_q.view(ctx.shape), by_k.view(ctx.shape), by_v.view(ctx.shape), None, None
 
 
-def _blocks(length: int) -> Iterator[tuple[slice, slice]]:
-    """Queries in blocks of like size, each with the keys that they may see."""
+def _blocks(rows: int, heads: int, length: int) -> list[Block]:
+    """Some rows with all of their heads, queries of like number, and the keys that these may see."""
     size = -(-length // -(-length // QUERIES))
-    for start in range(0, length, size):
-        end = min(start + size, length)
-        yield slice(start, end), slice(0, end)
+    few = max(1, SCORES // (heads * size * length)) * heads
+    return [
+        (slice(first, min(first + few, rows * heads)), slice(start, end), slice(0, end))
+        for first in range(0, rows * heads, few)
+        for start in range(0, length, size)
+        for end in [min(start + size, length)]
+    ]
 
 
-def _part(mask: Tensor | None, q: Tensor, rows: slice, seen: slice) -> Tensor:
-    """A block's part of the mask, one for all heads of a row, or the causal one: (R or 1, rows, seen)."""
+def _part(mask: Tensor | None, q: Tensor, heads: slice, queries: slice, seen: slice) -> Tensor:
+    """The mask of a block, one for all heads of a row, or the causal one: (rows or 1, queries, seen)."""
     if mask is not None:
-        return mask[:, 0, rows, seen]
-    lowest = q.new_full((1, rows.stop - rows.start, seen.stop), torch.finfo(q.dtype).min)
-    return lowest.triu(rows.start + 1)
+        each = len(q) // len(mask)
+        return mask[heads.start // each : -(-heads.stop // each), 0, queries, seen]
+    lowest = q.new_full((1, queries.stop - queries.start, seen.stop), torch.finfo(q.dtype).min)
+    return lowest.triu(queries.start + 1)
 
 
-def _weights(q: Tensor, k: Tensor, mask: Tensor | None, rows: slice, seen: slice, scale: float) -> Tensor:
-    """A block's softmax(s q kᵀ + mask): (R · heads, rows, seen)."""
-    part = _part(mask, q, rows, seen)
-    if len(part) > 1:
-        part = part.repeat_interleave(len(q) // len(part), 0)
-    return torch.baddbmm(part, q[:, rows], k[:, seen].mT, alpha=scale).softmax(-1)
+def _weights(q: Tensor, k: Tensor, mask: Tensor, scale: float) -> Tensor:
+    """softmax(s q kᵀ + mask): (heads of rows, queries, seen)."""
+    if len(mask) > 1:
+        mask = mask.repeat_interleave(len(q) // len(mask), 0)
+    return torch.baddbmm(mask, q, k.mT, alpha=scale).softmax(-1)
 
 
 AttentionInterface.register(NAME, blocks)

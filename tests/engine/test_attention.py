@@ -17,14 +17,15 @@ needs_bf16 = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("kept", [0, 13, 512])
+@pytest.mark.parametrize(("kept", "scores"), [(0, 1), (14, 600), (512, 2**19)])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_values_and_gradients_are_those_of_float32(
-    groups: int, masked: bool, kept: int, monkeypatch: pytest.MonkeyPatch
+    groups: int, masked: bool, kept: int, scores: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attention, "QUERIES", 7)  # three blocks, of 7, 14 and 19 keys
+    monkeypatch.setattr(attention, "QUERIES", 7)  # of 7, 14 and 19 keys
     monkeypatch.setattr(attention, "KEPT", kept)
+    monkeypatch.setattr(attention, "SCORES", scores)
     torch.manual_seed(0)
     rows, length = 3, 19
     shapes = [(rows, heads, length, 8) for heads in (2 * groups, 2, 2)]
