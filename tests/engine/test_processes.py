@@ -184,10 +184,11 @@ LAUNCHED = """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mixed", ["no", "bf16"])  # a setting of accelerate's that is not to change a run
-def test_the_loop_runs_under_accelerate_launch(mixed: str, model: Path, tmp_path: Path) -> None:
+# the second: a setting of accelerate's that is not to change a run
+@pytest.mark.parametrize(("method", "mixed"), [("sft", "no"), ("dpo", "bf16")])
+def test_the_loop_runs_under_accelerate_launch(method: str, mixed: str, model: Path, tmp_path: Path) -> None:
     one, two = Reports(), tmp_path / "two"
-    run(tmp_path / "one", model, "dpo", reports=one, options=CUT)
+    run(tmp_path / "one", model, method, reports=one, options=CUT)
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(LAUNCHED))
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
@@ -201,7 +202,7 @@ def test_the_loop_runs_under_accelerate_launch(mixed: str, model: Path, tmp_path
         "--gradient_accumulation_steps",
         "4",
     ]
-    launch += ["--main_process_port", "0", str(script), str(two), str(model), "dpo"]
+    launch += ["--main_process_port", "0", str(script), str(two), str(model), method]
     here = Path(__file__).parent
     path = os.pathsep.join(map(str, [here, here.parent, here.parents[1]]))
     environment = os.environ | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""}

@@ -16,7 +16,7 @@ from tuner_app import launch, machines
 from tuner_app.machines import Machines
 from tuner_app.store import runs
 from tuner_app.store.rows import Run
-from tuner_app.workers import locks, supervisor
+from tuner_app.workers import helper, locks, supervisor
 
 TWO = Machines(processes=2)
 LOADED = 240  # seconds that two processes may take to load, on a busy machine
@@ -122,6 +122,27 @@ def test_two_machines(place: Place, tmp_path: Path) -> None:
     assert other.wait(30) == 0
     assert losses(place, run) == pytest.approx(losses(place, alone), rel=1e-4, abs=1e-5)
     assert not (tmp_path / "other").exists()  # it needs no database
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_a_helper_says_that_the_connection_broke_and_hides_no_fault_of_ours(
+    broken: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["helper", "--number", "1", "--processes", "2", "--local", "0", "--here", "1"]
+    monkeypatch.setattr(sys, "argv", [*words, "--meeting", "tcp://x:1", "--method", "sft"])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(helper, "_end_with_input", lambda: None)
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("[pair.cc:553] Connection closed by peer" if broken else "shapes do not match")
+
+    monkeypatch.setattr(helper, "help", fail)
+    if broken:
+        assert helper.main() == 1
+        assert capsys.readouterr().err.startswith("The run ended elsewhere, or the connection to it broke")
+    else:
+        with pytest.raises(RuntimeError, match="shapes"):
+            helper.main()
 
 
 @pytest.mark.parametrize(

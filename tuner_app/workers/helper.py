@@ -52,6 +52,13 @@ def main() -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
+    except RuntimeError as error:  # torch has no class of its own for it
+        if "connection" not in str(error).lower():
+            raise
+        print(
+            "The run ended elsewhere, or the connection to it broke: the first machine says.", file=sys.stderr
+        )
+        return 1
     return 0
 
 
