@@ -71,6 +71,12 @@ def test_a_check_says_what_a_run_would_do_and_leaves_no_trace(tuner, imported, m
     assert (found.method, found.data["rows"], len(found.rows)) == ("dpo", 8, 8)
     assert tuner("runs").out.startswith("No runs yet")
 
+    said = tuner("check", "dpo", "--base", model, "--processes", "2", "--shard")
+    assert said.status == 0, said.err
+    assert "shared by 2 processes" in said.out
+    assert ", all processes together." in said.out
+    assert "cannot be cut up" in tuner("check", "ppo", "--base", model, "--processes", "2", "--shard").err
+
 
 @pytest.mark.slow
 def test_what_keeps_a_run_from_starting_is_said_by_the_check(tuner, imported, model, tmp_path):
