@@ -195,14 +195,16 @@ async def test_answers_are_written_while_the_person_judges(
     server.gate.clear()
     async with opened(home) as person:
         await labelling(person, "are being written", "writing 3")
+        assert "1/f first" not in person.screen()
         server.gate.set()
-        await person.sees("Question", "answer", "Which is better?", "3 ready")
+        await person.sees("Question", "answer", "Which is better?", "3 ready", "1/f first")
         assert {request["model"] for request in server.requests} == {"base", "dpo-1"}
         assert {request["max_tokens"] for request in server.requests} == {9}
         for number in (1, 2, 3):
             await person.press("1")
             await person.sees(f"{number}/3 judged")
         await person.sees("3 judged: this batch is done.")
+        await person.until(lambda: "1/f first" not in person.screen())
     replies = {
         reply.adapter for event in events(store) for reply in labels.item(store, event.item_hash).replies
     }

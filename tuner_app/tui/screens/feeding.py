@@ -41,7 +41,7 @@ class FeedingScreen(SavingScreen):
         self.far = Progress(0, 0, 0, 0)
         self.clock = Clock()
         self.marked: int | None = None
-        self.differing = self.stopped = self._reading = False
+        self.differing = self.stopped = self._reading = self._asking = False
         self._looked = monotonic()
 
     def on_mount(self) -> None:
@@ -147,6 +147,9 @@ class FeedingScreen(SavingScreen):
                     differing=self.differing,
                 )
             sheet.show(shown.spread, stay=stay)
+        if self._asking != (shown is not None):  # other keys work now
+            self._asking = shown is not None
+            self.refresh_bindings()
         self.count()
 
     def _nothing(self) -> str:
