@@ -325,3 +325,15 @@ def test_keys_of_other_keyboards(page: Page, key: str) -> None:
     press = "init => document.body.dispatchEvent(new KeyboardEvent('keydown', init))"
     page.evaluate(press, {"key": key, "code": code, "bubbles": True})
     sees(page, "Question 1")
+
+
+def test_the_pace_is_that_of_the_last_minutes(page: Page) -> None:
+    told = page.evaluate("""async () => {
+        const { far } = await import("/static/status.js");
+        const said = (times) => {
+            far({ done: 1, left: 1, today: 1, limit: null }, times.map((ago) => Date.now() - 1000 * ago));
+            return document.getElementById("far").textContent.split(" · ").slice(3);
+        };
+        return [[3000, 2000, 120, 90, 60, 30, 0], [16, 12, 8, 4, 0], [90, 60, 30, 0]].map(said);
+    }""")
+    assert told == [["120 an hour"], [], []]
