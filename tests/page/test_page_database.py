@@ -150,6 +150,17 @@ async def test_too_many_are_told_to_come_again(database, store, monkeypatch):
     assert not {"p3", "p4"} & names(store.path)
 
 
+async def test_too_many_readers_are_told_to_come_again(database, monkeypatch):
+    monkeypatch.setattr(page_database, "MOST_WAITING", 3)
+    gate = threading.Event()
+    waiting = [asyncio.create_task(database.read(lambda _: gate.wait(10))) for _ in range(5)]
+    await asyncio.sleep(0)
+    gate.set()
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [isinstance(one, UnavailableError) for one in found] == [False] * 3 + [True] * 2
+    assert await database.read(people.find, "ann") is None  # there is room again
+
+
 async def test_a_write_whose_asker_has_left_is_carried_out(database, store):
     gate, begun = threading.Event(), threading.Event()
     first = asyncio.create_task(database.write(hold(gate, begun)))
