@@ -1,6 +1,7 @@
 """The screen of models: what each is, and what is done with it."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,9 +55,6 @@ async def test_the_models_of_another_server_are_listed_first(
 async def test_a_model_of_this_machine_answers_in_place_of_a_server_once_that_is_said(
     home: Home, server: ScriptedServer, adapters: list[AdapterRow], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none(*_: object, **__: object) -> None:
-        raise UserError("no worker in this test")
-
     monkeypatch.setattr(supervisor, "ensure_chat", none)
     async with opened(home, (120, 40)) as person:
         await looked_at(person)
@@ -70,6 +68,31 @@ async def test_a_model_of_this_machine_answers_in_place_of_a_server_once_that_is
         await person.press("enter")
         await person.sees("builtin ✗ failed", "no worker in this test")
     assert settings.load(home) == settings.Settings()
+
+
+async def test_a_base_that_is_gone_leaves_one_to_choose_or_none(
+    home: Home, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = settings.load(home)
+    settings.save(home, replace(kept, base="/nowhere/model"))
+    with monkeypatch.context() as gone:
+        gone.setattr("tuner_app.bases.register", none)
+        async with opened(home, (120, 40)) as person:
+            await person.press("ctrl+o", "n", "a")
+            await person.sees("another base: a folder, or a hub name")
+    assert models.bases(store) == []
+    settings.save(home, replace(kept, base="/nowhere/model", chat_url=""))
+    monkeypatch.setattr(supervisor, "ensure_chat", none)
+    async with opened(home, (120, 40), ready="model ✗ failed") as person:
+        await person.press("ctrl+o")
+        await person.sees("builtin  5.6 MB", "2.8 million parameters")
+        await person.press("enter")
+        await person.sees("builtin ✗ failed", "no worker in this test")
+    assert settings.load(home).base == "builtin"
+
+
+def none(*_: object, **__: object) -> None:
+    raise UserError("no worker in this test")
 
 
 async def looked_at(person: Person) -> None:

@@ -75,6 +75,7 @@ async def test_a_start_that_fails_says_why_and_what_to_do(home: Home, workers: W
         await person.type("hi")
         await person.press("enter")
         await person.sees("Your prompt is kept.", "Enter in the empty prompt box asks again.")
+        await person.sees("The chat worker for builtin ended.", "Mend what it says.")
         workers.error = None
         await person.press("enter")
         await person.sees("● ready", "ok")

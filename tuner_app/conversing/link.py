@@ -26,7 +26,8 @@ class ModelLink:
 
     def __init__(self, home: Home, changed: Callable[[State, str], None]) -> None:
         self._home = home
-        self._changed = changed
+        self._tell = changed
+        self._failed = False  # which has been told, with the reason
         self._one_at_a_time = asyncio.Lock()
         self._served: dict[str, list[str]] = {}  # the models of other servers, by address
 
@@ -93,11 +94,18 @@ class ModelLink:
                 do="Ctrl+O chooses one of its models, or lets this machine answer.",
             )
 
+    def _changed(self, state: State, detail: str) -> None:
+        self._failed = state == "failed"
+        self._tell(state, detail)
+
     def lost(self, settings: Settings) -> UserError | None:
-        """Why our own worker cannot answer any more; None while it lives, or another server is used."""
+        """Why our own worker cannot answer any more; None while it lives, or another server is used.
+
+        None too where it could not be started: that has a reason of its own.
+        """
         from tuner_app.workers import supervisor
 
-        if settings.chat_url or supervisor.chat_endpoint(self._home):
+        if settings.chat_url or self._failed or supervisor.chat_endpoint(self._home):
             return None
         error = UserError("The chat worker has ended.", do="The next prompt starts it again.")
         self._changed("failed", str(error))

@@ -44,6 +44,9 @@ def lines(store: Store, home: Home, base: str) -> list[Line]:
     """Bases, and under each the adapters that were trained on it, each under what it went on from."""
     with suppress(UserError):  # the one that answers may be gone: the others are there to choose from
         bases.register(store, base)
+    if not models.bases(store):
+        with suppress(UserError):
+            bases.register(store, bases.BUILTIN)
     return [Line(depth, row, library.size(home, row)) for depth, row in models.lineage(store)]
 
 

@@ -102,11 +102,11 @@ class ChoosingScreen(TunerScreen):
         )
         if before == self._begins:
             rest = [number for number, entry in enumerate(self._entries) if not isinstance(entry, str)]
-            at = answers.index(True) if True in answers else rest[0]
-            self._begins = self._entries[at]
+            at = answers.index(True) if True in answers else next(iter(rest), None)
+            self._begins = self._entries[at] if at is not None else None
         elif before in self._entries:
             at = self._entries.index(before)
-        shown.highlighted = min(at or 0, len(self._entries) - 1)
+        shown.highlighted = min(at or 0, len(self._entries) - 1) if self._entries else None
 
     def _answers(self, entry: Entry) -> bool:
         settings = self.tuner.settings
