@@ -161,8 +161,8 @@ def reward_head(job: "Job", folder: Path) -> heads.RewardHead:
     raise UserError(
         f"The reward model in {folder} is not known to be better than chance: "
         + (
-            f"right on {measured['accuracy']:.0%} of {measured['pairs']:.0f} held-out pairs, which "
-            f"guessing would be in {guessed:.1%} of cases."
+            f"right on {measured['accuracy']:.0%} of {measured['pairs']:.0f} held-out pairs, as "
+            f"guessing would be {guessed:.1%} of the time."
             if measured
             else "no pairs were held out to measure it on."
         ),

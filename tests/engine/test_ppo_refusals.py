@@ -28,9 +28,9 @@ def test_a_reward_model_at_chance_is_refused(model: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("held_out", "says"),
     [
-        ((0.6, 90), r"60% of 90 held-out pairs, which guessing would be in 3.6%"),
+        ((0.6, 90), r"60% of 90 held-out pairs, as guessing would be 3.6% of the time"),
         ((0.7, 90), ""),
-        ((1.0, 4), "100% of 4 held-out pairs, which guessing would be in 6.2%"),
+        ((1.0, 4), "100% of 4 held-out pairs, as guessing would be 6.2% of the time"),
         ((1.0, 6), ""),
         (None, "no pairs were held out"),
     ],

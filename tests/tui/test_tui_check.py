@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from person import opened
+from textual.widgets import Input
 
 from engine.errors import UserError
 from engine.examples import Message
 from engine.findings import Findings, Part, Run, Step
+from tuner_app.machines import Machines
 from tuner_app.paths import Home
 from tuner_app.store import Store, labels, runs
 from tuner_app.store.rows import Reply
@@ -63,8 +65,8 @@ class Scripted:
     made: list["Scripted"] = []  # noqa: RUF012
     outcome: Any = FOUND
 
-    def __init__(self, store: Store, home: Home, plan: Any) -> None:
-        self.plan = plan
+    def __init__(self, store: Store, home: Home, plan: Any, where: Machines) -> None:
+        self.plan, self.where = plan, where
         self.go_on = threading.Event()
         self.stopped = False
         self.made.append(self)
@@ -110,8 +112,10 @@ async def test_the_loss_mask_is_seen_before_a_run_starts(
     async with opened(home) as person:
         await person.press("ctrl+t")
         await person.sees("3 demonstrations", "^s check, then start")
+        person.app.screen.query_one("#processes", Input).value = "2"
         await person.press("ctrl+s")
         await person.sees("check sft", "Loading the base", "Ctrl+S starts the run without waiting")
+        assert scripted.made[0].where == Machines(processes=2), "it tries what will be started"
         scripted.made[0].go_on.set()
         await person.sees("3 of 5 rows", "1 longer than 1,024 tokens: left out", "[bold]odd[/bold]")
         await person.sees("12 steps, 640 tokens, about 5 s", "at most 1.0 GB of 8.0 GB", "flash kernel")
