@@ -2,10 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from itertools import count
+from typing import Any
 
 import pytest
-from labelling import DESK, Browser, Page, chromium, sees
+from labelling import DESK, Browser, Page, chromium, expect, sees
+from scripted_server import ScriptedServer
 from served import Served, pairs
+
+from tuner_app import settings
 
 _numbers = count(1)
 
@@ -17,8 +21,19 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def served(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def server() -> Iterator[ScriptedServer]:
+    """Gives the answers of the chat."""
+    server = ScriptedServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def served(
+    browser: Browser, server: ScriptedServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
     page = Served(tmp_path_factory.mktemp("home"))
+    settings.save(page.home, settings.Settings(chat_url=server.url))
     try:
         page.start()
         yield page
@@ -58,3 +73,21 @@ def join(browser: Browser, served: Served) -> Iterator[Callable[..., Page]]:
 def page(join: Callable[..., Page], name: str) -> Page:
     """The page as `name` sees it, the first pair on it."""
     return join(name)
+
+
+@pytest.fixture
+def studio(join: Callable[..., Page], served: Served, name: str) -> Iterator[Callable[..., Page]]:
+    """Opens the studio as a new member; fails when a request goes elsewhere that the page does not forbid."""
+
+    def opened(**options: object) -> Page:
+        expect.set_options(timeout=20_000)  # Gradio takes its time on a busy machine
+        page = join(name, first="", **options)
+        page.on("request", lambda request: asked.append(request))
+        page.goto(f"{served.url}/studio/", timeout=120_000)  # the first waits until Gradio is imported
+        expect(page.locator("#prompt textarea")).to_be_visible()
+        return page
+
+    asked: list[Any] = []
+    yield opened
+    elsewhere = [request for request in asked if not request.url.startswith((served.url, "data:", "blob:"))]
+    assert [request.url for request in elsewhere if request.failure != "csp"] == []

@@ -55,3 +55,19 @@ def until(page: Page, expression: str) -> None:
             return
         page.wait_for_timeout(50)
     raise AssertionError(f"waited in vain for {expression}")
+
+
+def ask(page: Page, text: str) -> None:
+    """Ask something in the studio's chat."""
+    page.locator("#prompt textarea").fill(text)
+    page.keyboard.press("Enter")
+
+
+def says(page: Page, text: str) -> None:
+    """Wait until this is the last answer of the studio's chat."""
+    expect(page.locator("#chat .bot .md").last).to_have_text(text)
+
+
+def status(page: Page, text: str) -> None:
+    """Wait until the studio's chat says this."""
+    expect(page.locator("#status")).to_contain_text(text)

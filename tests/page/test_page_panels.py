@@ -114,6 +114,24 @@ def test_a_chart_draws_its_points_between_its_lowest_and_highest_and_says_them()
     assert "polyline" not in chart("loss", Curve())
 
 
+def test_other_runs_are_laid_over_in_the_same_frame_and_named() -> None:
+    curves = []
+    for values in ((2.0, 1.0), (8.0, 3.0, 6.0)):
+        curves.append(Curve())
+        for step, value in enumerate(values, 1):
+            curves[-1].add(step, float(step), value)
+    drawn = chart("loss", curves[0], [(EVIL, curves[1]), ("empty", Curve())])
+    assert drawn.count("<polyline") == 3  # two lines, and one in the legend
+    assert 'class="beside-0"' in drawn
+    mine = drawn.split('<polyline points="')[1].split('"')[0].split()
+    theirs = drawn.split('<polyline class="beside-0" points="')[1].split('"')[0].split()
+    assert mine[0].split(",")[0] == theirs[0].split(",")[0]
+    assert float(mine[1].split(",")[0]) < float(theirs[2].split(",")[0])  # it has one step less
+    assert float(mine[0].split(",")[1]) > float(theirs[1].split(",")[1])  # 2 stands lower than 3
+    assert "loss: 1; 1 – 8" in drawn
+    assert not {"img", "onerror"} & Tags(drawn).found
+
+
 def test_time_left_is_what_is_wanted_at_the_pace_of_those_who_labelled_today() -> None:
     far = Far(1, items=100, gold=0, finished=20, labels=60, wanted=300)
     working = Done("Ana", 1, 40, 0, 40, 2400.0, 1, 2)  # 60 an hour
@@ -153,24 +171,37 @@ def test_a_reviewer_goes_through_disagreements_decides_and_takes_back(store: Sto
     assert "A is better" in page
     assert "B is better" in page
     assert not {"img", "onerror"} & Tags(page).found
-    event = review.decided(store, first, "choose 1", rita, "the rule of the third page", False)
-    again = review.decided(store, first, "choose 1", rita, "the rule of the third page", False)
+    sent = review_panel.Place.of(first.place.text)
+    assert sent is not None
+    event = review.decided(store, sent, "choose 1", rita, "the rule of the third page", False)
+    again = review.decided(store, sent, "choose 1", rita, "the rule of the third page", False)
     assert again.uid == event.uid  # the same press of a button twice is one label
+    other = review.decided(store, sent, "tie", rita, "", False)  # but not another button
+    review.taken_back(store, other.uid, rita)
     assert comments.of_labels(store, [event.uid])[event.uid] == ("the rule of the third page",)
     second = review_panel.following(store, "b", "Rita", first.found.position)
     assert second is not None
     assert (second.found.position, second.left) == (1, 1)
-    review.decided(store, second, "tie", rita, "", True)
+    review.decided(store, second.place, "tie", rita, "", True)
     assert [(one.position, one.verb) for one in gold_answers(store, batch.id)] == [(1, "tie")]
     assert review_panel.following(store, "b", "Rita") is None
-    review.taken_back(store, event, rita)
+    for _ in range(2):  # sent again, because the answer to the first was lost
+        review.taken_back(store, event.uid, rita)
     assert labels.head(store, event.item_hash, "Rita") is None
     assert [e.verb for e in labels.history(store, event.item_hash) if e.person == "Rita"] == [
-        "choose",
-        "undo",
+        *("choose", "tie", "undo", "undo"),
     ]
-    with pytest.raises(UserError):
-        review.taken_back(store, event, rita)
+    for uid in ("", "undo-", labels.standing(store, event.item_hash)[0].uid):  # the last is somebody else's
+        with pytest.raises(UserError, match="nothing to take back"):
+            review.taken_back(store, uid, rita)
+
+
+@pytest.mark.parametrize("sent", [None, "", "[]", '{"batch": 1}', "[" * 10_000])
+def test_a_case_that_no_page_was_given_is_none(sent: str | None) -> None:
+    assert review_panel.Place.of(sent) is None
+    one = review_panel.Place(1, 2, "h", "t")
+    assert review_panel.Place.of(one.text) == one
+    assert review_panel.Place.of(one.text.replace("1", '"1"')) is None
 
 
 @pytest.mark.parametrize(
@@ -273,7 +304,15 @@ def test_a_run_is_followed_from_where_it_was_seen_last(store: Store, home: Home)
     assert "step 2 of 4" in second.panel
     assert second.panel.count("<polyline") == 5
     assert "img" not in Tags(second.panel).found
-    assert shown(store, home, followed, run.name, ENGLISH) == second  # nothing new: nothing is sent
+    again = shown(store, home, followed, run.name, ENGLISH)
+    assert again.seal == second.seal != first.seal  # nothing new: nothing is sent
+    assert again.seal.split()[0] == first.seal.split()[0]  # the names are the same
+    other = runs.create(store, spec=spec, base_id=base, snapshot_hash="0" * 64)
+    runs.emit(store, other.id, "step", {**step, **rest, "step": 1})
+    both = shown(store, home, followed, run.name, ENGLISH, [other.name, run.name, "none"])
+    assert both.panel.count('<polyline class="beside-0"') == 10  # five figures, and the legend of each
+    assert "beside-1" not in both.panel
+    assert both.seal.split()[0] != second.seal.split()[0]
 
 
 def test_what_to_do_after_an_error_stands_beside_it(store: Store) -> None:

@@ -1,73 +1,21 @@
 """The studio in a real browser: what a person does in the chat and with written examples."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from labelling import PHONE, Browser, Page, expect
+from labelling import PHONE, Page, ask, expect, says, status
 from scripted_server import ScriptedServer
 from served import Served
 
-from tuner_app import settings
 from tuner_app.store import chats
 
 pytestmark = pytest.mark.slow
-expect.set_options(timeout=20_000)  # Gradio takes its time on a busy machine
 
 EVIL = (
     '<img src="http://elsewhere.example/x.png" onerror="document.title=1"><script>document.title=2</script>'
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ScriptedServer]:
-    server = ScriptedServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
-def served(
-    browser: Browser, server: ScriptedServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Served]:
-    page = Served(tmp_path_factory.mktemp("home"))
-    settings.save(page.home, settings.Settings(chat_url=server.url))
-    try:
-        page.start()
-        yield page
-    finally:
-        page.close()
-
-
-@pytest.fixture
-def studio(join: Callable[..., Page], served: Served, name: str) -> Callable[..., Page]:
-    """Opens the studio as a new member; fails when a request goes elsewhere that the page does not forbid."""
-
-    def opened(**options: object) -> Page:
-        page = join(name, first="", **options)
-        page.on("request", lambda request: asked.append(request))
-        page.goto(f"{served.url}/studio/", timeout=120_000)  # the first waits until Gradio is imported
-        expect(page.locator("#prompt textarea")).to_be_visible()
-        return page
-
-    asked: list[Any] = []
-    yield opened
-    elsewhere = [request for request in asked if not request.url.startswith((served.url, "data:", "blob:"))]
-    assert [request.url for request in elsewhere if request.failure != "csp"] == []
-
-
-def ask(page: Page, text: str) -> None:
-    page.locator("#prompt textarea").fill(text)
-    page.keyboard.press("Enter")
-
-
-def says(page: Page, text: str) -> None:
-    expect(page.locator("#chat .bot .md").last).to_have_text(text)
-
-
-def status(page: Page, text: str) -> None:
-    expect(page.locator("#status")).to_contain_text(text)
 
 
 def test_a_chat_with_its_labels(
@@ -101,6 +49,55 @@ def test_a_chat_with_its_labels(
     page.reload()
     says(page, "A tall plant.")
     assert served.verbs(name) == ["good", "choose", "correct", "undo"]
+
+
+def test_a_click_that_comes_twice_and_whose_answer_is_lost_counts_once(
+    studio: Callable[..., Page], served: Served, server: ScriptedServer, name: str
+) -> None:
+    server.answers = ["A small plant."]
+    page = studio()
+    ask(page, "What is a tree?")
+    says(page, "A small plant.")
+    expect(page.locator("#undo")).to_be_disabled()
+    for liked, verbs in (("Like", ["good"]), ("Dislike", ["good", "bad"])):
+        page.locator("#chat").get_by_role("button", name=liked, exact=True).click()
+        served.has(name, *verbs)
+    expect(page.locator("#undo")).to_be_enabled()
+    page.route("**/gradio_api/run/**", lose, times=1)
+    page.locator("#undo").click()
+    served.has(name, "good", "bad", "undo")
+    expect(page.locator("#trouble")).to_contain_text("No connection.")
+    expect(page.locator("#trouble")).to_have_count(0)  # by itself, with what is kept
+    says(page, "A small plant.")
+    page.locator("#undo").click()
+    served.has(name, "good", "bad", "undo", "undo")  # and another click is another one
+    page.route("**/gradio_api/run/**", lose, times=1)
+    ask(page, "And a bush?")
+    expect(page.locator("#chat .user .md").last).to_have_text("And a bush?")
+    (conversation,) = chats.conversations(served.store, person=name)
+    said = [message.content for message in chats.path(served.store, conversation.id)]
+    assert said.count("And a bush?") == 1
+
+
+def lose(route: Any) -> None:
+    """A request that goes through twice, and whose answer is lost."""
+    route.fetch()
+    route.fetch()
+    route.abort()
+
+
+def test_a_thumb_that_is_pressed_again_stays(
+    studio: Callable[..., Page], served: Served, server: ScriptedServer, name: str
+) -> None:
+    server.answers = ["A small plant."]
+    page = studio()
+    ask(page, "What is a tree?")
+    says(page, "A small plant.")
+    page.locator("#chat").get_by_role("button", name="Like", exact=True).click()
+    served.has(name, "good")
+    page.locator("#chat").get_by_role("button", name="Liked", exact=True).click()
+    status(page, "It stays as it is")
+    assert served.verbs(name) == ["good"]
 
 
 def test_an_answer_goes_on_without_a_browser_and_half_of_it_is_kept(
@@ -138,11 +135,11 @@ def test_writing_on_a_phone_in_chinese(studio: Callable[..., Page], name: str, s
     page = studio(viewport=PHONE, locale="zh-CN", has_touch=True)
     page.get_by_role("tab", name="撰写").click()
     asked = page.locator(".write-asked textarea").first
-    asked.fill(f"法国的首都是哪里？{name}")
+    asked.fill(f"法国的首都是哪里？那里有多少人？{name}")
     page.locator(".write-answered textarea").first.fill("巴黎。")
     page.locator("#save-example").click()
     expect(page.locator("#write-status")).to_contain_text("已保存")
-    asked.press_sequentially(f"法国的首都是哪里呢？{name}")
+    asked.press_sequentially(f"法国的首都是哪里呢？那里有多少人？{name}")
     expect(page.locator("#near")).to_contain_text("巴黎。")
     page.locator("#save-example").click()
     expect(page.locator("#write-status")).to_contain_text("needs an answer")

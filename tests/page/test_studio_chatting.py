@@ -1,6 +1,8 @@
 """What a person does in the studio's chat and with written examples: their own, and nobody else's."""
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,7 +12,7 @@ from engine.errors import UserError
 from engine.examples import Demonstration, Message
 from tuner_app.conversing import dialogue
 from tuner_app.page.studio import chatting, writing
-from tuner_app.page.studio.chatting import Shown
+from tuner_app.page.studio.chatting import Pair, Shown
 from tuner_app.paths import Home
 from tuner_app.settings import Settings
 from tuner_app.store import Store, chats, examples, labels, models, people
@@ -46,6 +48,12 @@ def verbs(store: Store, person: str) -> dict[str, int]:
     return dict(labels.counts(store, person))
 
 
+def pair_of(store: Store, shown: Shown) -> Pair:
+    """The answer of `shown` twice, to choose between."""
+    answer = chats.message(store, shown.messages[1])
+    return Pair("p", answer, answer, (0, 1))
+
+
 DOES: dict[str, Callable[[Store, str, Shown], object]] = {
     "see": lambda store, who, shown: chatting.view(store, who, shown.conversation),
     "ask": lambda store, who, shown: chatting.ask(store, who, shown, "And a bush?", "2"),
@@ -56,7 +64,7 @@ DOES: dict[str, Callable[[Store, str, Shown], object]] = {
     "rate": lambda store, who, shown: chatting.rate(store, who, shown, 1, "good", "3"),
     "correct": lambda store, who, shown: chatting.correct(store, who, shown, 1, "A big plant.", "4"),
     "choose": lambda store, who, shown: chatting.choose(
-        store, who, Shown(shown.conversation, shown.messages, (shown.messages[1],) * 2, (0, 1)), "tie", 0, "5"
+        store, who, replace(shown, pair="p"), pair_of(store, shown), "tie", 0, "5"
     ),
     "undo": lambda store, who, shown: chatting.undo(store, who, shown, "6"),
     "switch": lambda store, who, shown: chatting.switch(store, who, shown),
@@ -86,6 +94,70 @@ def test_a_thumb_is_given_once_however_often_it_is_sent(store: Store, shown: Sho
     assert verbs(store, people.ME) == {}
 
 
+def all_there_is(store: Store) -> list[int]:
+    """How many conversations, messages and events of labels there are."""
+    counted = [f"SELECT count(*) AS n FROM {name}" for name in ("conversations", "messages", "label_events")]
+    return [row["n"] for query in counted if (row := store.one(query))]
+
+
+@pytest.mark.parametrize("act", ["ask", "ask anew", "ask instead", "rate", "correct", "choose", "undo"])
+def test_what_is_sent_again_as_it_was_counts_once(store: Store, shown: Shown, act: str) -> None:
+    """The answer to the first try was lost: the browser sends the same again, and it is taken as saved."""
+    deed = DOES.get(act) or (lambda store, who, _: chatting.ask(store, who, Shown(), "Anew?", "7"))
+    chatting.rate(store, ANN, shown, 1, "bad", "first")
+    chatting.correct(store, ANN, shown, 1, "A shrub.", "second")
+    deed(store, ANN, shown)
+    there = all_there_is(store)
+    deed(store, ANN, shown)
+    assert all_there_is(store) == there
+
+
+def test_a_deed_has_a_uid_of_its_own() -> None:
+    shown = Shown(1, (1, 2), ticket="t")
+    uids = [
+        shown.uid(ANN, "undo"),
+        shown.uid(BOB, "undo"),
+        replace(shown, ticket="u").uid(ANN, "undo"),
+        shown.uid(ANN, "correct", 1, "text"),
+        shown.uid(ANN, "correct", 1, "other"),
+    ]
+    assert len({*uids}) == len(uids)
+    assert Shown.of(shown.text).uid(ANN, "undo") == uids[0]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        *("", "null", "[]", "{", '{"more": 1}', '{"messages": 3}', '{"messages": ["1"]}'),
+        *('{"conversation": "1"}', '{"conversation": true}', '{"ticket": 1}', '{"pair": []}', "[" * 10_000),
+    ],
+)
+def test_what_no_page_was_given_is_refused(sent: str) -> None:
+    with pytest.raises(UserError, match="not up to date"):
+        Shown.of(sent)
+
+
+def test_a_browser_names_no_message_of_another_conversation(store: Store, shown: Shown) -> None:
+    other = chatting.ask(store, BOB, Shown(), "Mine alone?", "9")
+    sent = Shown.of(json.dumps(json.loads(shown.text) | {"messages": [other.id]}))
+    with pytest.raises(UserError, match="not up to date"):
+        chatting.message(store, ANN, sent, 0)
+
+
+def test_what_is_put_away_is_found_and_comes_back(store: Store, shown: Shown) -> None:
+    for _ in range(2):  # sent twice, because the answer to the first was lost
+        chatting.put_away(store, ANN, shown)
+    assert chatting.latest(store, ANN).titles == ()
+    away = chatting.view(store, ANN, None).away
+    assert away == (("What is a tree?", shown.conversation),)
+    assert chatting.view(store, BOB, None).away == ()
+    opened = chatting.view(store, ANN, away[0][1])
+    assert opened.titles == away
+    for _ in range(2):
+        chatting.put_away(store, ANN, opened.shown)
+    assert chatting.latest(store, ANN).shown == shown
+
+
 def test_a_correction_takes_the_answers_place_until_it_is_undone(store: Store, shown: Shown) -> None:
     chatting.correct(store, ANN, shown, 1, "A tall plant.", "a")
     corrected = chatting.latest(store, ANN)
@@ -99,8 +171,11 @@ def test_the_side_that_was_shown_is_the_reply_that_is_chosen(store: Store, shown
     first, question = chatting.last_answer(store, ANN, shown)
     answer(store, question, "A thing with leaves.", tip=False)
     second = chats.answers(store, question.id)[-1]
-    pair = Shown(shown.conversation, shown.messages, (first.id, second.id), (1, 0))
-    chatting.choose(store, ANN, pair, "choose", 0, "a")
+    pair = Pair("p", first, second, (1, 0))
+    for stale in (None, replace(pair, name="another")):
+        with pytest.raises(UserError, match="no two answers"):
+            chatting.choose(store, ANN, replace(shown, pair="p"), stale, "choose", 0, "a")
+    chatting.choose(store, ANN, replace(shown, pair="p"), pair, "choose", 0, "a")
     (event,) = labels.on_messages(store, [second.id], ANN)[second.id]
     assert (event.value, event.shown) == ({"reply": 1}, (1, 0))
     last = chatting.latest(store, ANN).last
@@ -179,3 +254,32 @@ def test_nobody_else_changes_an_example(store: Store) -> None:
         with pytest.raises(UserError, match="no example"):
             writing.save(store, who, writing.demonstration("", ["Hi", "No."]), "", which)
     assert writing.listed(store, ANN) == [("Hi", id)]
+
+
+def test_a_change_that_is_sent_again_is_the_same_change(store: Store) -> None:
+    first = writing.save(store, ANN, writing.demonstration("", ["Hi", "Yes?"]), "", None)
+    assert writing.save(store, ANN, writing.demonstration("", ["Hi", "Yes?"]), "", None) == first
+    changed = writing.demonstration("", ["Hi", "Hello!"])
+    second = writing.save(store, ANN, changed, "polite", first)
+    assert writing.save(store, ANN, changed, "polite", first) == second
+    assert writing.listed(store, ANN) == [("Hi", second)]
+    assert len(writing.own(store, ANN, second).history) == 1
+    back = writing.save(store, ANN, writing.demonstration("", ["Hi", "Yes?"]), "", second)
+    assert writing.save(store, ANN, changed, "", back) == second  # a change once more
+    with pytest.raises(UserError, match="no example"):
+        writing.save(store, BOB, changed, "", first)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    ["", "[]", "{}", '{"open": "1", "form": 3}', '{"open": "1", "form": ["a", "b"]}', '{"open": "1"}'],
+)
+def test_a_draft_that_is_none_is_left_alone(kept: str) -> None:
+    assert writing.draft(kept) is None
+
+
+def test_a_draft_as_the_browser_keeps_it() -> None:
+    form = ["", "Hi", "Yes?", "polite"]
+    assert writing.draft(json.dumps({"open": "7", "form": form})) == (7, form)
+    assert writing.draft(json.dumps({"open": "", "form": form})) == (None, form)
+    assert writing.draft(json.dumps({"open": "-1", "form": form})) == (None, form)

@@ -68,7 +68,9 @@ def test_what_a_model_says_is_sanitized(blocks: gr.Blocks) -> None:
 
 def test_labels_are_not_queued(blocks: gr.Blocks) -> None:
     listeners = [listener for listener in blocks.fns.values() if listener.queue]
-    of_chat = [one for one in listeners if one.fn and one.fn.__module__.endswith((".chat", ".write"))]
+    of_chat = [
+        one for one in listeners if one.fn and one.fn.__module__.endswith((".chat", ".write", ".review"))
+    ]
     assert {one.name for one in of_chat} == {"watch"}  # which only looks on
 
 

@@ -94,6 +94,9 @@ def ask(
     With `instead` on a branch beside the one that goes through that message.
     """
     with store.write():
+        if known := chats.find(store, uid):  # a retry, that begins no second conversation
+            chats.own(store, known.conversation_id, person)
+            return known
         if conversation_id is None:
             conversation = chats.start(store, title=title, person=person)
         else:

@@ -59,6 +59,7 @@ RULES = (
     Rule("/studio/assets/{path:path}", _READ, "annotator"),
     Rule("/studio/static/{path:path}", _READ, "annotator"),
     Rule("/studio/gradio_api/heartbeat/{session_hash}", _READ, "annotator"),
+    Rule("/studio/gradio_api/app_id", _READ, "annotator"),  # asked for until a lost connection is back
     Rule("/studio/gradio_api/queue/join", _POST, "annotator"),
     Rule("/studio/gradio_api/queue/data", _READ, "annotator"),
     Rule("/studio/gradio_api/run/{api_name}", _POST, "annotator"),

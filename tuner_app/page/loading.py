@@ -11,6 +11,7 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tuner_app import faults
+from tuner_app.page import lean
 from tuner_app.page.access import refuse
 from tuner_app.page.answering import Answering
 from tuner_app.page.database import Database
@@ -22,7 +23,14 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 # Before Gradio is imported: it reads these once.
-SILENT = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}
+SILENT = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    # Else each event ends with a table of the 10,000 before it, made with pandas, that nobody asks for.
+    "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000",
+    "GRADIO_ANALYTICS_MAX_EVENTS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_OFFLINE": "1",
+}
 _one_at_a_time = Lock()  # Gradio keeps what is being built in variables of the whole process
 
 
@@ -66,9 +74,9 @@ class Studio:
 
     def _build(self) -> "FastAPI":
         os.environ.update(SILENT)
-        from tuner_app.page import studio
-
         with _one_at_a_time:
+            with lean.imports():
+                from tuner_app.page import studio
             return studio.host(self._home, self._database, self._answering)
 
 

@@ -113,9 +113,9 @@ def add(
     The same `uid` again gives the same message, so that a retry adds nothing.
     """
     with store.write():
-        known = uid and store.one(f"SELECT {_MESSAGE} FROM messages WHERE uid = ?", (uid,))
+        known = uid and find(store, uid)
         if known:
-            return _message(known)
+            return known
         if parent_id is not None:
             _require_in(store, conversation_id, parent_id)
         now = stamps.now()
@@ -129,6 +129,12 @@ def add(
         if tip:
             set_tip(store, conversation_id, new)
         return message(store, new)
+
+
+def find(store: Store, uid: str) -> Message | None:
+    """The message with this uid, if there is one."""
+    row = store.one(f"SELECT {_MESSAGE} FROM messages WHERE uid = ?", (uid,))
+    return row and _message(row)
 
 
 def message(store: Store, message_id: int) -> Message:

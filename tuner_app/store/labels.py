@@ -23,6 +23,7 @@ __all__ = [
     "counts",
     "describe_fed",
     "fed",
+    "find",
     "head",
     "head_of",
     "heads",
@@ -90,7 +91,7 @@ def undo(store: Store, item_hash: str, *, person: str = people.ME, uid: str) -> 
 def undo_last(store: Store, *, person: str = people.ME, uid: str) -> LabelEvent | None:
     """Take back the person's latest label that is not undone yet; None where there is none."""
     with store.write():
-        again = _find(store, uid)
+        again = find(store, uid)
         if again and (again.verb, again.person) == ("undo", person):
             return again
         if again:
@@ -115,7 +116,7 @@ def take_back(
             return again
         if again:
             raise taken(uid)
-        label = _find(store, label_uid)
+        label = find(store, label_uid)
         if label is None or (label.person, label.item_hash) != (person, item_hash) or label.verb == "undo":
             raise UserError("There is no such label to take back.", kept="Nothing was changed.")
         if store.one("SELECT 1 FROM label_events WHERE undoes = ?", (label_uid,)):
@@ -244,7 +245,7 @@ def latest_in(store: Store, conversation_id: int, person: str = people.ME) -> tu
     )
     if row is None:
         return None
-    event = _find(store, row["uid"])
+    event = find(store, row["uid"])
     assert event is not None
     return event, row["message_id"]
 
@@ -284,7 +285,7 @@ def _next_time(store: Store, person: str) -> str:
 
 def _known(store: Store, event: LabelEvent) -> LabelEvent | None:
     """The event that has this uid already; a UserError where it says something else."""
-    known = _find(store, event.uid)
+    known = find(store, event.uid)
     if known and replace(known, created="", undoes=None) != replace(event, created="", undoes=None):
         raise taken(event.uid)
     return known
@@ -299,7 +300,8 @@ def taken(uid: str) -> UserError:
     )
 
 
-def _find(store: Store, uid: str) -> LabelEvent | None:
+def find(store: Store, uid: str) -> LabelEvent | None:
+    """The event with this uid, if there is one."""
     row = store.one(f"{_EVENT} WHERE e.uid = ?", (uid,))
     return row and _event(row)
 

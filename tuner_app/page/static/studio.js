@@ -1,4 +1,7 @@
 // The studio beside Gradio: files go in by a route of our own, and keys decide in a review.
+import * as drafts from "./drafts.js";
+import * as trouble from "./trouble.js";
+
 const TEXTS = {
   en: {
     file: "File", format: "Format", found_out: "found out", columns: "Columns (role=name,…)",
@@ -178,3 +181,6 @@ document.addEventListener("keydown", (event) => {
     press.click();
   }
 });
+
+trouble.start();
+drafts.start();

@@ -6,15 +6,16 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from engine.errors import UserError
 from tuner_app.conversing import asking, dialogue
 from tuner_app.conversing.link import ModelLink, State
+from tuner_app.page.studio.chatting import Pair
 from tuner_app.paths import Home
 from tuner_app.settings import Settings
 from tuner_app.store.asked import Asked
 from tuner_app.store.rows import Message
+from tuner_app.store.stamps import new_uid
 
 if TYPE_CHECKING:
     from tuner_app.page.database import Database
@@ -31,8 +32,8 @@ KEEP_TRIES = 60  # one a second, while the disk is full or too much waits for th
 class Writing:
     """An answer under way: `text` so far; `ended` when it is kept, as `answer`, or there is nothing to keep.
 
-    `beside` is the answer that it is to be held against, and `order` how the two are to be shown. `seen` when
-    its end has been shown.
+    `beside` is the answer that it is to be held against, and `order` how the two are to be shown, under
+    `name`. `seen` when its end has been shown.
     """
 
     person: str
@@ -49,6 +50,14 @@ class Writing:
     ended: bool = False
     seen: bool = False
     task: asyncio.Task[None] | None = None
+    name: str = field(default_factory=new_uid)
+
+    @property
+    def pair(self) -> Pair | None:
+        """The two answers to choose between, once both are there."""
+        if self.beside is None or self.answer is None:
+            return None
+        return Pair(self.name, self.beside, self.answer, self.order)
 
 
 class Answers:
@@ -63,6 +72,11 @@ class Answers:
     def of(self, conversation_id: int | None) -> Writing | None:
         """The latest answer in a conversation, under way or ended, since it was last forgotten."""
         return self._latest.get(conversation_id) if conversation_id is not None else None
+
+    def is_writing(self, question: Message) -> bool:
+        """Whether this prompt is being answered."""
+        latest = self.of(question.conversation_id)
+        return latest is not None and not latest.ended and latest.question.id == question.id
 
     def forget(self, conversation_id: int) -> None:
         """Let an answer that has ended be an answer like any other."""
@@ -182,7 +196,7 @@ class Answers:
             by=writing.by,
             seed=writing.seed,
             tip=writing.beside is None,
-            uid=uuid4().hex,
+            uid=new_uid(),
         )
         from tuner_app.page.database import UnavailableError
 

@@ -1,9 +1,9 @@
 """Chat in the browser. What is asked and judged is kept at once; what is being written is then looked at."""
 
 from collections.abc import AsyncIterator, Callable
+from functools import wraps
 from time import monotonic
 from typing import Any
-from uuid import uuid4
 
 import gradio as gr
 
@@ -19,7 +19,7 @@ from tuner_app.page.studio.chat_parts import VERDICTS, ChatParts, Updates
 from tuner_app.page.studio.chatting import Shown, View
 from tuner_app.page.studio.parts import Studio
 from tuner_app.page.studio.words import Words
-from tuner_app.store import Store, chats
+from tuner_app.store import chats
 from tuner_app.store.rows import Member, Message, Verb
 
 SECONDS_A_LOOK = 3.0  # after which someone who looks on has to be let in still
@@ -44,7 +44,7 @@ class Chat:
 
         def on(event: Any, handler: Callable[..., Any], *inputs: Any, writes: bool = False) -> None:
             # Not queued: what is queued is dropped when the browser goes away.
-            safe = may("annotator", or_told(handler, self._failed))
+            safe = may("annotator", _with_what_is_shown(or_told(handler, self._failed)))
             done = event(safe, [parts.shown, *inputs], queue=False, **fast)
             if writes:
                 done.success(may("annotator", self.watch), [parts.shown], concurrency_limit=MOST, **fast)
@@ -52,7 +52,8 @@ class Chat:
         blocks = gr.context.Context.root_block
         assert blocks is not None
         on(blocks.load, self.load, writes=True)
-        on(parts.which.input, self.open, parts.which, writes=True)
+        for chosen in (parts.which, parts.away_ones):
+            on(chosen.input, self.open, chosen, writes=True)
         on(parts.new.click, self.begin)
         on(parts.prompt.submit, self.ask, parts.prompt, parts.model, writes=True)
         on(parts.prompt.stop, self.stop)
@@ -101,8 +102,9 @@ class Chat:
 
     async def ask(self, member: Member, words: Words, shown: Shown, text: str, model: str | None) -> Updates:
         """Keep a prompt and begin to answer it."""
-        question = await self._database.write(chatting.ask, member.name, shown, text, uuid4().hex)
-        shown_now = await self._begin(member, words, question, model)
+        uid = shown.uid(member.name, "ask", text)
+        question = await self._database.write(chatting.ask, member.name, shown, text, uid)
+        shown_now = await self._begin(member, words, question, model, once=True)
         return shown_now | {self._parts.prompt: shown_now[self._parts.prompt] | {"value": ""}}
 
     async def write_again(self, member: Member, words: Words, shown: Shown, model: str | None) -> Updates:
@@ -122,16 +124,26 @@ class Chat:
         question: Message,
         model: str | None,
         beside: Message | None = None,
+        once: bool = False,
     ) -> Updates:
+        """Have an answer begun; with `once` only where none is there or under way."""
         settings = settings_file.load(self._home)
         here = question.conversation_id
         error = ""
         try:
+            if once and await self._is_answered(question):
+                return self._show(await self._database.read(chatting.view, member.name, here), words)
             by = await self._database.read(chatting.by, settings, model, here)
             self._answers.begin(member.name, question, by, beside=beside)
         except UserError as refused:  # the question is kept all the same
             error = str(refused)
         return self._show(await self._database.read(chatting.view, member.name, here), words, error)
+
+    async def _is_answered(self, question: Message) -> bool:
+        if self._answers.is_writing(question):
+            return True
+        answers = await self._database.read(chats.answers, question.id)
+        return bool(answers)
 
     async def stop(self, member: Member, words: Words, shown: Shown) -> Updates:
         """End the answer that is being written; what there is of it is kept."""
@@ -140,8 +152,9 @@ class Chat:
             await self._answers.stop(shown.conversation)
         return await self._again(member, words, shown)
 
-    async def watch(self, member: Member, words: Words, shown: Shown) -> AsyncIterator[Updates]:
+    async def watch(self, member: Member, words: Words, text: str) -> AsyncIterator[Updates]:
         """Show the answer that is being written as it grows, if there is one."""
+        shown = Shown.of(text)
         writing = self._answers.of(shown.conversation)
         if writing is None or writing.seen:
             yield {self._parts.status: gr.skip()}
@@ -152,7 +165,9 @@ class Chat:
             if monotonic() - looked > SECONDS_A_LOOK:
                 await self._database.read(require_still, member)
                 looked = monotonic()
-            yield self._while_writing(view, words, writing)
+            updates = self._while_writing(view, words, writing)
+            del updates[self._parts.shown]  # what is sent again meanwhile is still the same
+            yield updates
         writing.seen = True
         view = await self._database.read(chatting.view, member.name, shown.conversation)
         yield self._show(view, words)
@@ -160,11 +175,13 @@ class Chat:
     # --- judging
 
     async def rate(self, member: Member, words: Words, shown: Shown, event: gr.LikeData) -> Updates:
-        """A thumb up or down."""
-        verb: Verb = "good" if event.liked is True else "bad"
-        fed = await self._database.write(
-            chatting.rate, member.name, shown, _place(event.index), verb, uuid4().hex
-        )
+        """A thumb up or down. One that is pressed again stays: Gradio then says neither."""
+        if not isinstance(event.liked, bool):
+            return await self._again(member, words, shown, words("thumb_stays"))
+        verb: Verb = "good" if event.liked else "bad"
+        place = _place(event.index)
+        uid = shown.uid(member.name, verb, place)
+        fed = await self._database.write(chatting.rate, member.name, shown, place, verb, uid)
         return await self._again(member, words, shown, _saved(words, fed))
 
     async def edit(
@@ -174,29 +191,34 @@ class Chat:
         place, text = _place(event.index), str(event.value)
         message = await self._database.read(chatting.message, member.name, shown, place)
         if message.role == "user":
-            question = await self._database.write(
-                chatting.ask, member.name, shown, text, uuid4().hex, instead=place
-            )
-            return await self._begin(member, words, question, model)
-        fed = await self._database.write(chatting.correct, member.name, shown, place, text, uuid4().hex)
+            uid = shown.uid(member.name, "ask", text, place)
+            question = await self._database.write(chatting.ask, member.name, shown, text, uid, instead=place)
+            return await self._begin(member, words, question, model, once=True)
+        uid = shown.uid(member.name, "correct", place, text)
+        fed = await self._database.write(chatting.correct, member.name, shown, place, text, uid)
         return await self._again(member, words, shown, _saved(words, fed))
 
     def chooses(self, verb: Verb, side: int) -> Callable[..., Any]:
         """The listener of a verdict's button."""
 
         async def choose(member: Member, words: Words, shown: Shown) -> Updates:
-            fed = await self._database.write(chatting.choose, member.name, shown, verb, side, uuid4().hex)
-            assert shown.conversation
-            self._answers.forget(shown.conversation)
-            names = await self._database.read(_speakers, shown)
-            told = words("they_were", first=names[0], second=names[1])
-            return await self._again(member, words, shown, f"{_saved(words, fed)} {told}")
+            writing = self._answers.of(shown.conversation)
+            pair = writing.pair if writing else None
+            uid = shown.uid(member.name, shown.pair, verb, side)
+            fed = await self._database.write(chatting.choose, member.name, shown, pair, verb, side, uid)
+            told = _saved(words, fed)
+            if shown.conversation is not None and pair and pair.name == shown.pair:
+                self._answers.forget(shown.conversation)
+                names = [speaker((pair.first, pair.second)[place]) for place in pair.order]
+                told += f" {words('they_were', first=names[0], second=names[1])}"
+            return await self._again(member, words, shown, told)
 
         return choose
 
     async def undo(self, member: Member, words: Words, shown: Shown) -> Updates:
         """Take back the latest label."""
-        undone = await self._database.write(chatting.undo, member.name, shown, uuid4().hex)
+        uid = shown.uid(member.name, "undo")
+        undone = await self._database.write(chatting.undo, member.name, shown, uid)
         return await self._again(member, words, shown, words("undone" if undone else "nothing_to_undo"))
 
     async def switch(self, member: Member, words: Words, shown: Shown) -> Updates:
@@ -225,8 +247,8 @@ class Chat:
             return self._parts.show(view, words, status=status)
         if not writing.ended:
             return self._while_writing(view, words, writing)
-        if writing.beside and writing.answer and view.last == writing.beside:
-            return self._parts.compare(view, words, writing.beside, writing.answer, writing.order)
+        if writing.pair and view.last == writing.beside:
+            return self._parts.compare(view, words, writing.pair)
         return self._parts.show(view, words, status=status or str(writing.error or ""))
 
     def _while_writing(self, view: View, words: Words, writing: Writing) -> Updates:
@@ -243,10 +265,15 @@ class Chat:
         return self._parts.show(view, words, status=status, writing=text, busy=True)
 
 
-def _speakers(store: Store, shown: Shown) -> list[str]:
-    """Who gave the two answers, in the order in which they were shown."""
-    assert shown.pair
-    return [speaker(chats.message(store, shown.pair[place])) for place in shown.order]
+def _with_what_is_shown(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """`handler(member, words, shown, *values)`, called with `shown` as the browser sends it."""
+
+    @wraps(handler)
+    async def called(member: Member, words: Words, shown: str, *values: Any) -> Any:
+        return await handler(member, words, Shown.of(shown), *values)
+
+    called.__annotations__ = {**handler.__annotations__, "shown": str}
+    return called
 
 
 def _place(index: Any) -> int:

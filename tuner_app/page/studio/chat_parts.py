@@ -7,10 +7,11 @@ import gradio as gr
 
 from tuner_app.clean import visible
 from tuner_app.page.studio import chatting, markup
-from tuner_app.page.studio.chatting import Shown, View
-from tuner_app.page.studio.components import page
+from tuner_app.page.studio.chatting import Pair, Shown, View
+from tuner_app.page.studio.components import kept, page
 from tuner_app.page.studio.words import Words, said
-from tuner_app.store.rows import Message, Verb
+from tuner_app.store.rows import Verb
+from tuner_app.store.stamps import new_uid
 
 VERDICTS: tuple[tuple[str, Verb, int], ...] = (
     ("choose_first", "choose", 0),
@@ -28,7 +29,7 @@ class ChatParts:
     """Puts the components into the tab that is open."""
 
     def __init__(self) -> None:
-        self.shown = gr.State(Shown())
+        self.shown = kept("shown", Shown().text)
         with gr.Row(elem_id="chat-top"):
             self.which = self._choice("conversation", 4)
             self.model = self._choice("model", 2)
@@ -64,15 +65,21 @@ class ChatParts:
             self.second, self.again, self.other, self.undo = (
                 self._button(key) for key in ("second", "again", "other", "undo")
             )
-        with gr.Accordion(said("this_conversation"), open=False), gr.Row():
-            self.title = gr.Textbox(label=said("title"), max_length=200, scale=4, elem_id="title")
-            self.rename, self.away = self._button("rename"), self._button("put_away")
+        with gr.Accordion(said("this_conversation"), open=False, elem_id="this-conversation"):
+            with gr.Row():
+                self.title = gr.Textbox(label=said("title"), max_length=200, scale=4, elem_id="title")
+                self.rename, self.away = self._button("rename"), self._button("put_away")
+            self.away_ones = self._choice("away_ones", 1)
 
     @property
     def all(self) -> list[Any]:
         """What `show` may change."""
         top = [self.shown, self.which, self.model, self.chatbot, self.status, self.pair, *self.sides]
-        return [*top, self.prompt, self.second, self.again, self.other, self.undo, self.title, self.away]
+        return [*top, self.prompt, self.second, self.again, self.other, self.undo, *self._of_one]
+
+    @property
+    def _of_one(self) -> list[Any]:
+        return [self.title, self.away, self.away_ones]
 
     def show(
         self, view: View, words: Words, *, status: str = "", writing: str | None = None, busy: bool = False
@@ -83,7 +90,7 @@ class ChatParts:
         waits = view.dialogue.unanswered is not None and not busy
         last = turns[-1] if turns else None
         return {
-            self.shown: view.shown,
+            self.shown: replace(view.shown, ticket=new_uid()).text,
             self.which: gr.update(choices=list(view.titles), value=here and here.id),
             self.chatbot: gr.update(
                 value=chatting.bubbles(view.dialogue, writing), feedback_value=chatting.thumbs(view.dialogue)
@@ -103,18 +110,17 @@ class ChatParts:
                 interactive=here is not None,
                 value=words("put_back" if here and here.archived else "put_away"),
             ),
+            self.away_ones: gr.update(choices=list(view.away), value=None, visible=bool(view.away)),
         }
 
-    def compare(
-        self, view: View, words: Words, first: Message, second: Message, order: tuple[int, ...]
-    ) -> Updates:
-        """The conversation, and two answers to choose between, in this order."""
-        texts = [visible((first, second)[place].content) for place in order]
+    def compare(self, view: View, words: Words, pair: Pair) -> Updates:
+        """The conversation, and two answers to choose between."""
+        texts = [visible((pair.first, pair.second)[place].content) for place in pair.order]
         return self.show(view, words) | {
             self.chatbot: gr.update(
                 value=chatting.bubbles(view.dialogue)[:-1]
             ),  # it is not to give itself away
-            self.shown: replace(view.shown, pair=(first.id, second.id), order=order),
+            self.shown: replace(view.shown, pair=pair.name, ticket=new_uid()).text,
             self.pair: gr.update(visible=True),
             self.sides[0]: f"**1**\n\n{texts[0]}",
             self.sides[1]: f"**2**\n\n{texts[1]}",

@@ -1,7 +1,9 @@
 """What the chat tab asks of the store: each a transaction, and only in the person's own conversations."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 from engine.errors import UserError
@@ -10,8 +12,8 @@ from tuner_app.conversing import asking, branches, dialogue, judged
 from tuner_app.conversing.dialogue import Dialogue
 from tuner_app.conversing.judged import CORRECTED, Label
 from tuner_app.settings import Settings
-from tuner_app.store import Store, chats, models
-from tuner_app.store.rows import Message, Verb
+from tuner_app.store import Store, chats, labels, models
+from tuner_app.store.rows import Conversation, Message, Verb
 
 BASE = "base"
 LONGEST = 20_000  # characters of a prompt or a correction
@@ -21,26 +23,68 @@ _THUMBS: Mapping[str, str] = {"good": "Like", "bad": "Dislike"}
 
 @dataclass(frozen=True)
 class Shown:
-    """What a browser's page shows: ids alone. `pair` are two answers to choose between, in `order`."""
+    """What a browser's page shows, as the browser sends it along: ids alone. `pair` names two answers to
+    choose between.
+
+    `ticket` is new with each answer of the server. What is sent again, because its answer was lost on the
+    way, comes with the same one, and so is the same message or label.
+    """
 
     conversation: int | None = None
     messages: tuple[int, ...] = ()
-    pair: tuple[int, int] | None = None
-    order: tuple[int, ...] = ()
+    pair: str = ""
+    put_away: bool = False
+    ticket: str = ""
+
+    @property
+    def text(self) -> str:
+        """For the browser."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def of(text: str) -> "Shown":
+        """What a browser has sent; a UserError where it is nothing that it was given."""
+        try:
+            shown = Shown(**json.loads(text))
+            whole = [*shown.messages, *([] if shown.conversation is None else [shown.conversation])]
+        except (TypeError, ValueError, RecursionError) as error:
+            raise _stale() from error
+        words = (shown.pair, shown.ticket)
+        if not all(type(one) is int for one in whole) or not all(isinstance(one, str) for one in words):
+            raise _stale()
+        return replace(shown, messages=tuple(shown.messages), put_away=shown.put_away is True)
+
+    def uid(self, person: str, *deed: object) -> str:
+        """The uid of what a person does here: the same for the same deed."""
+        return sha256(json.dumps([self.ticket, person, *deed]).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two answers to one prompt, to choose between: shown in `order`, under a name of their own."""
+
+    name: str
+    first: Message
+    second: Message
+    order: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class View:
-    """What is there to show: a conversation, and the titles of all, by id."""
+    """What is there to show: a conversation, and the titles of all, by id, and of those put away."""
 
     dialogue: Dialogue
     titles: tuple[tuple[str, int], ...]
+    away: tuple[tuple[str, int], ...] = ()
 
     @property
     def shown(self) -> Shown:
         """The ids of it."""
         here = self.dialogue.conversation
-        return Shown(here.id if here else None, tuple(turn.message.id for turn in self.dialogue.turns))
+        if here is None:
+            return Shown()
+        ids = tuple(turn.message.id for turn in self.dialogue.turns)
+        return Shown(here.id, ids, put_away=here.archived)
 
     @property
     def last(self) -> Message | None:
@@ -60,7 +104,12 @@ def view(store: Store, person: str, conversation_id: int | None) -> View:
         here = shown.conversation
         if here and here.archived:
             listed = [here, *listed]
-    return View(shown, tuple((one_line(one.title) or f"#{one.id}", one.id) for one in listed))
+        away = chats.conversations(store, limit=MOST_LISTED, archived=True, person=person)
+    return View(shown, _titles(listed), _titles(away))
+
+
+def _titles(listed: list[Conversation]) -> tuple[tuple[str, int], ...]:
+    return tuple((one_line(one.title) or f"#{one.id}", one.id) for one in listed)
 
 
 def latest(store: Store, person: str) -> View:
@@ -111,9 +160,12 @@ def ask(
 def message(store: Store, person: str, shown: Shown, place: int) -> Message:
     """What stands at a place of what is shown."""
     if shown.conversation is None or not 0 <= place < len(shown.messages):
-        raise UserError("This page is not up to date.", kept="Nothing was changed.", do="Reload it.")
+        raise _stale()
     chats.own(store, shown.conversation, person)
-    return chats.message(store, shown.messages[place])
+    found = chats.message(store, shown.messages[place])
+    if found.conversation_id != shown.conversation:  # a browser can send any number
+        raise _stale()
+    return found
 
 
 def last_answer(store: Store, person: str, shown: Shown) -> tuple[Message, Message]:
@@ -137,7 +189,9 @@ def rate(store: Store, person: str, shown: Shown, place: int, verb: Verb, uid: s
         raise UserError("This is your own correction.", do="Edit it, or take it back.")
     with store.write():
         standing = judged.on_answers(store, [answer], person=person)[answer.id]
-        if any(event.verb == verb for event, item in standing if item.kind == "single"):
+        if labels.find(store, uid) or any(
+            event.verb == verb for event, item in standing if item.kind == "single"
+        ):
             return ""
         return judged.label(store, Label((answer,), verb, uid=uid), person=person)
 
@@ -146,6 +200,8 @@ def correct(store: Store, person: str, shown: Shown, place: int, text: str, uid:
     """Keep what the answer should have been; what it fed."""
     check_length(text)
     answer = message(store, person, shown, place)
+    if labels.find(store, uid):
+        return ""
     turns = view(store, person, shown.conversation).dialogue.turns
     original = next((turn.original for turn in turns if turn.message.id == answer.id), None) or answer
     if text.strip() in ("", answer.content.strip()):
@@ -153,18 +209,30 @@ def correct(store: Store, person: str, shown: Shown, place: int, text: str, uid:
     return judged.label(store, Label((original,), "correct", 0, text, uid=uid), person=person)
 
 
-def choose(store: Store, person: str, shown: Shown, verb: Verb, side: int, uid: str) -> str:
-    """Keep a verdict on two answers, `side` counted as they are shown; what it fed."""
-    if shown.conversation is None or shown.pair is None:
+def choose(
+    store: Store,
+    person: str,
+    shown: Shown,
+    pair: Pair | None,
+    verb: Verb,
+    side: int,
+    uid: str,
+) -> str:
+    """Keep a verdict on `pair`, `side` counted as they are shown; what it fed."""
+    if shown.conversation is not None and labels.find(store, uid):
+        return ""
+    if shown.conversation is None or pair is None or pair.name != shown.pair:
         raise UserError("There are no two answers to choose between.", do="Reload the page.")
     chats.own(store, shown.conversation, person)
-    first, second = (chats.message(store, one) for one in shown.pair)
-    reply = shown.order[side] if verb == "choose" else None
-    return judged.label(store, Label((first, second), verb, reply, shown=shown.order, uid=uid), person=person)
+    reply = pair.order[side] if verb == "choose" else None
+    given = Label((pair.first, pair.second), verb, reply, shown=pair.order, uid=uid)
+    return judged.label(store, given, person=person)
 
 
 def undo(store: Store, person: str, shown: Shown, uid: str) -> bool:
     """Take back the person's latest label in the conversation; whether there was one."""
+    if labels.find(store, uid):
+        return True
     answer, _ = last_answer(store, person, shown)
     return judged.undo(store, answer, uid, person=person) is not None
 
@@ -184,11 +252,11 @@ def rename(store: Store, person: str, shown: Shown, title: str) -> None:
 
 
 def put_away(store: Store, person: str, shown: Shown) -> None:
-    """Take the conversation out of the list, or put it back."""
+    """Take the conversation out of the list, or put it back: the other of what is shown."""
     if shown.conversation is None:
         raise UserError("There is no conversation yet.")
-    here = chats.own(store, shown.conversation, person)
-    chats.archive(store, here.id, not here.archived)
+    chats.own(store, shown.conversation, person)
+    chats.archive(store, shown.conversation, not shown.put_away)
 
 
 def bubbles(shown: Dialogue, under_way: str | None = None) -> list[dict[str, Any]]:
@@ -204,6 +272,10 @@ def thumbs(shown: Dialogue) -> list[str | None]:
         for turn in shown.turns
         if turn.message.role == "assistant"
     ]
+
+
+def _stale() -> UserError:
+    return UserError("This page is not up to date.", kept="Nothing was changed.", do="Reload it.")
 
 
 def check_length(text: str) -> None:

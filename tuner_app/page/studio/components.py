@@ -19,6 +19,12 @@ def page(**where: Any) -> gr.Markdown:
     )
 
 
+def kept(name: str, value: str = "") -> gr.Textbox:
+    """A value that nobody sees, in the browser and not, as a gr.State is, on the server: a try whose answer
+    was lost is sent again as it was, and a restarted server goes on with it."""
+    return gr.Textbox(value, elem_id=name, elem_classes="t-kept", label=name)
+
+
 def choice(key: str, choices: Sequence[Any] = (), value: Any = None, **more: Any) -> gr.Dropdown:
     """A labelled choice."""
     return gr.Dropdown(list(choices), value=value, label=said(key), interactive=True, **more)

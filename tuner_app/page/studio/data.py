@@ -160,10 +160,6 @@ def _share(
         names = [one.name for one in await database.read(batches.listed)]
         return gr.update(choices=names, value=chosen if chosen in names else next(iter(names), None))
 
-    async def newest(member: Member, words: Words) -> Any:
-        names = [one.name for one in await database.read(batches.listed)]
-        return gr.update(choices=names, value=names[0])
-
     async def show(member: Member, words: Words, name: str | None) -> list[Any]:
         if not name:
             return [gr.skip() for _ in form]
@@ -173,9 +169,10 @@ def _share(
         given = [found.overlap, found.priority, found.gold_rate]
         return [*given, gr.update(choices=who, value=named), found.guidelines, found.shared]
 
-    async def show_new(member: Member, words: Words, name: str | None) -> list[Any]:
-        *others, _ = await show(member, words, name)
-        return [*others, True]  # it was made to be labelled
+    async def show_new(member: Member, words: Words) -> list[Any]:
+        names = [one.name for one in await database.read(batches.listed)]
+        *others, _ = await show(member, words, names[0])
+        return [gr.update(choices=names, value=names[0]), *others, True]  # it was made to be labelled
 
     async def saved(
         member: Member,
@@ -218,9 +215,8 @@ def _share(
         may("admin", show), batch, form, queue=False, **QUIET
     )
     batch.input(may("admin", show), batch, form, queue=False, **QUIET)
-    made.success(may("admin", newest), None, batch, queue=False, **QUIET).then(
-        may("admin", show_new), batch, form, queue=False, **QUIET
-    )
+    # All of it at once: what is typed then is not written over.
+    made.success(may("admin", show_new), None, [batch, *form], queue=False, **QUIET)
     save.click(may("admin", saved), [batch, *form], told, api_visibility="private")
     again.click(may("admin", try_again), batch, told, api_visibility="private")
 

@@ -45,7 +45,9 @@ def build(studio: Studio) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs"):
             tabs = []
             for name, role, module in TABS:
-                with gr.Tab(said(f"tab_{name}"), id=name, visible=role == "annotator") as tab:
+                with gr.Tab(
+                    said(f"tab_{name}"), id=name, elem_id=f"tab-{name}", visible=role == "annotator"
+                ) as tab:
                     module.add(studio)
                 tabs.append(tab)
 

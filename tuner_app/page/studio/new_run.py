@@ -63,15 +63,20 @@ def add(database: "Database", home: Home, tab: gr.Tab, running: gr.Dropdown) -> 
     found = page(elem_id="new-found")
     plain = [method, data, name, base, parent, reward, precision, seed, *adapter]
 
-    async def offered(member: Member, words: Words, method: str, base: str | None) -> list[Any]:
+    async def offered(
+        member: Member, words: Words, method: str, base: str | None, parent: str | None, reward: str | None
+    ) -> list[Any]:
         bases, parents, rewards, chosen = await database.read(_offered, home, method, base or "")
         needed = method_named(method).needs_reward
         return [
             gr.update(choices=[(shown, one) for one, shown in bases.items()], value=chosen),
-            gr.update(choices=[("—", ""), *((shown, one) for one, shown in parents.items())], value=""),
+            gr.update(
+                choices=[("—", ""), *((shown, one) for one, shown in parents.items())],
+                value=parent if parent in parents else "",
+            ),
             gr.update(
                 choices=[(shown, one) for one, shown in rewards.items()] or [("—", "")],
-                value=next(iter(rewards), ""),
+                value=reward if reward in rewards else next(iter(rewards), ""),
                 visible=needed,
             ),
         ]
@@ -86,7 +91,13 @@ def add(database: "Database", home: Home, tab: gr.Tab, running: gr.Dropdown) -> 
         return joined([said(str(prospect) if prospect.found.examples else none, "quiet")])
 
     for event in (tab.select, method.change, base.change):
-        event(may("admin", offered), [method, base], [base, parent, reward], queue=False, **QUIET)
+        event(
+            may("admin", offered),
+            [method, base, parent, reward],
+            [base, parent, reward],
+            queue=False,
+            **QUIET,
+        )
     for event in (tab.select, method.change, data.change):
         event(may("admin", surveyed), [method, data], summary, trigger_mode="always_last", **QUIET)
 
@@ -116,7 +127,7 @@ def add(database: "Database", home: Home, tab: gr.Tab, running: gr.Dropdown) -> 
                 return  # what a browser does not show can be asked for all the same
             found_fields = option_fields(method_named(method).options)
             with gr.Row(elem_classes="t-grid"):
-                controls = [_control(one) for one in found_fields]
+                controls = [_control(one, method) for one in found_fields]
             private: dict[str, Any] = {"api_visibility": "private"}
             check.click(may("admin", checked), [*plain, *controls], found, **private)
             start.click(may("admin", started), [*plain, *controls], [found, running], **private)
@@ -196,14 +207,18 @@ def _token(words: str, kind: report.Kind) -> str:
     return f"<{tag}>{text(words)}</{tag.split()[0]}>"
 
 
-def _control(one: OptionField) -> Any:
+def _control(one: OptionField, method: str = "") -> Any:
+    """The field's control. What was typed stays when the form is drawn anew, for another method too, where
+    that has a field of this name; what is chosen is the method's own."""
+    usual: dict[str, Any] = {"label": one.label, "info": one.help, "min_width": 220}
+    is_typed = not one.choices and not isinstance(one.default, bool)
+    if method:
+        usual["key"] = one.name if is_typed else f"{method} {one.name}"
+    if is_typed:
+        return gr.Textbox("", placeholder=one.usual, **usual)
     if one.choices:
-        return gr.Dropdown(
-            list(one.choices), value=one.default, label=one.label, info=one.help, min_width=220
-        )
-    if isinstance(one.default, bool):
-        return gr.Checkbox(one.default, label=one.label, info=one.help, min_width=220)
-    return gr.Textbox("", label=one.label, info=one.help, placeholder=one.usual, min_width=220)
+        return gr.Dropdown(list(one.choices), value=one.default, **usual)
+    return gr.Checkbox(one.default, **usual)
 
 
 def _offered(

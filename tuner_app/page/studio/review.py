@@ -2,20 +2,27 @@
 
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import gradio as gr
 
 from engine.errors import UserError
 from tuner_app.page.studio.access import may
-from tuner_app.page.studio.components import QUIET, button, choice, field, opened, page
+from tuner_app.page.studio.components import QUIET, button, choice, field, kept, opened, page
 from tuner_app.page.studio.markup import Safe, joined, said
 from tuner_app.page.studio.parts import Studio
 from tuner_app.page.studio.progress import judged_batches
-from tuner_app.page.studio.review_panel import Case, answer_of, case_page, choices, following, spoken
+from tuner_app.page.studio.review_panel import (
+    Case,
+    Place,
+    answer_of,
+    case_page,
+    choices,
+    following,
+    spoken,
+)
 from tuner_app.page.studio.words import Words
 from tuner_app.page.studio.words import said as label
-from tuner_app.store import Store, audit, comments, gold, labels
+from tuner_app.store import Store, audit, batches, comments, gold, labels
 from tuner_app.store.rows import LabelEvent, Member
 
 CHOICES = ("choose 0", "choose 1", "tie", "both_bad", "good", "bad")  # in the order of the buttons
@@ -24,7 +31,8 @@ CHOICES = ("choose 0", "choose 1", "tie", "both_bad", "good", "bad")  # in the o
 def add(studio: Studio) -> None:
     """The tab."""
     database = studio.database
-    tab, shown, last = opened(), gr.State(None), gr.State(None)
+    tab = opened()
+    shown, last = (kept(f"review-{name}") for name in ("shown", "last"))
     with gr.Row(elem_classes="t-bar"):
         batch = choice("review_batch", elem_id="review-batch", allow_custom_value=True)
         as_gold = gr.Checkbox(False, label=label("review_as_gold"), elem_id="review-gold")
@@ -40,46 +48,42 @@ def add(studio: Studio) -> None:
         ]
     seen = [shown, case, why, *deciding]
 
-    async def show(member: Member, words: Words, name: str | None, now: Case | None) -> list[Any]:
-        after = now.found.position if now and now.batch.name == name else -1
-        found = await database.beside(following, name or "", member.name, after)
-        return await parts(found, words)
+    async def show(member: Member, words: Words, name: str | None, now: str) -> list[Any]:
+        here = Place.of(now)
+        return await parts(await database.beside(_next, name or "", member.name, here), words)
 
     async def parts(found: Case | None, words: Words) -> list[Any]:
         if found is None:
             hidden = [gr.update(visible=False) for _ in CHOICES]
-            return [None, joined([said(words("review_none"), "quiet")]), gr.update(visible=False), *hidden]
+            return ["", joined([said(words("review_none"), "quiet")]), gr.update(visible=False), *hidden]
         written = await database.beside(case_page, found, words)
         offered = choices(found.found.item)
         buttons = [gr.update(visible=one in offered) for one in CHOICES]
-        return [found, written, gr.update(visible=True, value=""), *buttons]
+        return [found.place.text, written, gr.update(visible=True, value=""), *buttons]
 
     async def offer(member: Member, words: Words, chosen: str | None) -> Any:
         names = await database.read(judged_batches)
         return gr.update(choices=names, value=chosen if chosen in names else next(iter(names), None))
 
     async def decide(
-        choice: str, member: Member, words: Words, now: Case | None, why: str, is_gold: bool
+        choice: str, member: Member, words: Words, now: str, why: str, is_gold: bool
     ) -> list[Any]:
-        if now is None:
+        here = Place.of(now)
+        if here is None:
             raise UserError(words("review_none"))
-        event = await database.write(decided, now, choice, member, why, is_gold)
-        found = await database.beside(following, now.batch.name, member.name, now.found.position)
+        event = await database.write(decided, here, choice, member, why, is_gold)
+        name = (await database.read(batches.get, here.batch)).name
+        found = await database.beside(following, name, member.name, here.position)
         said_of = words("review_saved", label=spoken(event, words))
-        return [_good(said_of), event, gr.update(visible=True), *await parts(found, words)]
+        return [_good(said_of), event.uid, gr.update(visible=True), *await parts(found, words)]
 
-    async def take_back(
-        member: Member, words: Words, event: LabelEvent | None, now: Case | None
-    ) -> list[Any]:
-        if event is None:
-            raise UserError(words("review_nothing"))
-        await database.write(taken_back, event, member)
-        name = now.batch.name if now else None
-        case_now = await database.beside(following, name, member.name, -1) if name else None
-        return [_good(words("review_undone")), None, gr.update(visible=False), *await parts(case_now, words)]
+    async def take_back(member: Member, words: Words, name: str | None, uid: str, now: str) -> list[Any]:
+        await database.write(taken_back, uid or "", member)
+        found = await database.beside(following, name or "", member.name, -1)
+        return [_good(words("review_undone")), "", gr.update(visible=False), *await parts(found, words)]
 
     everything = [told, last, undo, *seen]
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    private: dict[str, Any] = {**QUIET, "queue": False}  # what is queued is lost with the connection
     tab.select(may("reviewer", offer), batch, batch, queue=False, **QUIET).then(
         may("reviewer", show), [batch, shown], seen, **private
     )
@@ -87,38 +91,56 @@ def add(studio: Studio) -> None:
         event(may("reviewer", show), [batch, shown], seen, **private)
     for one, press in zip(CHOICES, deciding, strict=True):
         press.click(may("reviewer", _with(decide, one)), [shown, why, as_gold], everything, **private)
-    undo.click(may("reviewer", take_back), [last, shown], everything, **private)
+    undo.click(may("reviewer", take_back), [batch, last, shown], everything, **private)
 
 
 def _with(decide: Any, choice: str) -> Any:
-    async def handler(member: Member, words: Words, now: Any, why: str, is_gold: bool) -> list[Any]:
+    async def handler(member: Member, words: Words, now: str, why: str, is_gold: bool) -> list[Any]:
         result: list[Any] = await partial(decide, choice)(member, words, now, why, is_gold)
         return result
 
     return handler
 
 
-def decided(store: Store, case: Case, choice: str, member: Member, why: str, is_gold: bool) -> LabelEvent:
+def decided(store: Store, here: Place, choice: str, member: Member, why: str, is_gold: bool) -> LabelEvent:
     """Keep the reviewer's label with its comment, and make the item gold where it is to be."""
     verb, value = answer_of(choice)
-    item = case.found.item
+    item = labels.item(store, here.item)
     order = tuple(range(len(item.replies)))
-    event = labels.record(store, item.hash, verb, value=value, shown=order, person=member.name, uid=case.uid)
+    uid = here.uid(member.name, choice)
+    again = labels.find(store, uid)
+    if again:
+        return again
+    event = labels.record(store, item.hash, verb, value=value, shown=order, person=member.name, uid=uid)
     if why.strip():
-        comments.add(store, event.uid, why, uid=f"{case.uid}-why")
+        comments.add(store, event.uid, why, uid=f"{uid}-why")
     if is_gold:
-        gold.set_answer(store, case.batch.id, case.found.position, verb, value)
-        detail = f"{case.batch.name}, {case.found.position + 1}: {verb}"
+        gold.set_answer(store, here.batch, here.position, verb, value)
+        detail = f"{batches.get(store, here.batch).name}, {here.position + 1}: {verb}"
         audit.note(store, "set gold", person=member.name, detail=detail)
     return event
 
 
-def taken_back(store: Store, event: LabelEvent, member: Member) -> None:
-    """Undo the reviewer's label, unless another one stands by now."""
+def taken_back(store: Store, uid: str, member: Member) -> None:
+    """Undo the reviewer's label of this uid, unless another one stands by now; once, however often."""
+    undo = f"undo-{uid}"
+    event = labels.find(store, uid)
+    if event is None or event.person != member.name:
+        raise UserError("There is nothing to take back.")
+    if labels.find(store, undo):
+        return
     standing = labels.head(store, event.item_hash, member.name)
-    if standing is None or standing.uid != event.uid:
+    if standing is None or standing.uid != uid:
         raise UserError("Another label of yours stands by now.", kept="It was left as it is.")
-    labels.undo(store, event.item_hash, person=member.name, uid=uuid4().hex)
+    labels.undo(store, event.item_hash, person=member.name, uid=undo)
+
+
+def _next(store: Store, name: str, person: str, here: Place | None) -> Case | None:
+    """The case after the one that is shown, or the first one of another batch."""
+    same = here is not None and any(
+        batch.id == here.batch and batch.name == name for batch in batches.listed(store)
+    )
+    return following(store, name, person, here.position if here and same else -1)
 
 
 def _good(line: str) -> Safe:

@@ -1,8 +1,9 @@
 """A disagreement as the studio shows it: the replies side by side, and who said what of them."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from uuid import uuid4
+from dataclasses import asdict, dataclass
+from hashlib import sha256
 
 from tuner_app import agreement
 from tuner_app.agreement import Disagreement
@@ -11,6 +12,7 @@ from tuner_app.page.studio.words import Words
 from tuner_app.store import Store, batches, comments, gold, tags
 from tuner_app.store.gold import Gold
 from tuner_app.store.rows import Batch, Item, LabelEvent, Verb
+from tuner_app.store.stamps import new_uid
 
 PAGE = 50
 VERBS: Mapping[str, tuple[Verb, ...]] = {
@@ -20,12 +22,42 @@ VERBS: Mapping[str, tuple[Verb, ...]] = {
 
 
 @dataclass(frozen=True)
+class Place:
+    """Which disagreement a browser shows, as it sends it along: what is sent again, because its answer was
+    lost on the way, is of the same one and has the same `ticket`."""
+
+    batch: int
+    position: int
+    item: str
+    ticket: str
+
+    @property
+    def text(self) -> str:
+        """For the browser."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def of(text: str | None) -> "Place | None":
+        """What a browser has sent; None where it shows none, or nothing that it was given."""
+        try:
+            place = Place(**json.loads(text or "null"))
+        except (TypeError, ValueError, RecursionError):
+            return None
+        kinds = [type(getattr(place, name)) for name in ("batch", "position", "item", "ticket")]
+        return place if kinds == [int, int, str, str] else None
+
+    def uid(self, person: str, choice: str) -> str:
+        """The uid of the label by which a person decides so."""
+        return sha256(json.dumps([self.ticket, self.item, person, choice]).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
 class Case:
-    """A disagreement that is on the screen; `uid` is that of the label that decides it."""
+    """A disagreement that is to be shown, and how many are left."""
 
     batch: Batch
     found: Disagreement
-    uid: str
+    place: Place
     left: int
     gold: bool
 
@@ -41,7 +73,8 @@ def following(store: Store, name: str, person: str, after: int = -1) -> Case | N
         return None
     found = next((one for one in open if one.position > after), open[0])
     known = any(answer.position == found.position for answer in gold.answers(store, batch.id))
-    return Case(batch, found, uuid4().hex, len(open), known)
+    place = Place(batch.id, found.position, found.item.hash, new_uid())
+    return Case(batch, found, place, len(open), known)
 
 
 def answer_of(choice: str) -> tuple[Verb, dict[str, int]]:

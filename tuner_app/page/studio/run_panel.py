@@ -3,11 +3,12 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 
 from tuner_app import remedies, words
-from tuner_app.page.studio.charts import charts
+from tuner_app.page.studio.charts import MOST_BESIDE, charts
 from tuner_app.page.studio.markup import Safe, block, joined, said, short, table
 from tuner_app.page.studio.words import Words
 from tuner_app.paths import Home
@@ -56,9 +57,18 @@ class Shown:
     may_stop: bool = False
     remedy: str = ""
 
+    @property
+    def seal(self) -> str:
+        """Which of what it shows is the same: of the names, and of all."""
+        seals = [sha256(repr(part).encode()).hexdigest()[:16] for part in (self.names, self)]
+        return " ".join(seals)
 
-def shown(store: Store, home: Home, followed: Followed, name: str, words: Words) -> Shown:
-    """The list, and the run called `name`; the first of the list where there is none of that name."""
+
+def shown(
+    store: Store, home: Home, followed: Followed, name: str, words: Words, beside: Sequence[str] = ()
+) -> Shown:
+    """The list, and the run called `name`, with the figures of the runs `beside` laid over its own; the first
+    of the list where there is none of that name."""
     found = listed(store, home)
     names = tuple(one.run.name for one in found)
     listing = runs_table(found, words)
@@ -67,11 +77,13 @@ def shown(store: Store, home: Home, followed: Followed, name: str, words: Words)
     name = name if name in names else names[0]
     run, facts = followed.of(store, name)
     offered = remedies.remedy(run)
+    others = [one for one in beside if one in names and one != name][:MOST_BESIDE]
+    laid_over = [(other, followed.of(store, other)[1]) for other in others]
     return Shown(
         names,
         name,
         listing,
-        panel(run, facts, words),
+        panel(run, facts, words, laid_over),
         block("\n".join(log_tail(home.run(name))[-LOG_LINES:])),
         may_pause=run.status in ("queued", "running"),
         may_resume=run.status in ("stopped", "paused", "failed"),
@@ -100,7 +112,7 @@ def runs_table(found: Sequence[Listed], said: Words) -> Safe:
     return joined([table(head, rows, caption=said("runs_list"), empty=said("runs_none"))])
 
 
-def panel(run: Run, facts: RunFacts, say: Words) -> Safe:
+def panel(run: Run, facts: RunFacts, say: Words, beside: Sequence[tuple[str, RunFacts]] = ()) -> Safe:
     """One run: how far it is, what it says, and its figures."""
     spec = run.spec
     source = Path(spec["parent"]).parent.name if spec["parent"] else Path(spec["base"]).name
@@ -114,4 +126,4 @@ def panel(run: Run, facts: RunFacts, say: Words) -> Safe:
     lines += [said(line) for line in (facts.progress(running=run.status == "running"), *facts.lines)]
     lines += [said(f"! {warning}", "wrong") for warning in facts.warnings]
     lines += [said(note, "quiet") for note in facts.notes]
-    return joined([*lines, charts(facts)])
+    return joined([*lines, charts(facts, beside)])

@@ -8,10 +8,11 @@ from engine.errors import UserError
 from tuner_app import remedies
 from tuner_app.page.studio import new_run
 from tuner_app.page.studio.access import may
-from tuner_app.page.studio.components import QUIET, begin, button, choice, opened, page
+from tuner_app.page.studio.charts import MOST_BESIDE
+from tuner_app.page.studio.components import QUIET, begin, button, choice, kept, opened, page
 from tuner_app.page.studio.markup import Safe, joined, said
 from tuner_app.page.studio.parts import Studio
-from tuner_app.page.studio.run_panel import Followed, Shown, shown
+from tuner_app.page.studio.run_panel import Followed, shown
 from tuner_app.page.studio.words import Words
 from tuner_app.page.studio.words import said as label
 from tuner_app.paths import Home
@@ -25,11 +26,15 @@ TICK_SECONDS = 1.0
 def add(studio: Studio) -> None:
     """The tab."""
     database, home = studio.database, studio.home
-    tab, followed, last = opened(), Followed(), gr.State(None)
+    tab, followed = opened(), Followed()
+    last = kept("runs-last")
     timer = gr.Timer(TICK_SECONDS, active=False)
     listing = page(elem_id="runs-list")
     with gr.Row(elem_classes="t-bar"):
         name = choice("runs_run", elem_id="runs-name", allow_custom_value=True)
+        beside = choice(
+            "runs_beside", value=[], multiselect=True, max_choices=MOST_BESIDE, elem_id="runs-beside"
+        )
         pause = button("runs_pause", visible=False, elem_id="runs-pause")
         resume = button("runs_resume", visible=False, elem_id="runs-resume")
         stop = button("runs_stop", visible=False, variant="stop", elem_id="runs-stop")
@@ -41,20 +46,23 @@ def add(studio: Studio) -> None:
     panel = page(elem_id="runs-panel")
     with gr.Accordion(label("runs_log"), open=False):
         log = page(elem_id="runs-log")
-    seen = [last, listing, name, panel, log, pause, resume, stop]
+    seen = [last, listing, name, beside, panel, log, pause, resume, stop]
 
-    async def look(member: Member, words: Words, name: str | None, before: Shown | None) -> list[Any]:
+    async def look(
+        member: Member, words: Words, name: str | None, others: list[str] | None, before: str
+    ) -> list[Any]:
         await database.apart(_reap, home)
-        now = await database.read(shown, home, followed, name or "", words)
-        if now == before:
+        now = await database.read(shown, home, followed, name or "", words, others or [])
+        if now.seal == before:
             return [gr.skip() for _ in seen]
         # What was chosen meanwhile stays chosen: a value is sent only where there was none.
         value: dict[str, Any] = {} if name == now.name else {"value": now.name or None}
-        same = before is not None and before.names == now.names and not value
+        listed = (before or " ").split()[:1] == now.seal.split()[:1]
         return [
-            now,
+            now.seal,
             now.table,
-            gr.skip() if same else gr.update(choices=list(now.names), **value),
+            gr.skip() if listed and not value else gr.update(choices=list(now.names), **value),
+            gr.skip() if listed else gr.update(choices=list(now.names), visible=len(now.names) > 1),
             now.panel,
             now.log,
             gr.update(visible=now.may_pause),
@@ -64,7 +72,7 @@ def add(studio: Studio) -> None:
 
     looking: dict[str, Any] = {
         "fn": may("admin", look),
-        "inputs": [name, last],
+        "inputs": [name, beside, last],
         "outputs": seen,
         "queue": False,
         **QUIET,
@@ -72,6 +80,7 @@ def add(studio: Studio) -> None:
     tab.select(**looking).then(may("admin", begin), None, timer, queue=False, **QUIET)
     timer.tick(**looking)
     name.input(**looking)
+    beside.input(**looking)
 
     def ends(request: Request) -> Any:
         async def end(member: Member, words: Words, name: str, asked: gr.Request) -> Safe:

@@ -12,7 +12,7 @@ from tuner_app.page.database import UnavailableError
 from tuner_app.page.studio import markup, writing
 from tuner_app.page.studio.access import may, or_told
 from tuner_app.page.studio.chatting import LONGEST
-from tuner_app.page.studio.components import page
+from tuner_app.page.studio.components import kept, page
 from tuner_app.page.studio.parts import Studio
 from tuner_app.page.studio.words import Words, said
 from tuner_app.page.studio.writing import MOST_TURNS, Written
@@ -20,6 +20,7 @@ from tuner_app.store.edits import Edit
 from tuner_app.store.near import Near, NearFile
 from tuner_app.store.rows import Member
 
+BACK = "back"  # tells static/drafts.js that its draft has come
 INDEX_SECONDS = 0.2  # of taking in what others have brought, at a time
 Updates = dict[Any, Any]
 
@@ -35,7 +36,8 @@ class Write:
     def __init__(self, studio: Studio) -> None:
         self._database, self._near = studio.database, NearFile(studio.home.near_index)
         self._catching_up: asyncio.Task[None] | None = None
-        self.changes = gr.State(None)  # the id of the example that is being changed
+        self.changes = kept("write-open")  # the id of the example that is being changed
+        self.draft = kept("write-draft")  # what static/drafts.js has kept, to be put into the form
         with gr.Row(elem_id="write-top"):
             self.mine = gr.Dropdown(label=said("written_by_you"), allow_custom_value=True, scale=4)
             self.new = gr.Button(said("new_example"), min_width=80, scale=1)
@@ -59,7 +61,17 @@ class Write:
     def listen(self) -> None:
         """Have the components answer; nothing is queued, so nothing is dropped with the connection."""
         form = [self.system, *self.turns, self.tags]
-        out = [self.changes, self.mine, *form, *self.rows, self.near, self.more, self.remove, self.status]
+        out = [
+            self.changes,
+            self.draft,
+            self.mine,
+            *form,
+            *self.rows,
+            self.near,
+            self.more,
+            self.remove,
+            self.status,
+        ]
         quietly: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
         def on(event: Any, handler: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
@@ -68,8 +80,9 @@ class Write:
         out.append(self.history)
         blocks = gr.context.Context.root_block
         assert blocks is not None
-        on(blocks.load, self.load, [], out)
-        on(self.new.click, self.load, [], out)
+        on(blocks.load, self.load, [], [self.mine, self.status])
+        on(self.draft.change, self.restore, [self.draft], out)
+        on(self.new.click, self.begin, [], out)
         on(self.mine.input, self.open, [self.mine], out)
         on(self.save.click, self.keep, [self.changes, *form], out)
         on(self.remove.click, self.take_away, [self.changes], out)
@@ -83,8 +96,34 @@ class Write:
         )
 
     async def load(self, member: Member, words: Words) -> Updates:
+        """The person's own, to choose from; the form stays as it is."""
+        return {self.mine: gr.update(choices=await self._database.read(writing.listed, member.name))}
+
+    async def begin(self, member: Member, words: Words) -> Updates:
         """An empty form."""
         return await self._show(member, words, None)
+
+    async def restore(self, member: Member, words: Words, draft: str) -> Updates:
+        """What was in the form before a reload."""
+        found = writing.draft(draft)
+        if found is None:
+            return {self.draft: BACK}
+        open, (system, *turns, tags) = found
+        written = None
+        if open is not None:
+            with suppress(UserError):  # it has been removed meanwhile: then it is a new one
+                written = await self._database.read(writing.own, member.name, open)
+        shown = await self._show(member, words, written)
+        texts = [*turns, *[""] * (len(self.turns) - len(turns))]
+        return {
+            **shown,
+            **dict(zip(self.turns, texts, strict=True)),
+            self.system: system,
+            self.tags: tags,
+            **self._rows(max(len(turns) // 2, 1)),
+            self.draft: BACK,
+            self.status: markup.said(words("draft_is_back")),
+        }
 
     async def open(self, member: Member, words: Words, which: Any) -> Updates:
         """One of the person's own, to be changed."""
@@ -92,29 +131,30 @@ class Write:
             return await self._show(member, words, None)
         return await self._show(member, words, await self._database.read(writing.own, member.name, which))
 
-    async def keep(self, member: Member, words: Words, changes: int | None, *form: str) -> Updates:
+    async def keep(self, member: Member, words: Words, changes: str, *form: str) -> Updates:
         """Save what the form says."""
         system, *turns, tags = form
         example = writing.demonstration(system, turns)
-        id = await self._database.write(writing.save, member.name, example, tags, changes)
+        id = await self._database.write(writing.save, member.name, example, tags, _id(changes))
         shown = await self._show(member, words, None)
         return shown | {self.status: markup.said(words("example_saved", id=id), "good")}
 
-    async def take_away(self, member: Member, words: Words, changes: int | None) -> Updates:
+    async def take_away(self, member: Member, words: Words, changes: str) -> Updates:
         """Take the example that is open out of use."""
-        if changes is None:
+        id = _id(changes)
+        if id is None:
             raise UserError("No example is open.")
-        await self._database.write(writing.remove, member.name, changes)
+        await self._database.write(writing.remove, member.name, id)
         shown = await self._show(member, words, None)
         return shown | {self.status: markup.said(words("example_removed"))}
 
-    async def look(self, member: Member, words: Words, changes: int | None, text: str) -> str:
+    async def look(self, member: Member, words: Words, changes: str, text: str) -> str:
         """What asks nearly the same as is being written."""
         try:
             whole = await self._database.beside(self._take_in)
             if not whole and (self._catching_up is None or self._catching_up.done()):
                 self._catching_up = asyncio.create_task(self._catch_up())
-            found = await self._database.beside(self._find, text, changes)
+            found = await self._database.beside(self._find, text, _id(changes))
         except (UserError, UnavailableError) as error:
             return markup.said(str(error), "quiet")  # it can be written all the same
         return _near(words, found)
@@ -131,7 +171,8 @@ class Write:
         texts = [message.content for message in messages]
         texts += [""] * (len(self.turns) - len(texts))
         return {
-            self.changes: written and written.id,
+            self.changes: str(written.id) if written else "",
+            self.draft: BACK,
             self.mine: gr.update(choices=mine, value=written and written.id),
             self.system: system,
             **dict(zip(self.turns, texts, strict=True)),
@@ -163,6 +204,7 @@ class Write:
 
     def _text(self, name: str, info: str = "", *, lines: int = 1) -> gr.Textbox:
         return gr.Textbox(
+            "",
             label=said(name),
             info=said(info) if info else None,
             lines=lines,
@@ -170,6 +212,11 @@ class Write:
             max_length=LONGEST,
             elem_classes=f"write-{name}",
         )
+
+
+def _id(text: str) -> int | None:
+    """An example's, as the browser sends it; None where none is open."""
+    return int(text) if text and text.isdecimal() and len(text) < 19 else None
 
 
 def _near(words: Words, found: list[Near]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from engine.errors import UserError
 from engine.examples import Demonstration, Example, Message, from_json, prompt_of
 from tuner_app.clean import one_line
-from tuner_app.page.studio.chatting import check_length
+from tuner_app.page.studio.chatting import LONGEST, check_length
 from tuner_app.store import Store, edits, example_tags, examples
 from tuner_app.store.edits import Edit
 
@@ -49,13 +49,31 @@ def demonstration(system: str, turns: Sequence[str]) -> Demonstration:
     return Demonstration((*start, *turns_of))
 
 
+def draft(text: str) -> tuple[int | None, list[str]] | None:
+    """The example that was open and the texts of the form, as a browser has kept them: system prompt, prompts
+    and answers in turn, tags. None where they are not of that kind."""
+    try:
+        kept = json.loads(text)
+        open, form = kept["open"], kept["form"]
+        whole = [str(one)[:LONGEST] for one in form]
+    except (TypeError, ValueError, KeyError, RecursionError):
+        return None
+    if not isinstance(form, list) or len(form) % 2 or not 4 <= len(form) <= 2 + 2 * MOST_TURNS:
+        return None
+    return int(open) if str(open).isdecimal() and len(str(open)) < 19 else None, whole
+
+
 def save(store: Store, person: str, example: Demonstration, tags: str, changes: int | None) -> int:
     """Keep a new example, or what one of the person's own becomes; its id."""
     wanted = {example_tags.checked(tag) for tag in tags.split(",") if tag.strip()}
     with store.write():
         if changes is not None:
-            own(store, person, changes)
-            id, _ = edits.change(store, changes, example, person=person)
+            id = examples.insert(store, example)
+            if _became(store, changes, id):  # sent again, because the answer was lost on the way
+                own(store, person, id)
+            else:
+                own(store, person, changes)
+                edits.change(store, changes, example, person=person)
         else:
             examples.add(store, [(example, _written(store, person) + 1)], source=source_of(person))
             id = examples.insert(store, example)
@@ -108,6 +126,15 @@ def start_of(example: Example) -> str:
     """The start of what an example asks."""
     asked = [message.content for message in prompt_of(example).prompt if message.role == "user"]
     return one_line(asked[0]) if asked else "…"
+
+
+def _became(store: Store, id: int, other: int) -> bool:
+    row = store.one(
+        """SELECT 1 FROM withdrawn w JOIN example_edits d ON d.id = w.edit_id
+           WHERE w.example_id = ? AND d.becomes_id = ?""",
+        (id, other),
+    )
+    return row is not None
 
 
 def _written(store: Store, person: str) -> int:
