@@ -24,7 +24,7 @@ _REFUSED = """
     /openapi.json /login/ /login /logout /svelte/{path:path} /gradio_api/deep_link /config /config/
     /favicon.ico /robots.txt /pwa_icon/{size} /pwa_icon /manifest.json /monitoring /monitoring/summary
     /monitoring/{key} /gradio_api/user/ /gradio_api/user /gradio_api/login_check/ /gradio_api/login_check
-    /gradio_api/token/ /gradio_api/token /gradio_api/app_id/ /gradio_api/app_id /gradio_api/dev/reload
+    /gradio_api/token/ /gradio_api/token /gradio_api/app_id/ /gradio_api/dev/reload
     /gradio_api/runs/ /gradio_api/runs /gradio_api/info /gradio_api/info/ /gradio_api/openapi.json
     /gradio_api/custom_component/{id}/{environment}/{type}/{file_name} /gradio_api/proxy={url_path:path}
     /gradio_api/file={path_or_url:path} /gradio_api/stream/{event_id} /gradio_api/stream/{event_id}/close
