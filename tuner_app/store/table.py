@@ -23,7 +23,7 @@ from tuner_app.store.selection import Selection
 LABEL = "label"
 VIEWS = ("demonstration", "pair", "rated", LABEL)
 PIECE_SECONDS = 0.06  # of processor time, after which what was found is handed over
-FIRST_SPAN = 2000
+FIRST_SPAN, LONGEST_SPAN = 2000, 100_000  # rows that are looked at for a piece; more take memory
 LONGEST_TEXT = 10_000
 _WORD = re.compile(r'(\w+):"([^"]*)"|(\w+):(\S+)|"([^"]*)"|(\S+)')
 _SAID = "'content', 'chosen', 'rejected', 'reply'"
@@ -110,7 +110,8 @@ def find(store: Store, wanted: Filter, *, oldest: bool = False) -> Iterator[Foun
         ids = array("q", json.loads(row["ids"]))  # upwards: read backwards, a disk reads nothing ahead
         if newest:
             ids.reverse()
-        span = max(FIRST_SPAN, int(span * min(4.0, PIECE_SECONDS / (time.thread_time() - began + 1e-6))))
+        span = int(span * min(4.0, PIECE_SECONDS / (time.thread_time() - began + 1e-6)))
+        span = min(max(span, FIRST_SPAN), LONGEST_SPAN)
         if limit:
             kept.extend(ids[: limit - len(kept)])
         elif ids:
