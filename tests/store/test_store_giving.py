@@ -128,6 +128,7 @@ def test_an_undo_takes_back_that_label(store: Store, task: Task) -> None:
     for given in (first, second, undo, undo):
         assert sharing.give(store, "ann", given).state == "saved"
     assert [event.uid for event in labels.standing(store, task.item.hash)] == [first.uid]
+    assert 0 not in positions(sharing.take(store, "ann")), "the first label stands: it is not to do again"
     with pytest.raises(UserError, match="taken back already"):
         sharing.give(store, "ann", replace(undo, uid=new_uid()))
     with pytest.raises(UserError, match="other content"):
@@ -155,6 +156,15 @@ def test_one_that_is_refused_spoils_no_other(store: Store, task: Task) -> None:
         (good.uid, "saved"),
     ], "in the order given, though an undo waits for its label"
     assert "no label for a pair" in outcomes[1].why
+
+
+def test_of_one_that_is_refused_late_nothing_stays(store: Store, task: Task) -> None:
+    """It was written before its tags were found to be too many."""
+    late, good = label(task, tags=tuple(map(str, range(21)))), label(sharing.take(store, "ann", count=2)[1])
+    states = [one.state for one in sharing.give_all(store, "ann", [late, good])]
+    assert states == ["refused", "saved"]
+    assert labels.standing(store, task.item.hash) == []
+    assert positions(sharing.take(store, "ann", count=1)) == [0]
 
 
 def test_a_database_that_takes_nothing_is_no_refusal(

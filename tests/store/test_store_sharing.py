@@ -136,6 +136,18 @@ def test_a_reload_gives_the_same_in_the_same_order(team: Store) -> None:
     assert {task.shown for task in sharing.take(team, "bob", count=6)} <= {(0, 1), (1, 0)}
 
 
+def test_who_asks_for_fewer_gets_the_first_of_what_they_hold(team: Store) -> None:
+    make(team)
+    sharing.take(team, "ann", count=4)
+    assert positions(sharing.take(team, "ann", count=2)) == [0, 1]
+
+
+def test_nobody_holds_more_than_so_many(team: Store) -> None:
+    make(team, sharing.MOST + 10)
+    assert len(sharing.take(team, "ann", count=1000)) == sharing.MOST
+    assert len(sharing.take(team, "ann", count=1000)) == sharing.MOST
+
+
 def test_the_order_of_the_sides_is_by_chance(team: Store) -> None:
     make(team, 50)
     shown = Counter(task.shown for task in sharing.take(team, "ann", count=50))
