@@ -123,6 +123,7 @@ def test_what_one_never_had_is_not_theirs_to_give(store: Store, task: Task) -> N
 
 
 def test_an_undo_takes_back_that_label(store: Store, task: Task) -> None:
+    sharing.configure(store, task.batch_id, overlap=2)  # there is room, though not for the same person
     first, second = label(task), label(task, "both_bad")
     undo = label(task, "undo", undoes=second.uid, shown=())
     for given in (first, second, undo, undo):
