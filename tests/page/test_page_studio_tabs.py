@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe import faults
 from labelling import DESK, PHONE, Browser, Page, expect
 from served import Served, pairs
 
@@ -113,6 +114,27 @@ def test_a_reviewer_decides_by_key_takes_back_and_makes_gold(browser: Browser, s
         expect(case.get_by_text("Item 5. 7 to decide.")).to_be_visible()
     assert served.verbs("Rita") == ["choose", "undo", "tie"]
     assert [(one.position, one.verb) for one in gold.answers(served.store, 1)] == [(1, "tie")]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"viewport": DESK}, {"viewport": PHONE, "color_scheme": "dark"}],
+    ids=["desk", "phone in the dark"],
+)
+def test_axe_finds_nothing_on_any_tab(browser: Browser, served: Served, how: dict[str, Any]) -> None:
+    with studio(browser, served, people.ME, **how) as page:
+        expect(page.locator("#prompt textarea")).to_be_visible()
+        expect(page.locator("#tabs").get_by_text("People", exact=True).first).to_be_attached()
+        for name in ("Chat", "Write", "Progress", "Review", "Runs", "Data", "People"):
+            tab = page.get_by_role("tab", name=name, exact=True)
+            if not tab.is_visible():
+                page.locator(".overflow-menu > button").click()
+                tab = page.locator(".overflow-dropdown").get_by_role("button", name=name)
+            tab.click()
+            expect(page.locator(f"#tab-{name.lower()}")).to_be_visible()
+            if name == "Progress":
+                expect(page.locator("#progress-far")).to_contain_text("sums")
+            assert faults(page) == [], name
 
 
 def row(page: Page, text: str) -> Any:

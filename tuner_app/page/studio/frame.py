@@ -41,6 +41,7 @@ def build(studio: Studio) -> gr.Blocks:
     """The tabs, without a server."""
     blocks = gr.Blocks(title="tuner", analytics_enabled=False, fill_width=True)
     with blocks:
+        gr.Markdown("# tuner", sanitize_html=True, elem_id="heading")  # for those who have it read to them
         gr.Button(said("to_labelling"), link="/", size="sm", min_width=80, elem_id="to-labelling")
         with gr.Tabs(elem_id="tabs"):
             tabs = []
@@ -107,4 +108,8 @@ def _theme() -> gr.themes.Base:
         block_label_text_color="*neutral_700",
         input_placeholder_color="*neutral_500",
         button_secondary_text_color="*neutral_900",
+        button_cancel_background_fill="#b91c1c",
+        button_cancel_background_fill_dark="#b91c1c",
+        button_cancel_background_fill_hover="#991b1b",
+        button_cancel_background_fill_hover_dark="#991b1b",
     )

@@ -39,7 +39,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], *, caption: str, 
         for name, number in zip(head, numbers, strict=True)
     )
     return Safe(
-        f'<div class="t-table"><table><caption>{text(caption)}</caption>'
+        f'<div class="t-table" tabindex="0" role="group" aria-label="{text(caption)}">'  # a key scrolls it
+        f"<table><caption>{text(caption)}</caption>"
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -51,7 +52,7 @@ def said(line: str, kind: str = "") -> Safe:
 
 def block(value: str, name: str = "") -> Safe:
     """A text with its line breaks, and what it is."""
-    label = f"<h4>{text(name)}</h4>" if name else ""
+    label = f'<p class="t-name">{text(name)}</p>' if name else ""
     return Safe(f'<section class="t-block">{label}<div class="t-text">{text(value)}</div></section>')
 
 

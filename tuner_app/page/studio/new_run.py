@@ -195,7 +195,7 @@ def findings(found: Findings) -> Safe:
     parts = [said(line, "wrong" if line.startswith("! ") else "") for line in report.lines(found)]
     parts.append(said(report.LEGEND, "quiet"))
     for title, row in list(zip(found.titles, found.rows, strict=True))[:ROWS]:
-        parts.append(Safe(f"<h4>{text(title)}</h4>"))
+        parts.append(Safe(f'<p class="t-name">{text(title)}</p>'))
         for part in row:
             tokens = "".join(_token(words, kind) for words, kind in report.marked(part))
             parts.append(Safe(f'<div class="t-text"><b>{text(part.name)}:</b> {tokens}</div>'))

@@ -118,7 +118,7 @@ def panel(run: Run, facts: RunFacts, say: Words, beside: Sequence[tuple[str, Run
     source = Path(spec["parent"]).parent.name if spec["parent"] else Path(spec["base"]).name
     heading = f"{STATUS[run.status]} · {run.name}: {run.method}, {source}, "
     heading += str(facts.plan.get("precision", spec["precision"]))
-    lines = [Safe(f"<h3>{short(heading, 200)}</h3>")]
+    lines = [Safe(f"<h2>{short(heading, 200)}</h2>")]
     if run.error:
         offered = remedies.remedy(run)
         do = offered.text if offered else say("runs_no_remedy")
