@@ -92,8 +92,8 @@ def _answering(store: Store, saved: Settings, model: str, base: str) -> Settings
     adapter = "" if model == "base" else model or ("" if base else saved.adapter)
     if saved.chat_url and not base and not (model and models.adapter(store, model)):
         return replace(saved, adapter=adapter)
-    base = base or _base_of(store, adapter) or saved.base
-    return replace(saved, base=base, adapter=adapter, chat_url="")
+    own = _base_of(store, adapter)  # asked in any case: an adapter that cannot chat is refused
+    return replace(saved, base=base or own or saved.base, adapter=adapter, chat_url="")
 
 
 def _base_of(store: Store, adapter: str) -> str:
