@@ -105,6 +105,7 @@ class Store:
     def rest(self) -> None:
         """Between two of many transactions: let others write, and the WAL be moved into the file, all of it,
         so that it begins anew. It grows to gigabytes where writes are faster than that."""
+        assert not self.db.in_transaction, "others would wait for this rest"
         began = time.monotonic()
         with sqlite.translated(self.path):
             while True:

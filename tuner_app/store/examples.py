@@ -48,7 +48,8 @@ def add(
     source: str,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Added:
-    """Keep examples with their line numbers as brought by the import `source`: all of them, or none.
+    """Keep examples with their line numbers as brought by the import `source`: all of them, or none. Not
+    inside a `write` block, since it makes transactions of its own.
 
     `items` may be long and slow: it is read to its end, into a temporary file, before the database is
     locked, so that nobody's label has to wait for it. Then the examples are kept part by part, which is
@@ -86,6 +87,17 @@ def add(
         finally:
             store.db.execute("DROP TABLE temp.brought")
     return Added(new, total - new)
+
+
+def bring(store: Store, example: Example, line: int, *, source: str) -> int:
+    """Keep one example inside a `write` block, as brought by `source`; its id."""
+    id, source_id = insert(store, example), _source(store, source)
+    store.execute(
+        "INSERT INTO imports (source_id, kind, example_id, line) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (source_id, kind_of(example), id, line),
+    )
+    follow_edits(store, "imports", source_id)
+    return id
 
 
 def insert(store: Store, example: Example) -> int:

@@ -75,8 +75,7 @@ def save(store: Store, person: str, example: Demonstration, tags: str, changes: 
                 own(store, person, changes)
                 edits.change(store, changes, example, person=person)
         else:
-            examples.add(store, [(example, _written(store, person) + 1)], source=source_of(person))
-            id = examples.insert(store, example)
+            id = examples.bring(store, example, _written(store, person) + 1, source=source_of(person))
             edits.restore(store, [id], person=person)
         has = set(_tags(store, id))
         for tag in wanted - has:
