@@ -14,7 +14,7 @@ const was = new WeakMap(); // an answer's text, by the field in which it is bein
 const field = (id) => document.querySelector(`#${id} :is(${FIELDS})`);
 
 export async function start() {
-  kept = new Kept((await get("/api/me")).name);
+  kept = new Kept(await get("/api/me"));
   // Gradio makes and fills fields when it likes, and tells nobody.
   new MutationObserver(look).observe(document.documentElement, { childList: true, subtree: true });
   document.addEventListener("input", typed);
