@@ -3,7 +3,6 @@
 Each is an adapter of that base; the last two have a scalar head beside it.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,6 @@ from torch import Tensor
 from engine import adapters, base_files, heads, memory
 from engine.batches import Batch, Tree, micro_batches
 from engine.errors import UserError
-from engine.evaluate import by_guessing
 from engine.logps import token_log_probs
 from engine.rollouts import ROWS, Reply, groups, sample
 from engine.sampling import stream_seed
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from engine.job import Job
 
 REWARD, VALUE = "reward", "value"  # names of adapters beside the trained one
-CHANCE = 0.025  # a reward model that guessing does as well as with this probability knows nothing for sure
 
 
 class Actors:
@@ -133,12 +130,8 @@ class Actors:
 
 
 def reward_head(job: "Job", folder: Path) -> heads.RewardHead:
-    """The head of the run's reward model; UserError where it cannot lead this policy, or knows nothing."""
+    """The head of the run's reward model; UserError where it cannot lead this policy."""
     head = heads.load(folder, job.base)
-    if not 0 < head.std < math.inf or not math.isfinite(head.mean):
-        raise UserError(
-            f"The reward model in {folder} gives every reply the same score.", do="Train another."
-        )
     card = adapters.card(folder)
     if card.get("tokenizer") not in (None, base_files.tokenizer_hash(job.base.tokenizer)):
         raise UserError(
@@ -151,20 +144,4 @@ def reward_head(job: "Job", folder: Path) -> heads.RewardHead:
             "tokens than the policy writes.",
             do="Train both with one template.",
         )
-    measured = head.held_out
-    guessed = 1.0
-    if measured:
-        hits = round(2 * measured["accuracy"] * measured["pairs"]) / 2  # a share is rounded; ties are halves
-        guessed = by_guessing(hits, round(measured["pairs"]))
-    if job.options.trust_reward or guessed < CHANCE:
-        return head
-    raise UserError(
-        f"The reward model in {folder} is not known to be better than chance: "
-        + (
-            f"right on {measured['accuracy']:.0%} of {measured['pairs']:.0f} held-out pairs, as "
-            f"guessing would be {guessed:.1%} of the time."
-            if measured
-            else "no pairs were held out to measure it on."
-        ),
-        do="Train it on more labels; or set trust_reward to go on all the same.",
-    )
+    return head

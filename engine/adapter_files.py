@@ -18,10 +18,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from engine.base_files import sha256_of
+from engine.cards import CARD, card
 from engine.disk import whole
 from engine.errors import UserError
 
-WEIGHTS, CONFIG, CARD = "adapter_model.safetensors", "adapter_config.json", "tuner.json"
+WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 HEAD = "head.safetensors"  # a reward model's, beside them
 PREFIX = "base_model.model."  # of every tensor in peft's files
 MAGNITUDE = ".lora_magnitude_vector"
@@ -65,17 +66,6 @@ def hash_of(folder: Path) -> str:
     head = sha256_of(folder / HEAD) if (folder / HEAD).is_file() else ""
     text = sha256_of(folder / WEIGHTS) + head + json.dumps(scale, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def card(folder: Path) -> dict[str, Any]:
-    """What was noted beside the adapter: kind, base, fingerprint, spec, template; {} for one of others."""
-    try:
-        data = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder / CARD} is broken.", do="Delete it, or train the adapter again.") from error
-    return data if isinstance(data, dict) else {}
 
 
 def write(

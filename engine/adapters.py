@@ -23,14 +23,14 @@ import torch
 from torch import Tensor, nn
 
 from engine import adapter_files, base_files, full, low_rank, merging, models, variants
-from engine.adapter_files import CARD as CARD
 from engine.adapter_files import CONFIG as CONFIG
 from engine.adapter_files import HEAD as HEAD
 from engine.adapter_files import WEIGHTS as WEIGHTS
 from engine.adapter_files import Shape
-from engine.adapter_files import card as card
 from engine.adapter_files import hash_of as hash_of
 from engine.adapter_files import read as read
+from engine.cards import CARD as CARD
+from engine.cards import card as card
 from engine.errors import UserError
 from engine.low_rank import PRINCIPAL
 from engine.low_rank import TRAINED as TRAINED

@@ -84,8 +84,10 @@ def bench(method: str, model: str | Path, data: Path, pairs: int = 128, bf16: bo
 def read_pairs(file: Path, limit: int) -> list[tuple[str, str, str]]:
     """The first `limit` (prompt, chosen, rejected) of a file, less transcripts with unequal prompts."""
     rows: list[tuple[str, str, str]] = []
+    number = 0
     try:
         for line in file.read_text(encoding="utf-8").splitlines():
+            number += 1
             row = json.loads(line)
             prompt, chosen, rejected = row.get("prompt", ""), row["chosen"], row["rejected"]
             if "prompt" not in row:
@@ -93,6 +95,8 @@ def read_pairs(file: Path, limit: int) -> list[tuple[str, str, str]]:
                 if rejected[:cut] != chosen[:cut]:
                     continue
                 prompt, chosen, rejected = chosen[:cut], chosen[cut:], rejected[cut:]
+            if not all(isinstance(text, str) for text in (prompt, chosen, rejected)):
+                raise TypeError
             rows.append((prompt, chosen, rejected))
             if len(rows) == limit:
                 break
@@ -100,7 +104,7 @@ def read_pairs(file: Path, limit: int) -> list[tuple[str, str, str]]:
         raise UserError(f"{file} cannot be read: {error.strerror}.", do="Check its name.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{file} is no file of pairs: line {len(rows) + 1} is at fault.",
+            f"{file} is no file of pairs: line {number} is at fault.",
             do='Give JSON Lines with "prompt", "chosen" and "rejected" strings.',
         ) from error
     return rows

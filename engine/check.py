@@ -24,7 +24,7 @@ from engine.findings import Findings, Part, Run, Step
 from engine.job import Job, Row
 from engine.loop import batches
 from engine.reference import unknown
-from engine.spec import Emit, Event, ReferenceCache, Spec, method_named
+from engine.spec import Emit, Event, ReferenceCache, Spec, method_named, refuse_unready
 from engine.template import template_for
 
 SHOWN = 12  # rows of which every token is shown
@@ -47,6 +47,7 @@ def check(
     main one has the cache. Raises UserError for all that would keep the run from starting or its first step
     from fitting into memory.
     """
+    refuse_unready(spec)
     with tempfile.TemporaryDirectory() as folder:
         emit(Event("loading", {"what": spec.base}))
         base = models.load(spec.base, spec.precision, sharded=sharded)

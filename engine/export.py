@@ -8,7 +8,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from engine import adapters, base_files, models
-from engine.adapter_files import card
+from engine.cards import card
 from engine.disk import whole
 from engine.errors import UserError
 from engine.merging import merged_weight

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from engine import adapters
+from engine import adapters, cards
 from engine.batches import Batch, Branch, Layout, Tree, collate, micro_batches
 from engine.errors import UserError
 from engine.examples import Message
@@ -133,21 +133,13 @@ def load(folder: Path, base: Base) -> RewardHead:
     Raises UserError when the adapter there is no reward model, or its head is missing, broken or of another
     width than the base.
     """
-    facts = adapters.card(folder).get("reward")
-    if not isinstance(facts, dict):
-        raise UserError(
-            f"The adapter in {folder} is no reward model.",
-            do="Train one: tuner train reward. Or name another adapter.",
-        )
+    found = cards.measured(folder)
     width = int(base.model.get_input_embeddings().weight.shape[1])
     try:
         weight = load_file(folder / adapters.HEAD)[SCORE]
         if weight.shape != (width,) or weight.dtype != torch.float32 or not weight.isfinite().all():
             raise ValueError(f"it is not {width} finite numbers in float32")
-        held_out = facts["held_out"]
-        if held_out is not None:
-            held_out = {name: held_out[name] for name in ("accuracy", "low", "high", "pairs", "prompts")}
-        return RewardHead(weight.to(base.device), float(facts["mean"]), float(facts["std"]), held_out)
+        return RewardHead(weight.to(base.device), **vars(found))
     except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise UserError(
             f"The head of the reward model in {folder} cannot be used: {error}",

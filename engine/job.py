@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from accelerate import PartialState
 
-from engine import adapters, checkpoints, layouts, memory, models, processes
+from engine import adapters, checkpoints, layouts, low_rank, memory, models, processes
 from engine.batches import Batch, Layout, Tree, collate
 from engine.errors import UserError
 from engine.examples import Example, digest, kind_of, to_json
@@ -22,6 +22,7 @@ from engine.spec import (
     method_named,
     options_from,
     refuse_sharded,
+    refuse_unready,
 )
 from engine.template import Template, template_for
 
@@ -35,12 +36,14 @@ Stopped = Literal["", "stop", "pause"]
 class Outcome:
     """How far a method came: optimiser steps done, and why it ended before the last, if it did.
 
-    `head` is what makes the adapter a reward model, None for one that writes.
+    `head` is what makes the adapter a reward model, None for one that writes. `failure`: why it went back to
+    `steps`, the last that was good.
     """
 
     steps: int
     stopped: Stopped
     head: "RewardHead | None" = None
+    failure: "DivergedError | None" = None
 
 
 class Interrupted(Exception):  # noqa: N818  it is no error
@@ -59,6 +62,18 @@ class Result:
     hash: str
     steps: int
     stopped: Stopped
+
+
+class DivergedError(UserError):
+    """A run's weights gave no numbers any more, and it went back to its last good checkpoint, of `step`.
+
+    It makes an adapter of that, as if it had been stopped there, and then raises this with the `result`.
+    """
+
+    def __init__(self, error: UserError, step: int) -> None:
+        super().__init__(error.what, kept=error.kept, do=error.do)
+        self.step = step
+        self.result: Result | None = None
 
 
 Row = tuple[Example, Tree]  # an example, and what it is in tokens
@@ -147,10 +162,9 @@ def run(
     Resumes from the newest good checkpoint in `folder`. Reports through `emit` and asks `should_stop()`
     between optimiser steps. `gold` says how good a reply really is, where that can be known: a method that
     draws replies shows it. `sharded`: each of several processes holds its part of the base. Raises UserError
-    for all that a person can cause; a run that raises has written no adapter.
+    for all that a person can cause; a run that raises has written no adapter, unless it is DivergedError.
     """
-    method = method_named(spec.method)
-    options_from(method, spec.options)
+    refuse_unready(spec)
     emit(Event("loading", {"what": spec.base}))
     base = models.load(spec.base, spec.precision, sharded=sharded)
     return train(
@@ -194,9 +208,13 @@ def train(
         adapters.save(base, spec, job.template.text, target, outcome.head)
         hash = adapters.hash_of(target)
     hash = processes.from_main(hash)
+    result = Result(target, hash, outcome.steps, outcome.stopped)
+    if outcome.failure:
+        outcome.failure.result = result
+        raise outcome.failure
     done = {"step": outcome.steps, "folder": str(target), "hash": hash, "stopped": outcome.stopped}
     emit(Event("done", done))
-    return Result(target, hash, outcome.steps, outcome.stopped)
+    return result
 
 
 def carried_out(job: Job) -> Outcome:
@@ -206,6 +224,8 @@ def carried_out(job: Job) -> Outcome:
             return method_named(job.spec.method).train(job)
     except Interrupted as end:  # a method lets one out before its first step alone
         return Outcome(job.checkpoint.step if job.checkpoint else 0, end.why)
+    except DivergedError as end:
+        return Outcome(end.step, "", failure=end)
     except (RuntimeError, MemoryError) as error:
         if not models.out_of_memory(error):
             raise
@@ -268,6 +288,8 @@ def prepared(
             warn(f"The adapter keeps the shape it has: {kept}.")
     else:
         adapters.add(base, spec.adapter, spec.seed)
+        if spec.adapter.kind != "full" and low_rank.has_fused_experts(base.model):
+            warn("The base mixes experts: the adapter is on its other layers, the experts stay as they are.")
     options = options_from(method, spec.options)
     settings = {k: v for k, v in spec.to_json().items() if k not in ("base", "parent", "reward")}
     from_what = [base.fingerprint, base.precision, parent, _reward_hash(method, spec)]

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from engine import attention
+from engine.base_files import first_line
 from engine.batches import Branch, Layout, Tree, collate
 from engine.errors import UserError
 from engine.examples import Prompt
 from engine.logps import token_log_probs
-from engine.models import Base
+from engine.models import Base, out_of_memory
 from engine.spec import method_named
 
 if TYPE_CHECKING:
@@ -28,11 +29,20 @@ if TYPE_CHECKING:
 def check_head(causal_lm: Any, vocabulary: int) -> None:
     """Raise UserError when the model gives no finite numbers, or padded rows not what its own logits say.
 
-    In the latter case the head does something that `engine.logps.head_of` does not know.
+    In the latter case the head does something that `engine.logps.head_of` does not know. So too when the
+    model cannot be computed at all: some architectures read weights past the layers, which are 4-bit then.
     """
     tree = _probe(vocabulary)
-    with torch.no_grad():
-        own = torch.cat([_own_log_probs(causal_lm, tree.prompt, branch.ids) for branch in tree.branches])
+    try:
+        with torch.no_grad():
+            own = torch.cat([_own_log_probs(causal_lm, tree.prompt, branch.ids) for branch in tree.branches])
+    except RuntimeError as error:
+        if out_of_memory(error):
+            raise
+        raise UserError(
+            f"{type(causal_lm).__name__} cannot be computed in this precision: {first_line(error)}",
+            do="Choose precision fp32 or bf16, or a model of another architecture.",
+        ) from error
     if not own.isfinite().all():
         raise UserError(
             "The model gives log-probs that are no numbers: its weights are damaged, or too large for this "

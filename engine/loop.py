@@ -20,7 +20,7 @@ from torch import Tensor
 from engine import adapters, checkpoints, memory, processes
 from engine.batches import Batch, Tree, micro_batches, shuffled
 from engine.errors import UserError
-from engine.job import Outcome, Stopped
+from engine.job import DivergedError, Outcome, Stopped
 from engine.options import Optimisation
 from engine.spec import Event
 
@@ -53,8 +53,8 @@ def fit(
     resuming (`job.checkpoint.part("keep")`). `extra` are float32 leaf tensors on the base's device that are
     trained beside the adapter, a scalar head for one: changed in place, also when the run resumes.
     `order` has the trees (numbers) of each step, `batches` if not given; `before` is called ahead of each
-    step's gradients, for what couples a batch's micro-batches. Raises UserError, with the last good
-    checkpoint named, when the loss is not finite.
+    step's gradients, for what couples a batch's micro-batches. When the loss is not finite it goes back to
+    the last good checkpoint and ends there; it raises UserError where there is none.
     """
     options: Optimisation = job.options
     lengths = [job.row_tokens(tree) for tree in trees]
@@ -64,15 +64,18 @@ def fit(
     def sums(numbers: Sequence[int]) -> Sums:
         return objective(numbers, job.collate([trees[i] for i in numbers]))
 
-    for batch in order[trainer.step :]:
-        if stopped := trainer.pause(keep or {}):
-            return Outcome(trainer.step, stopped)
-        if before:
-            before(trainer)
-        cut = partial(micro_batches, batch, lengths)
-        shown = trainer.gradients(cut, sums, total=sum(weights[i] for i in batch))
-        rate = learning_rate(options.learning_rate, trainer.step, trainer.steps, options.warmup)
-        trainer.update(shown, rate, tokens=sum(trees[i].length for i in batch))
+    try:
+        for batch in order[trainer.step :]:
+            if stopped := trainer.pause(keep or {}):
+                return Outcome(trainer.step, stopped)
+            if before:
+                before(trainer)
+            cut = partial(micro_batches, batch, lengths)
+            shown = trainer.gradients(cut, sums, total=sum(weights[i] for i in batch))
+            rate = learning_rate(options.learning_rate, trainer.step, trainer.steps, options.warmup)
+            trainer.update(shown, rate, tokens=sum(trees[i].length for i in batch))
+    except DivergedError as end:
+        return Outcome(end.step, "", failure=end)
     return Outcome(trainer.step, "")
 
 
@@ -221,29 +224,41 @@ class Trainer:
     def diverged(self, what: str) -> UserError:
         """The error to raise when the present weights give something (`what`) that is not finite.
 
-        A checkpoint of these weights goes. Those before it are good, because a step from them was made.
+        A checkpoint of these weights goes. Those before it are good, because a step from them was made: the
+        weights are the newest's again, and the error is DivergedError, unless there is none.
         """
+        job = self.job
         if self.process.is_main_process:
-            checkpoints.discard(self.job.checkpoints, self.step)
+            checkpoints.discard(job.checkpoints, self.step)
+        processes.from_main(None)  # the others look for the newest when it is gone
         if not self.step:
             return UserError(
                 f"The {what} is no number at the first step: the weights that the run starts from give none.",
                 do="Try precision fp32, look at the data for odd rows, or start from another model.",
             )
-        return UserError(
+        good = checkpoints.latest(job.checkpoints, job.identity, job.warn)
+        kept = checkpoints.last_good(job.checkpoints)
+        error = UserError(
             f"The {what} is no longer a number at step {self.step + 1} of {self.steps}.",
-            kept=checkpoints.last_good(self.job.checkpoints),
+            kept=f"{kept} Its weights are the run's adapter, to use or to go on from." if good else kept,
             do="Lower the learning rate; if that does not help, look at the data for odd rows.",
         )
+        if good is None:
+            return error
+        self._put_back(good)
+        return DivergedError(error, good.step)
+
+    def _put_back(self, checkpoint: checkpoints.Checkpoint) -> None:
+        with torch.no_grad():
+            for name, value in checkpoint.part("trained").items():
+                self.tensors[name].copy_(value)
 
     def _restore(self) -> int:
         """Go back to the job's checkpoint, if it has one; the steps that were done."""
         checkpoint = self.job.checkpoint
         if checkpoint is None:
             return 0
-        with torch.no_grad():
-            for name, value in checkpoint.part("trained").items():
-                self.tensors[name].copy_(value)
+        self._put_back(checkpoint)
         moments = checkpoint.part("optimizer")
         state = {
             number: {key: moments[f"{name}/{key}"] for key in ("step", "exp_avg", "exp_avg_sq")}

@@ -2,13 +2,15 @@
 
 import hashlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils import transformers_weight_conversion
 from torch import Tensor, nn
 
 from engine import lora, variants
@@ -62,7 +64,8 @@ def inject(causal_lm: Any, config: LoraConfig, key: str) -> None:
     config._register_custom_module({nn.Linear: lora.layer})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft notes that GPT-2's layers are transposed, and handles it
-        inject_adapter_in_model(config, causal_lm, key)
+        with _names_as_they_are():
+            inject_adapter_in_model(config, causal_lm, key)
     for layer in layers(causal_lm):
         layer.eval()  # what peft has just made would drop out, also in chat
     for path, parameter in causal_lm.named_parameters():
@@ -71,6 +74,27 @@ def inject(causal_lm: Any, config: LoraConfig, key: str) -> None:
             parameter.requires_grad_(False)
     if config.use_dora:
         variants.use_exact_magnitudes(layers(causal_lm, key), key)
+
+
+@contextmanager
+def _names_as_they_are() -> Iterator[None]:
+    """Keep peft from taking names of layers for those of transformers 4, in models that mix experts.
+
+    It would adapt the fused experts in their place, and what is trained so cannot be put back beside another.
+    """
+    real = transformers_weight_conversion.convert_peft_config_for_transformers
+    transformers_weight_conversion.convert_peft_config_for_transformers = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        transformers_weight_conversion.convert_peft_config_for_transformers = real
+
+
+def has_fused_experts(causal_lm: Any) -> bool:
+    """Whether the model mixes experts whose weights are no linear layers: no adapter is put on them."""
+    return any(
+        ".experts." in path and parameter.dim() == 3 for path, parameter in causal_lm.named_parameters()
+    )
 
 
 def layers(causal_lm: Any, key: str = "") -> list[Any]:

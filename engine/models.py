@@ -201,6 +201,7 @@ def _load_weights(
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # the report names them, and they are refused
         )
     except Exception as error:
         if out_of_memory(error):
@@ -212,16 +213,30 @@ def _load_weights(
         raise UserError(
             f"The weights in {folder} cannot be loaded: {first_line(error)}", do="Download the model again."
         ) from error
-    if report["missing_keys"] or report["mismatched_keys"]:
-        names = [*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])]
+    names = [*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])]
+    if quantization:
+        names += _of_another_shape(model)
+        _keep_trainable(model)
+    if names:
         raise UserError(
             f"The weights in {folder} are incomplete: {len(names)} tensors are missing or of another shape, "
             f"{sorted(names)[0]} among them.",
             do="Download the model again.",
         )
-    if quantization:
-        _keep_trainable(model)
     return model.requires_grad_(False).eval()
+
+
+def _of_another_shape(model: Any) -> list[str]:
+    """The 4-bit weights whose shape is not their layer's, which transformers puts there all the same."""
+    from bitsandbytes.nn import Linear4bit
+
+    return [
+        f"{name}.weight"
+        for name, module in model.named_modules()
+        if isinstance(module, Linear4bit)
+        and module.weight.quant_state is not None
+        and tuple(module.weight.quant_state.shape) != (module.out_features, module.in_features)
+    ]
 
 
 def _keep_trainable(model: Any) -> None:

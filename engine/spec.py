@@ -169,7 +169,8 @@ class Method:
     `learns_from` is a class of `engine.examples`; `options` a frozen dataclass whose fields carry
     `metadata={"help": …}` and, where they have them, `"choices"` or `"min"` and `"max"`. A reward model
     scores replies and writes none. `references` gives, of a run's rows, all that the run takes log-probs of
-    under the weights that it starts from: a tree for each row.
+    under the weights that it starts from: a tree for each row. `refuse` raises UserError for what can be
+    told to fail from the specification and the files that it names, before anything is loaded.
     """
 
     name: str
@@ -180,6 +181,7 @@ class Method:
     paper: str
     makes: Literal["policy", "reward model"] = "policy"
     references: "Callable[[Job, Sequence[Tree]], Sequence[Tree]] | None" = None
+    refuse: Callable[[Spec], None] | None = None
 
     @property
     def kind(self) -> str:
@@ -222,6 +224,14 @@ def refuse_sharded(method: Method) -> None:
             "the base cannot be cut up among processes.",
             do="Start it without --shard.",
         )
+
+
+def refuse_unready(spec: Spec) -> None:
+    """Raise UserError for what can be told to fail before the base is loaded."""
+    method = method_named(spec.method)
+    options_from(method, spec.options)
+    if method.refuse:
+        method.refuse(spec)
 
 
 def options_from(method: Method, values: Mapping[str, Any]) -> Any:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from engine.errors import UserError
 from engine.examples import Rated
 from engine.options import Optimisation, option
-from engine.spec import Method
+from engine.spec import Method, Spec, options_from
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,11 +57,7 @@ def train(job: "Job") -> "Outcome":
     from engine.logps import branch_log_probs
     from engine.loop import fit
 
-    if job.options.batch_size < 2:
-        raise UserError(
-            "KTO takes two rows or more per optimiser step: the baseline comes from other rows' replies.",
-            do="Set batch_size to 2 or more; 8 is usual.",
-        )
+    refuse(job.spec)
 
     def as_tree(row: Rated) -> "Tree":
         return reply_tree(job, row)
@@ -255,6 +251,15 @@ def _log_probs(job: "Job", trainer: "Trainer", trees: "Sequence[Tree]") -> "Tens
     return trainer.total(memory.fitting(job, partial(micro_batches, range(len(trees)), lengths), work))
 
 
+def refuse(spec: Spec) -> None:
+    """Raise UserError for what cannot work on any base."""
+    if options_from(METHOD, spec.options).batch_size < 2:
+        raise UserError(
+            "KTO takes two rows or more per optimiser step: the baseline comes from other rows' replies.",
+            do="Set batch_size to 2 or more; 8 is usual.",
+        )
+
+
 METHOD = Method(
     name="kto",
     title="Kahneman–Tversky optimisation",
@@ -262,5 +267,6 @@ METHOD = Method(
     options=Options,
     train=train,
     paper="arXiv:2402.01306",
+    refuse=refuse,
     references=references,
 )

@@ -17,12 +17,14 @@ phase, not the minibatch; rewards are not.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.cards import refuse_guessing
 from engine.errors import UserError
 from engine.examples import Example, Prompt
 from engine.options import Optimisation, option
-from engine.spec import Method
+from engine.spec import Method, Spec, options_from
 
 if TYPE_CHECKING:
     from engine.actors import Actors
@@ -80,7 +82,7 @@ def train(job: "Job") -> "Outcome":
     from engine.loop import Trainer, learning_rate
     from engine.phases import Control, schedule
 
-    refuse(job)
+    refuse_on(job)
     job, prompts = encode(job, partial(prompt_tree, job))
     options, device = job.options, job.base.device
     actors = Actors(job)
@@ -270,15 +272,23 @@ def prompt_tree(job: "Job", row: Example) -> "Tree":
     return Tree(job.template.prompt(row.prompt, row.tools), [longest] * job.options.samples)
 
 
-def refuse(job: "Job") -> None:
-    """Raise UserError for what cannot work."""
-    options = job.options
+def refuse(spec: Spec) -> None:
+    """Raise UserError for what cannot work on any base, or with this reward model."""
+    options = options_from(METHOD, spec.options)
     if options.batch_size > options.rollout_batch:
         raise UserError(
             f"Optimiser steps on {options.batch_size} prompts cannot be taken from phases of "
             f"{options.rollout_batch}.",
             do="Raise rollout_batch, or lower batch_size.",
         )
+    if spec.reward:
+        refuse_guessing(Path(spec.reward), trusted=options.trust_reward)
+
+
+def refuse_on(job: "Job") -> None:
+    """Raise UserError for what cannot work on the job's base."""
+    refuse(job.spec)
+    options = job.options
     if not job.base.end_tokens:
         raise UserError(
             f"{job.base.name} has no token that ends a reply, so none would ever end.",
@@ -298,4 +308,5 @@ METHOD = Method(
     options=Options,
     train=train,
     paper="arXiv:1707.06347",
+    refuse=refuse,
 )

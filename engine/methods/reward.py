@@ -188,7 +188,7 @@ def _accuracy(scored: "Tensor") -> dict[str, float]:
 
     The interval takes pairs as independent; it is too narrow where many share a prompt.
     """
-    from engine.evaluate import wilson
+    from engine.chance import wilson
 
     count = len(scored)
     right = float(hits(*scored.unbind(1)).sum())

@@ -43,12 +43,17 @@ WINDOWED: dict[str, dict[str, Any]] = {
 }
 # Those that count positions themselves (ALiBi, a state): padded rows are all that they take.
 COUNTING: dict[str, dict[str, Any]] = {"Bloom": {"n_head": 4}, "Mamba": {"state_size": 4}}
+# Those that mix experts, whose weights are fused into one tensor.
+MIXING: dict[str, dict[str, Any]] = {
+    "Mixtral": {"num_local_experts": 2},
+    "Qwen2Moe": {"num_experts": 4, "moe_intermediate_size": 16, "shared_expert_intermediate_size": 32},
+}
 
 
 def model_named(name: str, **changes: Any) -> Any:
-    """A random model, the same each time; `changes` replace what EVERY or COUNTING says of it."""
+    """A random model, the same each time; `changes` replace what the tables above say of it."""
     torch.manual_seed(1)
-    options = SIZES | {**EVERY, **COUNTING}.get(name, {}) | changes
+    options = SIZES | {**EVERY, **COUNTING, **MIXING}.get(name, {}) | changes
     config = getattr(transformers, f"{name}Config")(**options)
     return transformers.AutoModelForCausalLM.from_config(config).requires_grad_(False).eval()
 

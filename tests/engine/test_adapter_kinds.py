@@ -25,11 +25,6 @@ CASES = [(kind, "fp32") for kind in ADAPTER_KINDS] + [(kind, "nf4") for kind in 
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.save_model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
 def tied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.save_model(tmp_path_factory.mktemp("tied"), seed=3, tied=True)
 

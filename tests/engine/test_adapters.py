@@ -18,11 +18,6 @@ IDS = torch.tensor([[1, 9, 30, 77, 12]])
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.save_model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
 def trained(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_run.run(tmp_path_factory.mktemp("run"), model, "sft").folder
 

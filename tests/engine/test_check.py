@@ -27,11 +27,6 @@ FEW = {"micro_tokens": 60}  # two rows or three in a micro-batch
 ASKED = (Message("user", "the quick brown fox"),)
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.save_model(tmp_path_factory.mktemp("model"))
-
-
 def checked(
     model: Path, method: str, rows: list[Example] | None = None, cache: Any = None, **spec: Any
 ) -> Findings:

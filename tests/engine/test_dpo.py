@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
 import torch
 from small_run import Cache, Reports, run
 
@@ -15,11 +14,6 @@ from engine.methods.dpo import OBJECTIVES
 
 FIRST = {"dpo": math.log(2), "ipo": 25.0, "conservative": math.log(2), "robust": math.log(2)}
 FIRST |= {"hinge": 1.0, "sdpo": math.log(2)}
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.save_model(tmp_path_factory.mktemp("model"))
 
 
 def several(count: int = 4) -> list[Pair]:

@@ -6,7 +6,7 @@ import pytest
 import tiny
 import torch
 
-from engine import evaluate, models
+from engine import chance, evaluate, models
 from engine.errors import UserError
 from engine.examples import Message
 from engine.template import template_for
@@ -22,7 +22,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> models.Base:
     [(4, 4, 1 / 16), (3, 4, 5 / 16), (3.5, 4, 5 / 16), (0, 4, 1), (8, 10, 56 / 1024), (2000, 4000, 0.506307)],
 )
 def test_how_probable_so_many_hits_are_by_guessing(hits: float, count: int, expected: float) -> None:
-    assert evaluate.by_guessing(hits, count) == pytest.approx(expected, rel=1e-5)
+    assert chance.by_guessing(hits, count) == pytest.approx(expected, rel=1e-5)
 
 
 def talk(*texts: str) -> tuple[Message, ...]:

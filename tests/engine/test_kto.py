@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
 import torch
 from small_run import Cache, Reports, rows_for, run
 
@@ -14,11 +13,6 @@ from engine.errors import UserError
 from engine.examples import Example, Message, Rated
 from engine.job import Stopped
 from engine.methods.kto import balanced, rotated
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.save_model(tmp_path_factory.mktemp("model"))
 
 
 def rated(*labels: bool) -> list[Example]:

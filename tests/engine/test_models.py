@@ -45,6 +45,13 @@ def without_a_tensor(folder: Path) -> None:
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
+def with_a_narrow_layer(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    name = "model.layers.1.mlp.up_proj.weight"
+    tensors[name] = tensors[name][:32].contiguous()
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
 def with_an_index(folder: Path) -> None:
     weights = {"weight_map": {"model.norm.weight": "model-00001-of-00002.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(weights))
@@ -69,7 +76,8 @@ def with_an_index(folder: Path) -> None:
         (only_pickles, "pickled weights only"),
         (without_a_tensor, "model.norm.weight"),
         (with_an_index, "lacks model-00001"),
-        (lambda folder: tiny.break_config(folder, hidden_size=96), "cannot be loaded|incomplete"),
+        (with_a_narrow_layer, "1 tensors .* another shape, model.layers.1.mlp.up_proj.weight among them"),
+        (lambda folder: tiny.break_config(folder, hidden_size=96), "incomplete"),
     ],
 )
 def test_what_is_wrong_with_a_folder_is_told(
@@ -79,6 +87,12 @@ def test_what_is_wrong_with_a_folder_is_told(
     with pytest.raises(UserError, match=says) as caught:
         models.load(str(folder))
     assert caught.value.do
+
+
+def test_a_four_bit_weight_of_another_shape_is_not_taken(folder: Path) -> None:
+    with_a_narrow_layer(folder)
+    with pytest.raises(UserError, match=r"another shape, model\.layers\.1\.mlp\.up_proj\.weight"):
+        models.load(str(folder), "nf4")
 
 
 class TestNF4:

@@ -65,11 +65,6 @@ MUTATIONS: list[tuple[ModuleType, str, str, str, Callable[[Any], None]]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.save_model(tmp_path_factory.mktemp("model") / "tiny")
-
-
 @pytest.mark.parametrize(("module", "name", "right", "wrong", "check"), MUTATIONS)
 def test_a_mistake_in_a_step_is_caught(
     module: ModuleType, name: str, right: str, wrong: str, check: Callable[[Any], None]

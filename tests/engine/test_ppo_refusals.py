@@ -5,24 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
 from small_run import Reports, copied, reward_model, rows_for, run
 from test_ppo import after
 
 from engine import job, models
 from engine.errors import UserError
-from engine.spec import Spec
+from engine.spec import Spec, refuse_unready
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.save_model(tmp_path_factory.mktemp("model") / "tiny")
-
-
-def test_a_reward_model_at_chance_is_refused(model: Path, tmp_path: Path) -> None:
+def test_a_reward_model_at_chance_is_refused_before_anything_is_loaded(model: Path, tmp_path: Path) -> None:
+    reports = Reports()
     with pytest.raises(UserError, match="not known to be better than chance") as caught:
-        run(tmp_path, model, "ppo", options={"trust_reward": False})
+        run(tmp_path, model, "ppo", options={"trust_reward": False}, reports=reports)
     assert "trust_reward" in caught.value.do
+    assert reports.events == []
 
 
 @pytest.mark.parametrize(
@@ -39,12 +35,13 @@ def test_what_counts_as_chance(held_out: Any, says: str, model: Path, tmp_path: 
     names = ("accuracy", "pairs")
     facts = held_out and {**dict(zip(names, held_out, strict=True)), "low": 0.0, "high": 1.0, "prompts": 4}
     reward = copied(model, tmp_path, {"held_out": facts})
-    options = {"trust_reward": False, "epochs": 1}
+    asked = Spec(method="ppo", base=str(model), reward=str(reward))
     if says:
         with pytest.raises(UserError, match=says):
-            run(tmp_path / "run", model, "ppo", options=options, reward=str(reward))
+            refuse_unready(asked)
+        refuse_unready(replace(asked, options={"trust_reward": True}))
     else:
-        assert run(tmp_path / "run", model, "ppo", options=options, reward=str(reward)).steps
+        refuse_unready(asked)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +51,7 @@ def test_what_counts_as_chance(held_out: Any, says: str, model: Path, tmp_path: 
         ({}, {"fingerprint": "0" * 64}, "another base"),
         ({}, {"tokenizer": "0" * 64}, "another tokenizer"),
         ({"std": 0.0}, {}, "the same score"),
+        ({"held_out": {}}, {}, "lacks what was measured"),
     ],
 )
 def test_a_reward_model_that_does_not_fit_is_refused(
@@ -82,7 +80,8 @@ def test_settings_that_cannot_work_are_refused(
 
 def test_a_base_whose_replies_never_end_is_refused(model: Path, tmp_path: Path) -> None:
     base = replace(models.load(str(model)), end_tokens=())
-    spec = Spec(method="ppo", base=str(model), reward=str(reward_model(model)))
+    options = {"trust_reward": True}
+    spec = Spec(method="ppo", base=str(model), reward=str(reward_model(model)), options=options)
     with pytest.raises(UserError, match="no token that ends a reply"):
         job.train(base, spec, rows_for("ppo"), tmp_path, emit=Reports(), should_stop=lambda: "")
 

@@ -1,6 +1,7 @@
 """Several processes train what one trains: equal losses, one writer, exact resume."""
 
 import json
+import math
 import multiprocessing
 import os
 import signal
@@ -15,13 +16,13 @@ from typing import Any
 import killing
 import pytest
 import small_run
-import tiny
+import torch
 from killing import Kill
 from safetensors.torch import load_file
 from small_run import Reports, run
 from test_memory import full_above
 
-from engine import adapters, checkpoints, losses, processes
+from engine import adapters, checkpoints, loop, losses, processes
 from engine.errors import UserError
 from engine.processes import Place
 from engine.spec import Adapter, methods
@@ -29,11 +30,6 @@ from engine.spec import Adapter, methods
 METHODS = list(methods())
 PROCESSES = 2
 CUT = {"micro_tokens": 40}  # short micro-batches, so that each process has several
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.save_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -73,6 +69,18 @@ def short_of_memory(which: int, number: int, *arguments: Any) -> None:
     """A child as `one_of_two`, in which memory runs out if its number is `which`."""
     if number == which:
         losses.sft = full_above(10, MemoryError(), losses.sft, "log_probs")
+    one_of_two(number, *arguments)
+
+
+def diverging(number: int, *arguments: Any) -> None:
+    """A child as `one_of_two`, whose loss is no number after the fourth step."""
+    real = loop.Trainer.gradients
+
+    def gradients(trainer: loop.Trainer, *given: Any, **named: Any) -> Any:
+        shown = real(trainer, *given, **named)
+        return shown if trainer.step < 4 else {**shown, "loss": shown["loss"] * math.nan}
+
+    loop.Trainer.gradients = gradients  # type: ignore[method-assign]
     one_of_two(number, *arguments)
 
 
@@ -129,6 +137,17 @@ def test_two_killed_processes_resume_bit_equal(method: str, model: Path, tmp_pat
     assert codes == [-signal.SIGKILL, 4]
     assert together((broken, broken), model, method, **spec)[0] == [0, 0]
     assert weights(broken) == weights(straight)
+
+
+def test_two_that_diverge_go_back_together(model: Path, tmp_path: Path) -> None:
+    two = tmp_path / "two"
+    codes, (first, second) = together((two, two), model, "reward", child=diverging)
+    assert codes == [3, 3]
+    assert first == second
+    assert "no longer a number at step 5 of 6.\nThe checkpoint of step 2 is safe." in first
+    kept = load_file(two / "checkpoints" / "step-000002" / checkpoints.TENSORS)
+    for name, tensor in load_file(two / "adapter" / adapters.WEIGHTS).items():
+        assert torch.equal(tensor, kept[f"trained/{name}"])
 
 
 @pytest.mark.parametrize("which", range(PROCESSES))
@@ -205,7 +224,7 @@ def test_the_loop_runs_under_accelerate_launch(method: str, mixed: str, model: P
     launch += ["--main_process_port", "0", str(script), str(two), str(model), method]
     here = Path(__file__).parent
     path = os.pathsep.join(map(str, [here, here.parent, here.parents[1]]))
-    environment = os.environ | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""}
+    environment = os.environ | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "", "TMPDIR": str(tmp_path)}
     done = subprocess.run(launch, env=environment, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
     found, hash = json.loads((two / "0.json").read_text())

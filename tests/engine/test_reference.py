@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
 import torch
 from small_run import OPTIONS, Cache, Reports, rows_for, run
 
@@ -16,11 +15,6 @@ from engine.spec import Spec
 
 PROMPTS = ([4, 5, 6], [7, 8, 9, 10], [11])
 REPLIES = [[20 + i, *range(30, 31 + i)] for i in range(6)]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.save_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from typing import Any
 import killing
 import numpy
 import pytest
-import tiny
 import torch
 from killing import Kill
 from safetensors.torch import load_file, save_file
@@ -30,11 +29,6 @@ OPERATIONS = 17  # of files, in one checkpoint that takes the place of an older 
 # Kept to save time, and the same when computed anew: what a run ends with does not depend on it.
 # PPO names its random streams by seed and phase, and leaves dropout out: no generator counts.
 CACHES = {"dpo": {"keep/reference"}, "ppo": {"generators"}}
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.save_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,21 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
 import torch
 from safetensors.torch import load_file
 from small_run import WORDS, Reports, rows_for, run
 
-from engine import adapters, evaluate, heads, models
+from engine import adapters, chance, heads, models
 from engine.errors import UserError
 from engine.examples import Message, Pair
 from engine.methods import reward
 from engine.spec import Adapter
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.save_model(tmp_path_factory.mktemp("model"))
 
 
 def polite(count: int) -> list[Pair]:
@@ -36,12 +30,12 @@ def polite(count: int) -> list[Pair]:
 
 def test_wilson_s_interval_by_hand() -> None:
     # p = 0.8, n = 10, z = 1.96: (0.8 + 0.19208 ± 1.96 √(0.016 + 0.009604)) / 1.38416
-    assert evaluate.wilson(8, 10, z=1.96) == pytest.approx((0.4902, 0.9433), abs=1e-4)
-    assert evaluate.wilson(0, 10, z=1.96) == pytest.approx((0.0, 0.2775), abs=1e-4)
-    assert evaluate.wilson(50, 50, z=1.96) == pytest.approx((0.9287, 1.0), abs=1e-4)
-    low, high = evaluate.wilson(10.5, 21)
+    assert chance.wilson(8, 10, z=1.96) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    assert chance.wilson(0, 10, z=1.96) == pytest.approx((0.0, 0.2775), abs=1e-4)
+    assert chance.wilson(50, 50, z=1.96) == pytest.approx((0.9287, 1.0), abs=1e-4)
+    low, high = chance.wilson(10.5, 21)
     assert low + high == pytest.approx(1)
-    assert evaluate.wilson(5, 10) == pytest.approx((0.23659, 0.76341), abs=1e-4)
+    assert chance.wilson(5, 10) == pytest.approx((0.23659, 0.76341), abs=1e-4)
 
 
 def test_a_tie_counts_half() -> None:

@@ -17,18 +17,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from small_run import Cache, Reports, rows_for, run
 
-from engine import actors, adapters, loop, models
+from engine import actors, adapters, checkpoints, loop, models
 from engine.errors import UserError
 from engine.examples import Demonstration, Message, Pair
-from engine.job import Stopped
+from engine.job import DivergedError, Stopped
 from engine.spec import Adapter, methods
 
 METHODS = ["sft", "dpo", "kto"]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.save_model(tmp_path_factory.mktemp("model"))
 
 
 def environment() -> dict[str, str]:
@@ -204,14 +199,13 @@ def test_a_loss_that_is_no_number_stops_the_run(
     with pytest.raises(UserError, match="step 4 of 6") as caught:
         run(tmp_path, model, "sft", options={"micro_tokens": 10**6})
     assert "step 2 is safe" in caught.value.kept
-    assert not (tmp_path / "adapter").exists()
 
 
 @pytest.mark.parametrize("method", methods())
 def test_weights_whose_loss_is_no_number_are_never_the_last_good_ones(
     method: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Step 4 is saved, and then found to give no number: what is left and gone on from is step 2."""
+    """Step 4 is saved, and then found to give no number: what is left, gone on from and made is step 2."""
     small_run.reward_model(model)  # PPO's, before anything is broken
     real = loop.Trainer.gradients
 
@@ -224,10 +218,21 @@ def test_weights_whose_loss_is_no_number_are_never_the_last_good_ones(
         return real(trainer, *arguments, **named)
 
     monkeypatch.setattr(loop.Trainer, "gradients", gradients)
-    with pytest.raises(UserError, match="no longer a number at step 5 of 6") as caught:
-        run(tmp_path, model, method)
-    assert caught.value.kept == "The checkpoint of step 2 is safe."
+    reports = Reports()
+    with pytest.raises(DivergedError, match="no longer a number at step 5 of 6") as caught:
+        run(tmp_path, model, method, reports=reports)
+    assert (
+        caught.value.kept
+        == "The checkpoint of step 2 is safe. Its weights are the run's adapter, to use or to go on from."
+    )
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000002"]
+    made = caught.value.result
+    assert (made.steps, made.hash) == (2, adapters.hash_of(tmp_path / "adapter"))
+    kept = load_file(tmp_path / "checkpoints" / "step-000002" / checkpoints.TENSORS)
+    for name, tensor in load_file(made.folder / adapters.WEIGHTS).items():
+        assert torch.equal(tensor, kept[f"trained/{name}"])
+    assert ("reward" in adapters.card(made.folder)) == (method == "reward")
+    assert not reports.of("done")
     monkeypatch.undo()
     reports = Reports()
     assert run(tmp_path, model, method, reports=reports).steps == 6
@@ -274,7 +279,9 @@ def test_ppo_finds_it_before_it_learns_from_it(
     monkeypatch.setattr(actors.Actors, "draw", draw)
     with pytest.raises(UserError, match=f"The {what} is no longer a number at step 4 of 6") as caught:
         run(tmp_path, model, "ppo", options={"save_every": 1})
-    assert caught.value.kept == "The checkpoint of step 2 is safe."
+    assert "The checkpoint of step 2 is safe." in caught.value.kept
+    made = load_file(tmp_path / "adapter" / adapters.WEIGHTS)
+    assert all(tensor.isfinite().all() for tensor in made.values())
 
 
 def test_memory_that_runs_out_is_told(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,11 +31,6 @@ QUICK = [("dpo", "nf4"), ("kto", "fp32")]  # one with a reference, one with a pa
 REST = [(method, name) for method in METHODS for name in ("fp32", "nf4") if (method, name) not in QUICK]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.save_model(tmp_path_factory.mktemp("model"))
-
-
 @pytest.fixture(scope="module", autouse=True)
 def server() -> None:
     killing.start_server()

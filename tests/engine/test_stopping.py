@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
-from small_run import Cache, Reports, reward_model, run
+from small_run import Cache, Reports, run
 
 from engine import actors, adapters, loop, reference, rollouts
 from engine.job import Interrupted, Stopped
@@ -14,13 +13,6 @@ from engine.methods import ppo
 
 OPTIONS = {"epochs": 1, "rollout_batch": 6, "batch_size": 6, "ppo_epochs": 1, "save_every": 1000}
 SPEC: dict[str, Any] = {"options": OPTIONS}
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tiny.save_model(tmp_path_factory.mktemp("model") / "tiny")
-    reward_model(folder)
-    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
 import torch
 from small_run import Reports, rows_for, run
 
@@ -14,11 +13,6 @@ from engine.examples import Pair, Rated
 from engine.spec import Adapter
 
 ROWS, BATCH, RATE = 12, 4, 5e-3
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.save_model(tmp_path_factory.mktemp("model"))
 
 
 def ours(
