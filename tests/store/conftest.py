@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from shares import PEOPLE
 
 from engine.examples import Message
-from tuner_app.store import Store, labels
+from tuner_app.store import Store, labels, members
 from tuner_app.store.rows import Item, Reply
 
 PROMPT = (Message("user", "What does a cow eat?"),)
@@ -43,3 +44,11 @@ def single(store: Store) -> Callable[..., Item]:
         return labels.item_for_single(store, PROMPT, Reply(content))
 
     return make
+
+
+@pytest.fixture
+def team(store: Store) -> Store:
+    """A store that four people label in."""
+    for name in PEOPLE:
+        members.add(store, name)
+    return store

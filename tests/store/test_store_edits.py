@@ -6,7 +6,7 @@ import pytest
 
 from engine.errors import UserError
 from engine.examples import Example, Pair, Rated
-from tuner_app.store import Selection, Store, edits, example_tags, examples, labels, snapshots
+from tuner_app.store import Selection, Store, edits, example_tags, examples, labels, picking, snapshots
 from tuner_app.store.rows import Item
 
 
@@ -22,12 +22,12 @@ def ids(store: Store) -> dict[Example, int]:
 def trained_on(store: Store, data: str = "all", kind: str = "pair") -> set[Example]:
     """What a run would see, which has to be what is listed, counted and exported."""
     selection = Selection.parse(data)
-    if not snapshots.available(store, kind, selection).examples:
+    if not picking.available(store, kind, selection).examples:
         return set()
     frozen = snapshots.take(store, kind, selection)
     seen = list(snapshots.rows(store, frozen.hash))
-    assert frozen.rows == len(seen) == snapshots.available(store, kind, selection).examples
-    assert seen == list(snapshots.select(store, kind, selection))
+    assert frozen.rows == len(seen) == picking.available(store, kind, selection).examples
+    assert seen == list(picking.select(store, kind, selection))
     if data == "all":
         assert {row.example for row in examples.listed(store, kind)} == set(seen)
         assert examples.count(store, kind) == {kind: len(seen)}

@@ -198,6 +198,17 @@ def test_a_number_too_large_is_refused(store: Store) -> None:
     assert chats.path(store, chat.id) == []
 
 
+def test_a_rest_while_this_thread_reads_is_no_lock(store: Store) -> None:
+    with store.write():
+        chats.start(store)
+    reading = store.each("SELECT title FROM conversations, json_each('[1, 2]')")
+    next(reading)
+    store.rest()
+    assert len(list(reading)) == 1
+    store.rest()
+    assert store.db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[2] > 0
+
+
 def test_an_inner_write_joins_the_outer(store: Store) -> None:
     def work() -> None:
         with store.write():

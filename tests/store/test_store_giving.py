@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from test_store_sharing import label, make, positions
+from shares import label, make, positions
 
 from engine.errors import UserError
 from tuner_app.store import (

@@ -1,18 +1,10 @@
 """Gold: known answers mixed in at a rate, by chance, to everybody, and not to be told from the rest."""
 
 import pytest
-from test_store_sharing import check_counts, label, later, leases_over, make, positions
+from shares import check_counts, label, later, leases_over, make, positions
 
 from engine.errors import UserError
-from tuner_app.store import Store, gold, members, sharing
-
-
-@pytest.fixture
-def team(store: Store) -> Store:
-    """A store that two people label in."""
-    for name in ("ann", "bob"):
-        members.add(store, name)
-    return store
+from tuner_app.store import Store, gold, sharing
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.3, 0.5, 1.0])

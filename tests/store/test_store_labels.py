@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import UserError
 from engine.examples import Demonstration, Message, Pair, Rated
-from tuner_app.store import Store, chats, examples, labels, new_uid, people, snapshots, stamps
+from tuner_app.store import Store, chats, examples, labels, new_uid, people, picking, stamps
 from tuner_app.store.rows import Item, LabelEvent, Reply
 
 MakeItem = Callable[..., Item]
@@ -235,7 +235,7 @@ def test_only_the_label_that_stands_feeds(store: Store, pair: MakeItem) -> None:
     labels.record(store, pair().hash, "choose", value={"reply": 0}, uid="1")
     labels.record(store, pair().hash, "choose", value={"reply": 1}, uid="2")
     assert examples.count(store) == {"pair": 1, "rated": 2}
-    assert snapshots.available(store, "pair").contradictory == 0
+    assert picking.available(store, "pair").contradictory == 0
     labels.undo(store, pair().hash, uid="3")
     assert [row.example for row in examples.listed(store, "pair")] == [Pair(PROMPT, "grass", "bread")]
     labels.undo(store, pair().hash, uid="4")

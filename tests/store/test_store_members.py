@@ -128,6 +128,16 @@ def test_revoking_ends_everything_at_once(store: Store, path: Path) -> None:
     assert found.name == "ann"
 
 
+def test_who_is_marked_as_shut_out_is_so_even_where_sessions_and_links_were_not_ended(store: Store) -> None:
+    """As where another program has done no more than that."""
+    ann = members.add(store, "ann")
+    session, link = joined(store), sessions.invite(store, "ann")
+    with store.write():
+        store.execute("UPDATE members SET revoked = '2020' WHERE person_id = ?", (ann.person_id,))
+    assert sessions.member_of(store, session) is None
+    assert sessions.redeem(store, link) is None
+
+
 def test_the_audit(store: Store) -> None:
     members.add(store, "ann")
     audit.note(store, "join", person="ann", address="10.0.0.1")

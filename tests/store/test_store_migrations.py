@@ -15,6 +15,7 @@ from tuner_app.store import (
     labels,
     migrations,
     models,
+    picking,
     runs,
     snapshots,
 )
@@ -59,13 +60,13 @@ def shown(answer: str) -> Demonstration:
 
 def test_the_prompts_of_what_is_there_are_known_afterwards(first_version: Path) -> None:
     store = Store.open(first_version, migrate=True)
-    assert snapshots.available(store, "prompt").examples == 2
+    assert picking.available(store, "prompt").examples == 2
     snapshot = snapshots.take(store, "prompt")
     assert set(snapshots.rows(store, snapshot.hash)) == {Prompt(ASKED), Prompt(OTHER)}
     item = labels.item_for_single(store, ASKED, Reply("d"))
     labels.record(store, item.hash, "bad", uid="1")
-    assert snapshots.available(store, "prompt").examples == 2  # it is one of those
-    assert snapshots.available(store, "prompt", Selection(origin="labels")).examples == 1
+    assert picking.available(store, "prompt").examples == 2  # it is one of those
+    assert picking.available(store, "prompt", Selection(origin="labels")).examples == 1
 
 
 def test_runs_of_before_had_no_reward_model(first_version: Path) -> None:

@@ -1,5 +1,6 @@
 """Demonstrations that ask nearly the same: found in any script, and never what is out of use."""
 
+import random
 from pathlib import Path
 
 import pytest
@@ -58,8 +59,50 @@ def test_what_was_removed_is_not_found(store: Store, near: NearFile) -> None:
     assert near.find(store, ASKED[0]) == []
 
 
-def test_it_goes_on_where_it_stopped(store: Store, near: NearFile, tmp_path: Path) -> None:
+def test_it_goes_on_where_it_stopped_in_parts(
+    store: Store, near: NearFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     near.close()
     again = NearFile(tmp_path / "near.sqlite")
     assert again.update(store, seconds=0)
     assert again.find(store, ASKED[0])
+    monkeypatch.setattr("tuner_app.store.near._PAGE", 2)
+    more = [f"Who wrote the book number {n} on this shelf?" for n in range(5)]
+    written = [Demonstration((Message("user", asked), Message("assistant", "…"))) for asked in more]
+    examples.add(store, [(one, line) for line, one in enumerate(written, 1)], source="more")
+    assert [again.update(store, seconds=0) for _ in range(4)] == [False, False, False, True]
+    assert {more[0], more[4]} < {
+        one.example.messages[0].content for one in again.find(store, more[2], limit=9)
+    }
+
+
+def test_what_two_take_in_at_once_is_found_once(
+    store: Store, near: NearFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two pages of one home, say: the second has read what is new before the first has kept it."""
+    again = Demonstration((Message("user", ASKED[1] + " Make it rhyme."), Message("assistant", "…")))
+    examples.add(store, [(again, 1)], source="more")
+    other = NearFile(tmp_path / "near.sqlite")
+    new = other._new(store)
+    assert near.update(store, seconds=10)
+    monkeypatch.setattr(other, "_new", lambda _: [new.pop()] if new else [])
+    assert other.update(store, seconds=10)
+    for file in (near, other):
+        found = [one.example for one in file.find(store, ASKED[1])]
+        assert (len(found), found[1]) == (2, again)
+
+
+def test_among_many_that_share_their_pieces(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where most pieces are in more texts than are looked at for one."""
+    monkeypatch.setattr("tuner_app.store.near._ROWS", 8)
+    drawn = random.Random(0)
+    words = ["".join(drawn.choices("etaoinshrdlu", k=drawn.randint(3, 8))) for _ in range(150)]
+    asked = [" ".join(drawn.choices(words, k=20)) for _ in range(1000)]
+    written = [Demonstration((Message("user", text), Message("assistant", "…"))) for text in asked]
+    examples.add(store, [(one, line) for line, one in enumerate(written, 1)], source="some")
+    near = NearFile(tmp_path / "near.sqlite")
+    assert near.update(store, seconds=100)
+    found = [near.find(store, f"please {text}", limit=1) for text in asked[-50:]]
+    assert [one[0].example.messages[0].content for one in found if one] == asked[-50:]

@@ -8,7 +8,18 @@ import pytest
 
 from engine.errors import UserError
 from engine.examples import Demonstration, Example, Message, Pair, Prompt, Rated, digest, to_json
-from tuner_app.store import Selection, Store, database, examples, labels, models, people, runs, snapshots
+from tuner_app.store import (
+    Selection,
+    Store,
+    database,
+    examples,
+    labels,
+    models,
+    people,
+    picking,
+    runs,
+    snapshots,
+)
 from tuner_app.store.rows import Item, Summary
 
 MakeItem = Callable[..., Item]
@@ -46,11 +57,11 @@ def full(store: Store, pair: MakeItem) -> Store:
 )
 def test_what_is_available(full: Store, text: str, expected: Summary) -> None:
     selection = Selection.parse(text)
-    assert snapshots.available(full, "pair", selection) == expected
+    assert picking.available(full, "pair", selection) == expected
     if expected.examples:
         snapshot = snapshots.take(full, "pair", selection)
         assert snapshot.rows == len(list(snapshots.rows(full, snapshot.hash))) == expected.examples
-    assert snapshots.available(full, "demonstration", selection).examples == 0
+    assert picking.available(full, "demonstration", selection).examples == 0
 
 
 def test_the_last_ones_are_the_newest(full: Store) -> None:
@@ -67,9 +78,9 @@ def test_contradictions_are_counted(store: Store) -> None:
     ]
     thumbs: list[Example] = [Rated((), "a", True), Rated((), "a", False), Rated((), "b", True)]
     examples.add(store, [(example, 1) for example in (*both_ways, *thumbs)], source="a.json")
-    assert snapshots.available(store, "pair") == Summary(4, 0, 4, 0, 3)
-    assert snapshots.available(store, "rated") == Summary(3, 0, 3, 0, 2, good=2)
-    assert snapshots.available(store, "pair", Selection(limit=2)).contradictory == 0
+    assert picking.available(store, "pair") == Summary(4, 0, 4, 0, 3)
+    assert picking.available(store, "rated") == Summary(3, 0, 3, 0, 2, good=2)
+    assert picking.available(store, "pair", Selection(limit=2)).contradictory == 0
 
 
 ASKED = (Message("user", "Why?"),)
@@ -91,11 +102,11 @@ def answers(store: Store) -> list[Example]:
 
 def test_each_prompt_is_taken_once_whatever_answers_it(store: Store) -> None:
     every = answers(store)
-    assert snapshots.available(store, "prompt") == Summary(2, 0, 2, 3, 0)
+    assert picking.available(store, "prompt") == Summary(2, 0, 2, 3, 0)
     snapshot = snapshots.take(store, "prompt")
     assert (snapshot.kind, snapshot.rows) == ("prompt", 2)
     assert set(snapshots.rows(store, snapshot.hash)) == {Prompt(ASKED), Prompt(OTHER)}
-    assert list(snapshots.select(store, "prompt")) == list(snapshots.rows(store, snapshot.hash))
+    assert list(picking.select(store, "prompt")) == list(snapshots.rows(store, snapshot.hash))
     frozen = store.query("SELECT x.hash FROM snapshot_examples JOIN examples x ON x.id = example_id")
     hashes = [digest(to_json(row)) for row in every]
     assert {row["hash"] for row in frozen} == {min(hashes[:4]), hashes[4]}, "the same on every machine"
@@ -112,14 +123,14 @@ def test_each_prompt_is_taken_once_whatever_answers_it(store: Store) -> None:
 )
 def test_prompts_are_selected_as_examples_are(store: Store, text: str, asked: set[Prompt]) -> None:
     answers(store)
-    assert set(snapshots.select(store, "prompt", Selection.parse(text))) == asked
+    assert set(picking.select(store, "prompt", Selection.parse(text))) == asked
 
 
 def test_the_labels_behind_prompts_are_kept(store: Store, pair: MakeItem, single: MakeItem) -> None:
     labels.record(store, pair().hash, "choose", value={"reply": 0}, uid="pair")
     labels.record(store, single().hash, "bad", uid="single")
     labels.record(store, pair(1).hash, "tie", uid="tie")  # gives nothing to train on
-    assert snapshots.available(store, "prompt") == Summary(1, 1, 0, 3, 0)
+    assert picking.available(store, "prompt") == Summary(1, 1, 0, 3, 0)
     base = models.add_base(store, "builtin", "folder")
     snapshot = snapshots.take(store, "prompt")
     runs.create(store, spec={"method": "ppo"}, base_id=base.id, snapshot_hash=snapshot.hash)
@@ -162,9 +173,9 @@ def test_an_empty_selection_is_refused(store: Store) -> None:
 
 def test_unknown_names_are_refused(full: Store) -> None:
     with pytest.raises(UserError, match=r"two\.json, one\.json"):
-        snapshots.available(full, "pair", Selection(source="three.json"))
+        picking.available(full, "pair", Selection(source="three.json"))
     with pytest.raises(UserError, match="berta"):
-        snapshots.available(full, "pair", Selection(person="berta"))
+        picking.available(full, "pair", Selection(person="berta"))
 
 
 def test_the_same_data_is_the_same_snapshot(full: Store, tmp_path: Path) -> None:
@@ -202,7 +213,7 @@ def test_a_long_snapshot_keeps_its_order(store: Store) -> None:
     stored = [row["hash"] for row in store.query("SELECT hash FROM examples ORDER BY hash")]
     found = [examples.get(store, hash) for hash in stored]
     assert list(snapshots.rows(store, snapshot.hash)) == found
-    assert list(snapshots.select(store, "pair")) == found
+    assert list(picking.select(store, "pair")) == found
     with pytest.raises(UserError, match="no snapshot"):
         list(snapshots.rows(store, "f" * 64))
 

@@ -17,6 +17,7 @@ from tuner_app.store import (
     labels,
     members,
     new_uid,
+    picking,
     runs,
     sessions,
     sharing,
@@ -86,7 +87,7 @@ def test_no_scan(store: Store, work: Callable[[Store], Any]) -> None:
 def test_prompts_are_counted_without_reading_what_examples_say(store: Store) -> None:
     asked: list[str] = []
     store.db.set_trace_callback(asked.append)
-    snapshots.available(store, "prompt")
+    picking.available(store, "prompt")
     store.db.set_trace_callback(None)
     (sql,) = asked
     plan = [row["detail"] for row in store.query(f"EXPLAIN QUERY PLAN {sql}")]

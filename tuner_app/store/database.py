@@ -104,13 +104,19 @@ class Store:
 
     def rest(self) -> None:
         """Between two of many transactions: let others write, and the WAL be moved into the file, all of it,
-        so that it begins anew. It grows to gigabytes where writes are faster than that."""
+        so that it begins anew. It grows to gigabytes where writes are faster than that. It waits while this
+        thread reads."""
         assert not self.db.in_transaction, "others would wait for this rest"
         began = time.monotonic()
         with sqlite.translated(self.path):
             while True:
                 time.sleep(REST_SECONDS)
-                _, there, moved = self.db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                try:
+                    _, there, moved = self.db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                except sqlite.OperationalError as error:
+                    if sqlite.is_locked(error):
+                        return
+                    raise
                 longest = LONG_REST if there - moved > WAL_PAGES else SHORT_REST  # others may read for long
                 if there == moved or time.monotonic() - began > longest:
                     return

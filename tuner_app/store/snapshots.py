@@ -7,68 +7,19 @@ of one is gone on with when the same data is frozen again.
 """
 
 import hashlib
-import json
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from json.encoder import encode_basestring as _quoted
-from typing import Any
 
 from engine.errors import UserError
-from engine.examples import Example, Prompt, from_json, name_of, prompt_of
-from tuner_app.store import people, stamps
+from engine.examples import Example
+from tuner_app.store import picking, stamps
 from tuner_app.store.database import Store
-from tuner_app.store.example_tags import tagged
-from tuner_app.store.rows import Snapshot, Summary
+from tuner_app.store.rows import Snapshot
 from tuner_app.store.selection import Selection
 
-__all__ = [
-    "Selection",
-    "available",
-    "labels_of",
-    "rows",
-    "runs_that_learned",
-    "runs_that_saw",
-    "sample",
-    "select",
-    "size",
-    "sources",
-    "take",
-]
-
-PROMPT = name_of(Prompt)
 _ALL = Selection()
 _PAGE = 1000
-
-
-def available(store: Store, kind: str, selection: Selection = _ALL) -> Summary:
-    """What the selection holds of one kind of example, or of prompts, without freezing it."""
-    chosen, parameters = _chosen(store, kind, selection)
-    row = store.one(
-        f"""{chosen}, asked AS (SELECT question FROM examples WHERE kind = :kind AND question IS NOT NULL
-              GROUP BY question HAVING min(answer) <> max(answer)),
-            opposed AS (SELECT count(*) AS n FROM asked CROSS JOIN examples x USING (question)
-              WHERE x.kind = :kind AND x.id IN (SELECT key FROM picked)
-              GROUP BY question HAVING min(answer) <> max(answer))
-            SELECT count(*) AS examples, coalesce(sum(labelled), 0) AS from_labels,
-              coalesce(sum(NOT labelled), 0) AS from_imports, coalesce(sum(times - 1), 0) AS repeated,
-              (SELECT coalesce(sum(n), 0) FROM opposed) AS contradictory,
-              (SELECT count(*) FROM examples x WHERE :kind = 'rated' AND x.kind = 'rated' AND x.answer = 1
-                 AND x.id IN (SELECT key FROM picked)) AS good FROM picked""",
-        parameters,
-    )
-    assert row is not None
-    return Summary(**row)
-
-
-def select(store: Store, kind: str, selection: Selection = _ALL) -> Iterator[Example]:
-    """The examples that `take` would freeze, in the same order, without keeping a snapshot."""
-    picked = array("q", (row["id"] for row in _members(store, kind, selection)))
-    for start in range(0, len(picked), _PAGE):  # their texts may be more than memory holds
-        for row in store.query(
-            "SELECT body FROM examples WHERE id IN (SELECT value FROM json_each(?)) ORDER BY hash",
-            (json.dumps(list(picked[start : start + _PAGE])),),
-        ):
-            yield _read(kind, row["body"])
 
 
 def take(store: Store, kind: str, selection: Selection = _ALL) -> Snapshot:
@@ -77,15 +28,12 @@ def take(store: Store, kind: str, selection: Selection = _ALL) -> Snapshot:
     Their order is that of their hashes and the snapshot's hash that of its content, so the same data is the
     same snapshot on every machine and new labels do not reorder old ones. A UserError when there are none.
     """
-    chosen, parameters = _chosen(store, kind, selection)
-    labelled = f"""{chosen} SELECT DISTINCT e.uid, e.id FROM picked JOIN occurrences USING (key)
-                   JOIN label_events e ON e.id = event_id ORDER BY e.uid"""
     content = hashlib.sha256()  # `digest` of {kind, examples, labels}, without all of it in memory
     with store.read():
         content.update(b'{"examples":[')
-        example_ids = _listed(_members(store, kind, selection), content)
+        example_ids = _listed(picking.members(store, kind, selection), content)
         content.update(f'],"kind":{_quoted(kind)},"labels":['.encode())
-        event_ids = _listed(store.each(labelled, parameters), content)
+        event_ids = _listed(picking.labels_behind(store, kind, selection), content)
         content.update(b"]}")
     if not example_ids:
         raise UserError(
@@ -110,18 +58,7 @@ def rows(store: Store, snapshot_hash: str) -> Iterator[Example]:
             (snapshot_hash, start, start + _PAGE),
         )
         for row in page:
-            yield _read(snapshot.kind, row["body"])
-
-
-def sample(store: Store, kind: str, selection: Selection, limit: int) -> list[Example]:
-    """At most `limit` of the selection's examples, to get an idea of them."""
-    chosen, parameters = _chosen(store, kind, selection)
-    found = store.query(
-        f"""{chosen} SELECT x.body FROM (SELECT key FROM picked LIMIT :sample) JOIN occurrences USING (key)
-            JOIN examples x ON x.id = example_id GROUP BY key""",
-        parameters | {"sample": limit},
-    )
-    return [_read(kind, row["body"]) for row in found]
+            yield picking.read(snapshot.kind, row["body"])
 
 
 def sources(store: Store) -> list[str]:
@@ -191,94 +128,13 @@ def _descent(store: Store, snapshots: str, key: object) -> list[str]:
     return [row["name"] for row in found]
 
 
-def _read(kind: str, body: str) -> Example:
-    example = from_json(json.loads(body))
-    return prompt_of(example) if kind == PROMPT else example
-
-
-def _members(store: Store, kind: str, selection: Selection) -> Iterator[Any]:
-    """(hash, id) of the examples picked, in the order of hashes; of several that answer one prompt, the one
-    whose hash is least."""
-    chosen, parameters = _chosen(store, kind, selection)
-    return store.each(
-        f"""{chosen} SELECT min(x.hash) AS hash, x.id FROM picked JOIN occurrences USING (key)
-            JOIN examples x ON x.id = example_id GROUP BY key ORDER BY 1""",
-        parameters,
-    )
-
-
-def _listed(named: Iterable[Any], content: "hashlib._Hash") -> "array[int]":
+def _listed(named: Iterable[tuple[str, int]], content: "hashlib._Hash") -> "array[int]":
     """The ids of what comes as (name, id); the names are hashed, as JSON has a list of them."""
     ids = array("q")
     for name, id in named:
         content.update(f"{',' if ids else ''}{_quoted(name)}".encode())
         ids.append(id)
     return ids
-
-
-def _chosen(store: Store, kind: str, selection: Selection) -> tuple[str, dict[str, Any]]:
-    """Two tables for a query: `occurrences` (key, example_id, event_id or NULL, created), and `picked`
-    (key, times, labelled), which has each key once. The key is the example's, or that of its prompt."""
-    parameters: dict[str, Any] = {"kind": kind, "limit": selection.limit, "since": selection.since}
-    parameters["tag"] = selection.tag
-    timed = selection.limit or selection.since  # times are looked up only where they are asked for
-    since = "AND t.created >= :since" if timed else ""
-    created = "t.created" if timed else "NULL"
-    parts = []
-    if selection.has_labels:
-        join = "JOIN label_events t ON t.id = h.event_id" if timed else ""
-        person = ""
-        if selection.person:
-            parameters["person"] = people.get(store, selection.person).id
-            person = "AND h.person_id = :person"
-        parts.append(
-            f"""SELECT le.example_id, le.event_id, {created} AS created FROM heads h
-                JOIN label_examples le ON le.event_id = h.event_id {join}
-                WHERE (le.kind = :kind OR :kind = '{PROMPT}') {since} {person}
-                AND {_in_use("le.example_id", selection)}"""
-        )
-    if selection.has_imports:
-        join = "JOIN examples t ON t.id = i.example_id" if timed else ""
-        source = ""
-        if selection.source:
-            parameters["source"] = _source(store, selection.source)
-            source = "AND i.source_id = :source"
-        parts.append(
-            f"""SELECT i.example_id, NULL AS event_id, {created} AS created FROM imports i {join}
-                WHERE (i.kind = :kind OR :kind = '{PROMPT}') {since} {source}
-                AND {_in_use("i.example_id", selection)}"""
-        )
-    found = " UNION ALL ".join(parts)
-    keyed = (
-        f"SELECT prompt AS key, found.* FROM ({found}) AS found JOIN example_prompts USING (example_id)"
-        if kind == PROMPT
-        else f"SELECT example_id AS key, found.* FROM ({found}) AS found"
-    )
-    newest = "ORDER BY max(created) DESC, max(example_id) DESC LIMIT :limit" if selection.limit else ""
-    return (
-        f"""WITH occurrences AS MATERIALIZED ({keyed}),
-        picked AS MATERIALIZED (SELECT key, count(*) AS times, max(event_id IS NOT NULL) AS labelled
-          FROM occurrences GROUP BY key {newest})""",
-        parameters,
-    )
-
-
-def _in_use(example: str, selection: Selection) -> str:
-    """The condition that nobody has taken an example out of use, and that it has the selection's tag."""
-    in_use = f"{example} NOT IN (SELECT example_id FROM withdrawn)"
-    return f"{in_use} AND {tagged(example)}" if selection.tag else in_use
-
-
-def _source(store: Store, name: str) -> int:
-    row = store.one("SELECT id FROM sources WHERE name = ?", (name,))
-    if row is None:
-        known = [
-            source["name"] for source in store.query("SELECT name FROM sources ORDER BY id DESC LIMIT 20")
-        ]
-        raise UserError(
-            f"There is no import called “{name}”.", do=f"Imports: {', '.join(known) or 'none so far'}."
-        )
-    return int(row["id"])
 
 
 def _find(store: Store, hash: str) -> Snapshot | None:

@@ -17,6 +17,7 @@ from engine.examples import ROLES, Demonstration, Message, Pair, Rated, canonica
 from tuner_app.store import people, snapshots, tags
 from tuner_app.store.database import Store
 from tuner_app.store.example_tags import tagged
+from tuner_app.store.picking import brought
 from tuner_app.store.repeats import REPEATS, Repeats
 from tuner_app.store.selection import Selection
 
@@ -172,7 +173,7 @@ def _label_conditions(wanted: Filter) -> list[str]:
 
 
 def _example_conditions(wanted: Filter) -> list[str]:
-    chosen, brought = wanted.selection, []
+    chosen = wanted.selection
     if wanted.verb:
         raise UserError("Only labels have a verb.", do="Press 4 for the labels, or leave verb: out.")
     if wanted.run:
@@ -181,24 +182,13 @@ def _example_conditions(wanted: Filter) -> list[str]:
         if chosen != Selection(tag=chosen.tag):
             raise UserError("run: goes with words, kind: and tag: alone.", do="Leave the rest out.")
         return found + ([tagged("x.id")] if chosen.tag else [])
-    if chosen.has_imports:
-        source = "AND m.source_id = :source" if chosen.source else ""
-        since = "AND x.created >= :since" if chosen.since else ""
-        brought.append(f"EXISTS (SELECT 1 FROM imports m WHERE m.example_id = x.id {source}) {since}")
-    if chosen.has_labels:
-        since = "JOIN label_events e ON e.id = h.event_id AND e.created >= :since" if chosen.since else ""
-        person = "AND h.person_id = :person" if chosen.person else ""
-        brought.append(
-            f"""EXISTS (SELECT 1 FROM label_examples le JOIN heads h ON h.event_id = le.event_id {since}
-                WHERE le.example_id = x.id {person})"""
-        )
     withdrawn = (
         "x.id IN (SELECT w.example_id FROM withdrawn w JOIN example_edits d ON d.id = w.edit_id"
         " WHERE d.becomes_id IS NULL)"
         if wanted.removed
         else "x.id NOT IN (SELECT example_id FROM withdrawn)"
     )
-    found = ["x.kind = :kind", f"({' OR '.join(brought)})", withdrawn]
+    found = ["x.kind = :kind", brought(chosen), withdrawn]
     return found + ([tagged("x.id")] if chosen.tag else [])
 
 
