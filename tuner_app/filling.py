@@ -50,7 +50,7 @@ class Filling:
         home: Home,
         batch: Batch,
         database: Database,
-        client: Callable[[str], Awaitable[ChatClient]],
+        client: Callable[[Maker], Awaitable[ChatClient]],
         *,
         ready: Callable[[], int],
         filled: Callable[[], None],
@@ -137,7 +137,7 @@ class Filling:
         raise Unusable(SAME)
 
     async def _draw(self, prompt: tuple[Turn, ...], maker: Maker, count: int = 1) -> list[Reply]:
-        client = await self._client(maker.base)
+        client = await self._client(maker)
         asked = [{"role": turn.role, "content": turn.content} for turn in prompt]
         decoding: dict[str, Any] = dict(self._batch.decoding) | {"seed": secrets.randbelow(2**31)}
         drawn = await client.complete(asked, model=maker.adapter or "base", n=count, **decoding)

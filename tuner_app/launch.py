@@ -1,7 +1,7 @@
 """Before a run: everything checked, its data frozen, the run written down. No torch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.errors import UserError
@@ -22,7 +22,7 @@ from engine.spec import (
 from tuner_app import bases, machines, settings
 from tuner_app.machines import ALONE, Machines
 from tuner_app.paths import Home
-from tuner_app.store import Store, models, runs, snapshots
+from tuner_app.store import Store, models, picking, runs, snapshots
 from tuner_app.store.rows import AdapterRow, Base, Run, Summary
 from tuner_app.store.selection import Selection
 from tuner_app.words import PLURALS
@@ -136,7 +136,11 @@ def check(store: Store, home: Home, plan: Plan, where: Machines = ALONE) -> Chec
     reward = _reward(store, home, method, base, plan.reward)
     for kind in (_kind(store, parent) or plan.adapter.kind, _kind(store, reward)):
         refuse_full_over_four_bits(kind, plan.precision)
-    return Checked(method, base, parent, reward, _data(store, method, plan.selection))
+    found = Checked(method, base, parent, reward, _data(store, method, plan.selection))
+    if method.refuse:
+        spec = specification(home, plan, found)
+        method.refuse(replace(spec, reward=str(home.folder / reward.folder)) if reward else spec)
+    return found
 
 
 def again(store: Store, run: Run) -> Plan:
@@ -185,11 +189,11 @@ def parents(store: Store, method: Method) -> list[AdapterRow]:
 
 
 def _data(store: Store, method: Method, selection: Selection) -> Summary:
-    summary = snapshots.available(store, method.kind, selection)
+    summary = picking.available(store, method.kind, selection)
     if summary.examples >= FEWEST:
         return summary
     kinds = PLURALS[method.kind]
-    every = snapshots.available(store, method.kind).examples
+    every = picking.available(store, method.kind).examples
     elsewhere = f" here, {every} without this selection" if every > summary.examples else ""
     raise UserError(
         f"{method.name.upper()} learns from {kinds}: it takes at least {FEWEST}, and there "

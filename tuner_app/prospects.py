@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from engine.examples import Demonstration, Example, Pair, Rated
 from tuner_app import words
-from tuner_app.store import Selection, Store, example_tags, people, snapshots
+from tuner_app.store import Selection, Store, example_tags, people, picking, snapshots
 from tuner_app.store.rows import Summary
 
 SAMPLE = 100  # rows whose length is looked at
@@ -30,9 +30,9 @@ class Prospect:
 
 def prospect(store: Store, kind: str, selection: Selection) -> Prospect:
     """What `selection` holds of one kind of example, or of prompts. It may take seconds on a million rows."""
-    sample = snapshots.sample(store, kind, selection, SAMPLE)
+    sample = picking.sample(store, kind, selection, SAMPLE)
     characters = sum(map(_characters, sample)) / max(1, len(sample))
-    return Prospect(kind, snapshots.available(store, kind, selection), characters / CHARACTERS)
+    return Prospect(kind, picking.available(store, kind, selection), characters / CHARACTERS)
 
 
 def selection_words(store: Store) -> list[str]:

@@ -32,10 +32,7 @@ class Remedy:
     def flags(self) -> str:
         """The settings as the command line takes them."""
         changes = {**self.options, **({"precision": self.precision} if self.precision else {})}
-        return " ".join(
-            f"--{name.replace('_', '-')} {'yes' if value is True else value}"
-            for name, value in changes.items()
-        )
+        return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in changes.items())
 
 
 def refuse_in_vain(run: Run, do: str = "") -> None:
@@ -59,15 +56,6 @@ def remedy(run: Run) -> Remedy | None:
         return Remedy("train again in fp32", precision="fp32", in_vain=True)
     if said.startswith("Memory ran out"):
         return _in_less_memory(run)
-    if said.startswith("Optimiser steps on"):
-        few = options["rollout_batch"]
-        return Remedy(
-            f"train again with steps on {few} prompts: batch_size {few}", {"batch_size": few}, in_vain=True
-        )
-    if "not known to be better than chance" in said:
-        return Remedy(
-            "train again and trust it all the same: trust_reward", {"trust_reward": True}, in_vain=True
-        )
     if said.startswith("It was killed"):
         return Remedy("go on from its last checkpoint; if memory was short, end other programs first")
     if "the disk is full" in said:

@@ -10,7 +10,7 @@ import click
 from engine.errors import UserError
 from tuner_app import formats
 from tuner_app.intake import Intake, Report, parse_columns
-from tuner_app.store import Store, snapshots
+from tuner_app.store import Selection, Store, picking
 from tuner_app.words import many
 
 __all__ = ["export_file", "import_files", "parse_columns"]
@@ -78,7 +78,7 @@ def _lines(report: Report, *, dry_run: bool, all_refusals: bool) -> Iterator[str
 def export_file(store: Store, file: Path, kind: str, selection: str, *, as_json: bool) -> None:
     """Write every example of the format's kind, those that labels give included."""
     holds = formats.named(kind).kind
-    rows = snapshots.select(store, holds, snapshots.Selection.parse(selection))
+    rows = picking.select(store, holds, Selection.parse(selection))
     count = formats.write(file, rows, kind)
     if as_json:
         click.echo(json.dumps({"file": str(file), "format": kind, "rows": count}))

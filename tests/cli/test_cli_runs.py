@@ -17,20 +17,9 @@ def place(tmp_path: Path) -> Place:
     return new_place(tmp_path / "home", tiny.save_model(tmp_path / "tiny"))
 
 
-@pytest.mark.parametrize(
-    ("error", "instead"),
-    [
-        (
-            "The loss is no longer a number at step 5 of 12.",
-            "Train again with a tenth of the learning rate, 0.002 (tuner train sft --learning-rate 0.002).",
-        ),
-        (
-            "The reward model in /x is not known to be better than chance: no pairs were held out.",
-            "Train again and trust it all the same: trust_reward (tuner train sft --trust-reward yes).",
-        ),
-    ],
-)
-def test_a_run_that_would_fail_again_is_not_resumed(tuner, place: Place, error: str, instead: str) -> None:
+def test_a_run_that_would_fail_again_is_not_resumed(tuner, place: Place) -> None:
+    error = "The loss is no longer a number at step 5 of 12."
+    instead = "Train again with a tenth of the learning rate, 0.002 (tuner train sft --learning-rate 0.002)."
     run = launch.prepare(place.store, place.home, place.plan())
     runs.set_status(place.store, run.id, "failed", error=error)
     said = tuner("runs", "resume", run.name)

@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted_server import ScriptedServer
 
 from engine.errors import UserError
 from engine.examples import Message
 from tuner_app.client import Refused, Reply
+from tuner_app.conversing.link import ModelLink
 from tuner_app.filling import AHEAD, EMPTY, SAME, TOGETHER, Filling
 from tuner_app.paths import Home
+from tuner_app.settings import Settings
 from tuner_app.store import Store, batches
 from tuner_app.store.rows import Asked, Batch, Maker
+from tuner_app.workers import supervisor
 
 Answer = Callable[[str, str, int], str]
 
@@ -27,8 +31,8 @@ class Model:
         self.given: dict[str, int] = {}
         self.now = self.most = 0
 
-    async def __call__(self, base: str) -> Any:
-        assert base == "builtin"
+    async def __call__(self, maker: Maker) -> Any:
+        assert maker.base == "builtin"
         return self
 
     async def complete(self, messages: list[dict[str, str]], **rest: Any) -> list[Reply]:
@@ -182,3 +186,34 @@ async def test_nothing_is_asked_when_all_is_answered(home: Home, store: Store) -
     batches.fail(store, batch.id, 0, SAME)
     await filling(home, store, batch, model).run()
     assert model.asked == []
+
+
+async def test_a_batch_is_answered_by_the_model_that_it_names_whatever_the_settings_say(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, link = ScriptedServer(), ModelLink(home, lambda state, why: None)
+    started: list[str] = []
+
+    def ensure(home: Home, base: str, **rest: Any) -> supervisor.Endpoint:
+        started.append(base)
+        return supervisor.Endpoint("http://127.0.0.1:9", "key of ours", 1, base)
+
+    monkeypatch.setattr(supervisor, "ensure_chat", ensure)
+    try:
+        for models, url in (["llama"], "http://127.0.0.1:9/v1"), (["base", "dpo-1"], f"{server.url}/v1"):
+            server.models = models
+            link = ModelLink(home, lambda state, why: None)
+            client = await link.maker(Settings(chat_url=server.url), Maker("builtin", "dpo-1"))
+            assert client.url == url, "another server's model is none of this machine's"
+        assert started == ["builtin"]
+        server.models = ["llama"]
+        theirs, link = Maker(server.url, "llama"), ModelLink(home, lambda state, why: None)
+        assert (await link.maker(Settings(chat_url=server.url), theirs)).url == f"{server.url}/v1"
+        for settings in (Settings(), Settings(chat_url="http://127.0.0.1:9")):
+            with pytest.raises(UserError, match=f"“llama” of {server.url} is to answer here"):
+                await link.maker(settings, theirs)
+        with pytest.raises(UserError, match="has no model “qwen”"):
+            await link.maker(Settings(chat_url=server.url), Maker(server.url, "qwen"))
+    finally:
+        server.close()
+    assert started == ["builtin"]

@@ -1,5 +1,6 @@
 """What is checked before a run, and what is written down."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import tiny
 from places import Place
 
+from engine import cards
 from engine.errors import UserError
 from engine.examples import Prompt
 from engine.spec import Adapter, Spec, method_named
@@ -215,6 +217,19 @@ def test_the_newest_reward_model_of_the_base_leads(place: Place, needy: str, tmp
     place.home.adapter("new").rmdir()
     with pytest.raises(UserError, match="files of the adapter new are gone"):
         launch.prepare(place.store, place.home, place.plan(needy))
+
+
+def test_a_reward_model_at_chance_leads_only_if_it_is_trusted(place: Place) -> None:
+    adapter(place, "reward", "judge")
+    card = {"reward": {"mean": 0.0, "std": 1.0, "held_out": None}}
+    (place.home.adapter("judge") / cards.CARD).write_text(json.dumps(card))
+    with pytest.raises(UserError, match=r"judge/adapter is not known to be better than chance") as caught:
+        launch.prepare(place.store, place.home, place.plan("ppo", options={}))
+    assert "set trust_reward to go on" in caught.value.do
+    assert [run.name for run in runs.listed(place.store)] == ["judge"]
+    assert launch.prepare(
+        place.store, place.home, place.plan("ppo", options={"trust_reward": True})
+    ).reward_id
 
 
 def test_without_a_reward_model_it_is_said_how_to_make_one(place: Place, needy: str) -> None:

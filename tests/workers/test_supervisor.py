@@ -73,9 +73,47 @@ def test_an_answer_of_another_window_is_not_cut_off(
 ) -> None:
     monkeypatch.setattr(supervisor, "stop_chat", lambda home: pytest.fail("it was answering"))
     lines: list[str] = []
-    with pytest.raises(UserError, match="other has been answering in another window"):
+    with pytest.raises(UserError, match="other has been loading or answering in another window"):
         supervisor.ensure_chat(place.home, str(place.model), timeout=0.2, on_line=lines.append)
     assert set(lines) == {"Waiting for an answer of other to end …"}
+
+
+def test_a_worker_that_another_window_waits_for_is_not_ended_until_it_could_be_asked(
+    place: Place, other_window: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The window that waits is a process, which is killed in the end."""
+
+    class Ended(Exception):  # noqa: N818 - the test's own end
+        pass
+
+    def stop(home: object) -> None:
+        assert other.poll() is not None, "somebody waits for it"
+        raise Ended
+
+    place.home.workers.mkdir(exist_ok=True)
+    holds = "import fcntl, sys; held = open(sys.argv[1], 'w'); fcntl.flock(held, fcntl.LOCK_EX)"
+    waits = f"{holds}; print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", waits, str(locks.starting(place.home))]
+    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert other.stdout
+    other.stdout.readline()
+    other_window.update(status="loading", requests=0)
+    monkeypatch.setattr(supervisor, "stop_chat", stop)
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        if len(lines) == 3:
+            other.kill()
+            other.wait()
+
+    with pytest.raises(Ended):
+        supervisor.ensure_chat(place.home, str(place.model), on_line=say)
+    assert lines[:3] == ["Waiting for other to load for another window …"] * 3
+    assert lines[-2:] == [
+        "Waiting for other …",
+        f"{place.model} takes the place of other, in every window of this home.",
+    ], "who waited for it to load could ask it first"
 
 
 def test_it_is_said_that_another_base_takes_over(

@@ -151,7 +151,10 @@ def test_a_loss_that_is_no_number_ends_the_run_at_its_last_checkpoint(
     for part in ("no longer a number at step 5 of 12", "step 2 is safe", "Lower the learning rate"):
         assert part in failed.error
     assert failed.error.count("is safe") == 1
-    assert models.adapters(place.store) == []
+    (made,) = models.adapters(place.store)
+    assert (made.name, made.run_id) == (run.name, run.id), "what it had learnt by then can be chatted with"
+    again = launch.prepare(place.store, place.home, place.plan(parent=run.name))
+    assert again.parent_id == made.id
 
 
 def test_a_fault_of_ours_is_in_the_log_alone(

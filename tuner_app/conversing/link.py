@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from engine.errors import UserError
 from tuner_app.paths import Home
 from tuner_app.settings import Settings
+from tuner_app.store.rows import Maker
 
 if TYPE_CHECKING:
     from tuner_app.client import ChatClient
@@ -59,6 +60,25 @@ class ModelLink:
                 raise
         self._changed("ready", "")
         return ChatClient(endpoint.url, endpoint.key)
+
+    async def maker(self, settings: Settings, maker: Maker) -> "ChatClient":
+        """A client of who has a batch's model, which may be another one than the settings name: this machine
+        where they name a server of other models. A UserError where it is a model of such a server that they
+        do not name."""
+        if maker.base.startswith(("http://", "https://")):
+            if maker.base != settings.chat_url:
+                raise UserError(
+                    f"“{maker.adapter}” of {maker.base} is to answer here, and the settings name "
+                    f"{settings.chat_url or 'no server'} (chat_url).",
+                    kept="Nothing else was asked in its place.",
+                    do=f"Set chat_url to {maker.base} again, or make another batch.",
+                )
+            return await self.client(replace(settings, adapter=maker.adapter))
+        if settings.chat_url:
+            await self._know(replace(settings, adapter=""))
+            if self.foreign(settings):
+                settings = replace(settings, chat_url="")
+        return await self.client(replace(settings, base=maker.base, adapter=maker.adapter))
 
     async def served(self, settings: Settings) -> list[str]:
         """The models of the server that the settings name, as it tells now."""

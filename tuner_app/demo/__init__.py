@@ -36,7 +36,7 @@ from tuner_app.paths import Home
 from tuner_app.settings import Decoding
 from tuner_app.store import Store, chats, runs
 from tuner_app.store.rows import Reply, Verb
-from tuner_app.store.snapshots import Selection
+from tuner_app.store.selection import Selection
 from tuner_app.workers import seat, supervisor
 
 NEW = ("camel", "penguin", "owl", "mango", "kiwi")  # left out of the base, and taught here

@@ -12,10 +12,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from engine.errors import UserError
 from engine.spec import Emit, Event, ReferenceCache, Spec
 from tuner_app.machines import Machines
 from tuner_app.paths import Home
-from tuner_app.store import Selection, Store, snapshots
+from tuner_app.store import Selection, Store, picking
 from tuner_app.store.reference import ReferenceFile
 from tuner_app.workers import errand, helper, helpers
 from tuner_app.workers.train import located
@@ -25,7 +26,7 @@ def work(home: Home, asked: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """What the engine finds for the specification and selection that are asked about."""
     spec = located(home, Spec.from_json(asked["spec"]))
     with closing(Store.open(home.database)) as store:
-        rows = list(snapshots.select(store, asked["kind"], Selection(**asked["selection"])))
+        rows = list(picking.select(store, asked["kind"], Selection(**asked["selection"])))
     emit(Event("loading", {"what": spec.base}))
     where = Machines(**asked["where"])
     with (
@@ -42,8 +43,8 @@ def work(home: Home, asked: dict[str, Any], emit: Emit) -> dict[str, Any]:
         return check(spec, rows, emit=emit, reference_cache=cache, sharded=where.shard).to_json()
 
 
-def _to_log(reason: str) -> None:
-    print(reason, file=sys.stderr, flush=True)
+def _to_log(error: UserError) -> None:
+    print(error, file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -60,7 +60,7 @@ class Helpers:
 
 @contextmanager
 def beside_main(
-    machines: Machines, folder: Path, method: str, fail: Callable[[str], object]
+    machines: Machines, folder: Path, method: str, fail: Callable[[UserError], object]
 ) -> Iterator[None]:
     """The helpers of the main process, for as long as the context lasts.
 
@@ -76,7 +76,7 @@ def beside_main(
         while not over.wait(1.0):
             if reason := helpers.blame():
                 if not over.wait(PATIENCE):
-                    fail(reason)
+                    fail(UserError(reason))
                     os._exit(1)
                 return
 

@@ -17,6 +17,11 @@ def chat(home: Home) -> Path:
     return home.workers / "chat.lock"
 
 
+def starting(home: Home) -> Path:
+    """The lock of whoever has started the chat worker and waits until it can be asked."""
+    return home.workers / "starting.lock"
+
+
 def run(home: Home, name: str) -> Path:
     """The lock of the training worker of the run called `name`."""
     return home.run(name) / "lock"

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -59,48 +60,62 @@ def ensure_chat(
 ) -> Endpoint:
     """The chat worker for `base`, ready to answer: the one that runs, or a new one in its place.
 
-    A home has one, so that one base is in memory: that of another base is ended when it has answered what it
-    was asked. `on_line` gets what is waited for and the lines of the log. Raises UserError when the worker
-    ends before it is ready, or is not ready after `timeout` seconds (it then goes on loading).
+    A home has one, so that one base is in memory: that of another base is ended when nobody waits for it to
+    load, and it has answered what it was asked. `on_line` gets what is waited for and the lines of the log.
+    Raises UserError when the worker ends before it is ready, or is not ready after `timeout` seconds (it then
+    goes on loading).
     """
     log, say = home.workers / "chat.log", on_line or _in_silence
-    busy, started, seen, deadline = "", False, 0, time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        endpoint = chat_endpoint(home)
-        health = _health(endpoint) if endpoint else {}
-        if endpoint and not _serves(endpoint, base):
-            busy = endpoint.base if health.get("requests") else ""
-            if busy:
-                say(f"Waiting for an answer of {busy} to end …")
-                time.sleep(BUSY_POLL)
-            else:
-                say(f"{base} takes the place of {endpoint.base}, in every window of this home.")
-                stop_chat(home)
-            continue
-        ready = health.get("status") == "ready"
-        seen = _pass_on(log, seen, say)
-        if endpoint and ready:
-            return endpoint
-        if locks.owner(locks.chat(home)) is None:
-            if started:
-                raise UserError(
-                    f"The chat worker for {base} ended.\n{_tail(log)}",
-                    kept="Conversations and labels are in the database.",
-                    do=f"Mend what it says, then try again. Its log: {log}",
-                )
-            started = _start_chat(home, base, log)
-        time.sleep(POLL)
+    busy, calm, started, seen, deadline = "", True, False, 0, time.monotonic() + timeout
+    with ExitStack() as waiting:  # for what we started
+        while time.monotonic() < deadline:
+            endpoint = chat_endpoint(home)
+            if endpoint and not _serves(endpoint, base):
+                waiting.close()
+                awaited = _awaited(home, endpoint)
+                busy = endpoint.base if awaited or not calm else ""
+                if busy:
+                    say(awaited or f"Waiting for {busy} …")
+                    calm = not awaited  # at the next look: who waited for it to load is about to ask it
+                    time.sleep(BUSY_POLL)
+                else:
+                    say(f"{base} takes the place of {endpoint.base}, in every window of this home.")
+                    stop_chat(home)
+                continue
+            ready = endpoint and _health(endpoint).get("status") == "ready"
+            if endpoint or started:  # else the log is of one that has gone
+                seen = _pass_on(log, seen, say)
+            if endpoint and ready:
+                return endpoint
+            if locks.owner(locks.chat(home)) is None:
+                if started:
+                    raise UserError(
+                        f"The chat worker for {base} ended.\n{_tail(log)}",
+                        kept="Conversations and labels are in the database.",
+                        do=f"Mend what it says, then try again. Its log: {log}",
+                    )
+                started = _start_chat(home, base, log)
+                if started and (held := locks.hold(locks.starting(home))):
+                    waiting.enter_context(held)
+            time.sleep(POLL)
     if busy:
         raise UserError(
-            f"{busy} has been answering in another window for {timeout:.0f} seconds, and a home has one base "
-            "in memory.",
-            kept="It goes on answering.",
+            f"{busy} has been loading or answering in another window for {timeout:.0f} seconds, and a home "
+            "has one base in memory.",
+            kept="It goes on.",
             do="Stop that answer, or try again in a while.",
         )
     raise UserError(
         f"The chat worker for {base} is not ready after {timeout:.0f} seconds.\n{_tail(log)}",
         do="It goes on loading: try again in a while, or choose a smaller model.",
     )
+
+
+def _awaited(home: Home, endpoint: Endpoint) -> str:
+    """What somebody waits for who has asked the chat worker, or has started it to ask it; "" for nothing."""
+    if locks.owner(locks.starting(home)) is not None:
+        return f"Waiting for {endpoint.base} to load for another window …"
+    return f"Waiting for an answer of {endpoint.base} to end …" if _health(endpoint).get("requests") else ""
 
 
 def _in_silence(line: str) -> None:

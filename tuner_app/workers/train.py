@@ -16,7 +16,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
 from engine.spec import Emit, Event, Gold, ShouldStop, Spec
@@ -27,6 +27,9 @@ from tuner_app.store import Store, models, runs, snapshots
 from tuner_app.store.reference import ReferenceFile
 from tuner_app.store.rows import Base, Request, Run, RunStatus
 from tuner_app.workers import helper, helpers, leaving, locks, seat
+
+if TYPE_CHECKING:
+    from engine.job import Result
 
 PACKAGES = ("tuner", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "safetensors")
 TERMINATED = threading.Event()  # SIGTERM came: it means “stop”
@@ -72,8 +75,8 @@ def work(home: Home, store: Store, run: Run) -> int:
     def should_stop() -> Request:
         return "stop" if TERMINATED.is_set() else runs.requested(store, run.id)
 
-    def fail(reason: str) -> int:
-        return _failed(home, store, run, reason)
+    def fail(error: UserError) -> int:
+        return _failed(home, store, run, error)
 
     def emit(event: Event) -> None:
         runs.emit(store, run.id, event.kind, event.data)
@@ -104,10 +107,11 @@ def work(home: Home, store: Store, run: Run) -> int:
             ):
                 status = train(home, store, run, emit, heeding)
     except UserError as error:
-        return fail(str(error))
+        return fail(error)
     except BaseException as error:
         traceback.print_exception(error)
-        return fail(f"An unexpected fault: {type(error).__name__}. Its details: {folder / 'log.txt'}")
+        details = f"Its details: {folder / 'log.txt'}"
+        return fail(UserError(f"An unexpected fault: {type(error).__name__}.", do=details))
     runs.set_status(store, run.id, status)
     return 0
 
@@ -115,7 +119,6 @@ def work(home: Home, store: Store, run: Run) -> int:
 def train(home: Home, store: Store, run: Run, emit: Emit, should_stop: ShouldStop) -> RunStatus:
     """Train, register the adapter, and return the status that the run ended with."""
     from engine import job
-    from engine.base_files import fingerprint
 
     row = next(base for base in models.bases(store) if base.id == run.base_id)
     spec = located(home, Spec.from_json(run.spec))
@@ -128,28 +131,40 @@ def train(home: Home, store: Store, run: Run, emit: Emit, should_stop: ShouldSto
     where = machines.of_run(folder)
     helper.lead(where, folder, helper.Task(spec.to_json(), run.spec["base"], rows, folder, where.shard))
     with closing(ReferenceFile(home.reference_cache)) as cache:
-        result = job.run(
-            spec,
-            rows,
-            folder,
-            emit=emit,
-            should_stop=should_stop,
-            reference_cache=cache,
-            gold=_gold(row),
-            sharded=where.shard,
-        )
+        try:
+            result = job.run(
+                spec,
+                rows,
+                folder,
+                emit=emit,
+                should_stop=should_stop,
+                reference_cache=cache,
+                gold=_gold(row),
+                sharded=where.shard,
+            )
+        except job.DivergedError as error:
+            if error.result and error.result.hash:
+                _register(home, store, run, row, spec, error.result)
+            raise
     if result.hash:
-        models.add_adapter(
-            store,
-            name=run.name,
-            # other weights than at the launch are another base, which these are known as from now on
-            base_id=models.add_base(store, row.name, row.source, fingerprint(spec.base)).id,
-            run_id=run.id,
-            parent_id=run.parent_id,
-            folder=str(result.folder.relative_to(home.folder)),  # so that a home can be moved
-            hash=result.hash,
-        )
+        _register(home, store, run, row, spec, result)
     return STATUS[result.stopped]
+
+
+def _register(home: Home, store: Store, run: Run, base: Base, spec: Spec, result: "Result") -> None:
+    """Let the run's adapter be known as a model."""
+    from engine.base_files import fingerprint
+
+    models.add_adapter(
+        store,
+        name=run.name,
+        # other weights than at the launch are another base, which these are known as from now on
+        base_id=models.add_base(store, base.name, base.source, fingerprint(spec.base)).id,
+        run_id=run.id,
+        parent_id=run.parent_id,
+        folder=str(result.folder.relative_to(home.folder)),  # so that a home can be moved
+        hash=result.hash,
+    )
 
 
 def _gold(base: Base) -> Gold | None:
@@ -170,12 +185,12 @@ def located(home: Home, spec: Spec) -> Spec:
     return replace(spec, **changes)
 
 
-def _failed(home: Home, store: Store, run: Run, reason: str) -> int:
+def _failed(home: Home, store: Store, run: Run, error: UserError) -> int:
     from engine.checkpoints import last_good
 
-    kept = last_good(home.run(run.name) / "checkpoints")
-    print(reason, file=sys.stderr, flush=True)
-    runs.set_status(store, run.id, "failed", error=reason if kept in reason else f"{reason}\n{kept}")
+    error.kept = error.kept or last_good(home.run(run.name) / "checkpoints")
+    print(error, file=sys.stderr, flush=True)
+    runs.set_status(store, run.id, "failed", error=str(error))
     return 1
 
 

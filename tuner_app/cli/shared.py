@@ -1,0 +1,41 @@
+"""What the commands share: the home's database, and options made from a dataclass."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tuner_app.paths import Home
+
+if TYPE_CHECKING:
+    from tuner_app.store import Store
+
+SELECTION_HELP = "all, labels, imports, source:NAME, person:NAME, tag:NAME, last:N; several with commas"
+json_option = click.option("--json", "as_json", is_flag=True, help="print JSON for programs")
+pass_home = click.pass_obj
+
+
+def open_store(home: Home) -> "Store":
+    """The home's database, made or migrated when need be; runs whose process died are marked so."""
+    from tuner_app.store import Store
+    from tuner_app.workers import supervisor
+
+    home.create()
+    store = Store.open(home.database, migrate=True)
+    supervisor.reap(home, store)
+    return store
+
+
+def options_of(cls: type[Any], command: Callable[..., None]) -> Callable[..., None]:
+    """Add an option to `command` for each field of the dataclass `cls`; a value not given is None."""
+    for field in reversed(fields(cls)):
+        words = [field.metadata["help"], *map(str, field.metadata.get("choices", ()))]
+        text = f"{words[0]}{': ' if words[1:] else ''}{', '.join(words[1:])} [default: {field.default}]"
+        command = click.option(f"--{field.name.replace('_', '-')}", field.name, help=text)(command)
+    return command
+
+
+def given(cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Those of `values` that name a field of `cls` and were given."""
+    return {f.name: values[f.name] for f in fields(cls) if values.get(f.name) is not None}
