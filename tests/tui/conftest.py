@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import keys_tried
 import pytest
 from scripted_server import ScriptedServer
 
@@ -10,6 +11,8 @@ from tuner_app import settings
 from tuner_app.paths import Home
 from tuner_app.settings import Settings
 from tuner_app.store import Store
+
+FOLDER = Path(__file__).parent
 
 
 @pytest.fixture
@@ -33,3 +36,9 @@ def store(home: Home) -> Iterator[Store]:
     opened = Store.open(home.database)
     yield opened
     opened.close()
+
+
+@pytest.fixture(autouse=keys_tried.NEW)
+def keys(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    test = f"{request.path.relative_to(FOLDER)}::{request.function.__name__}"
+    yield from keys_tried.recorded(monkeypatch, test)

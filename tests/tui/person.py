@@ -24,6 +24,9 @@ class Person:
         """Press keys, and look before the next one, for half a second, where something is being read."""
         for key in keys:
             await self.pilot.press(key)
+            end = monotonic() + 5
+            while self.app._typed and self.app.is_running and monotonic() < end:  # not acted on yet
+                await self.pilot.pause(0.005)
             end = monotonic() + 0.5
             while len(key) > 1 and monotonic() < end and any(w.is_running for w in self.app.workers):
                 await self.pilot.pause(0.01)

@@ -121,8 +121,10 @@ async def test_what_the_form_refuses(home: Home, store: Store) -> None:
     batches.make(store, [Asked((Message("user", "q"),), (Reply("a"),))], name="taken", kind="single", uid="u")
     async with opened(home, (100, 40)) as person:
         await form(person)
-        person.app.screen.query_one("#typed").focus()
+        await person.until(lambda: person.app.screen.query_one("#typed").has_focus)
         await person.paste("A cow?")
+        await person.press("tab")
+        assert person.app.screen.query_one("#limit").has_focus
         for control, text, why in (
             ("#temperature", "0", "says the same twice"),
             ("#temperature", "hot", "takes a number"),
@@ -135,7 +137,11 @@ async def test_what_the_form_refuses(home: Home, store: Store) -> None:
             await person.press("ctrl+s")
             await person.sees(why)
             field.value = before  # type: ignore[attr-defined]
-    assert len(batches.listed(store)) == 1
+        assert len(batches.listed(store)) == 1
+        await person.press("escape")
+        await person.sees("taken", "a new batch")
+        await person.press("home", "delete")
+        await person.until(lambda: batches.listed(store) == [])
 
 
 async def test_the_adapter_in_use_answers_unless_told_otherwise(home: Home, store: Store) -> None:

@@ -134,10 +134,19 @@ async def test_moving_about(home: Home, server: ScriptedServer) -> None:
         transcript = person.app.screen.query_one("Transcript")
         await person.press("pageup")
         await person.sees("line 40")
-        await person.press("home")
+        assert "line 58" not in person.screen()
+        await person.press("pagedown")
+        await person.sees("line 58")
+        await person.press("tab")
+        await person.until(lambda: selected(person) == "PromptBox")
+        await person.press("tab", "home")
         await person.sees("you", "line 0\n")
         assert selected(person) == "Count"
-        await person.press("down")
+        await person.press("y")
+        await person.until(lambda: person.app.clipboard == "Count")
+        await person.press("tab")
+        await person.until(lambda: selected(person) == "PromptBox")
+        await person.press("tab", "home", "down")
         assert selected(person) == long
         for _ in range(9):
             await person.press("down")
@@ -148,6 +157,9 @@ async def test_moving_about(home: Home, server: ScriptedServer) -> None:
         assert selected(person) == "PromptBox"
         await person.press("pageup")
         await person.sees("line 40")
+        assert "line 58" not in person.screen()
+        await person.press("pagedown")
+        await person.sees("line 58")
 
 
 async def test_the_view_stays_where_it_is_read_while_an_answer_comes(

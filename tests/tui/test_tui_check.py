@@ -129,6 +129,11 @@ async def test_the_loss_mask_is_seen_before_a_run_starts(
         await person.sees("3 of 5 rows")
         await person.press("left", "left")
         await person.sees("much⟦ more⟧", "⟦…⟧ is trained on")
+        for there, back in (("n", "p"), ("pagedown", "pageup")):
+            await person.press(there)
+            await person.sees("far too⟦ long⟧")
+            await person.press(back)
+            await person.sees("much⟦ more⟧")
         assert runs.listed(store) == []
         await person.press("ctrl+s")
         await person.sees("run sft-1", "◌ queued")

@@ -65,7 +65,15 @@ async def test_views_rows_and_the_text_of_one(home: Home, store: Store) -> None:
         await person.sees("line 2 of cows.jsonl", "chosen hay")
         await person.press("o")
         await person.sees("oldest first", "line 2 of cows.jsonl")
-        await person.press("enter", "escape", "4")
+        for key in ("escape", "enter"):
+            await person.press("enter")
+            await person.until(lambda: person.app.screen.query_one("EntryView").has_focus)
+            await person.press(key)
+            await person.until(lambda: table(person).has_focus)
+        keep(store, pair("straw"), source="c.csv")
+        await person.press("f5")
+        await shown(person, "grass", "hay", "straw")
+        await person.press("4")
         await person.sees("[4 labels]", "0 rows")
         await person.press("escape")
         await person.sees("Type a prompt")
@@ -143,13 +151,18 @@ async def test_edit_and_history(home: Home, store: Store) -> None:
         await person.sees("2 rows", "grass")
         await person.press("e")
         await person.sees("rejected", "save", "What does a cow eat?")
-        await person.press("shift+tab")
+        await person.pilot.press("shift+tab", "shift+tab", "tab")  # whose worker waits for its end
         await person.type("green ")
         await person.press("ctrl+s")
         await person.sees("✎ cows.jsonl", "green grass", "Saved.")
         assert trained_on(store) == [pair("green grass"), pair("hay")]
         await person.press("h")
         await person.sees("me  edited", "{+green +}grass")
+        for key in ("escape", "h", "q"):
+            await person.press(key)
+            await person.until(lambda: "me  edited" not in person.screen())
+            await person.press("h")
+            await person.sees("me  edited")
         await person.press("enter")
         await person.until(lambda: trained_on(store) == [pair("grass"), pair("hay")])
         await person.press("u")
@@ -158,7 +171,8 @@ async def test_edit_and_history(home: Home, store: Store) -> None:
         await person.sees("stones␛[31m")
         await person.press("e")
         await person.sees("thumb")
-        await person.press("shift+tab", "shift+tab", "enter", "up", "enter", "ctrl+s")
+        await person.pilot.press("shift+tab", "shift+tab")
+        await person.press("enter", "up", "enter", "ctrl+s")
         await person.sees("Saved.")
         assert trained_on(store, "rated") == [Rated(ASKED, "stones\x1b[31m", True)]  # byte for byte
         await person.press("e")
@@ -180,6 +194,8 @@ async def test_a_pair_of_equals_is_not_saved(home: Home, store: Store) -> None:
         await person.sees("Both replies are the same")
         await person.press("escape")
         assert trained_on(store) == [pair("bread!")]
+        await person.press("delete")
+        await person.until(lambda: trained_on(store) == [])
 
 
 async def test_keep_the_first_of_those_that_repeat(home: Home, store: Store) -> None:
@@ -225,6 +241,9 @@ async def test_a_million_rows_are_ids_alone(home: Home, store: Store) -> None:
         await person.press("end")
         await person.sees("grass 299")
         assert len(table(person)._cells) < 120
+        for key, row in (("g", 0), ("j", 1), ("k", 0), ("G", 299)):
+            await person.press(key)
+            assert table(person).cursor == row
         await person.press("pageup", "home", "pagedown", "pagedown")
         await person.sees("grass 14")
 

@@ -60,23 +60,52 @@ async def test_what_was_being_written_comes_back(home: Home, server: ScriptedSer
 
 
 def test_a_name_is_no_path_and_a_folder_that_cannot_be_written_no_fault(tmp_path: Path) -> None:
-    drafts = Drafts(tmp_path / "drafts")
+    drafts = Drafts(tmp_path / "drafts", tmp_path / "locks")
     drafts.put("message-../../x", "text \udc80")
     drafts.write()
     (kept,) = (tmp_path / "drafts").iterdir()
-    assert Drafts(tmp_path / "drafts").get("message-../../x") == kept.read_text() == "text ?"
+    assert (
+        Drafts(tmp_path / "drafts", tmp_path / "locks").get("message-../../x") == kept.read_text() == "text ?"
+    )
     assert kept.stat().st_mode & 0o077 == 0
     (tmp_path / "file").touch()
-    drafts = Drafts(tmp_path / "file" / "drafts")
+    drafts = Drafts(tmp_path / "file" / "drafts", tmp_path / "locks")
     drafts.put("prompt", "on the screen")
     drafts.write()
     assert drafts.get("prompt") == "on the screen"
 
 
+def test_each_window_has_a_prompt_box_of_its_own(tmp_path: Path) -> None:
+    def window() -> Drafts:
+        return Drafts(tmp_path / "drafts", tmp_path / "locks")
+
+    one, two = window(), window()
+    for drafts, text in (one, "mine"), (two, "hers"):
+        assert drafts.get(drafts.prompt) == ""
+        drafts.put(drafts.prompt, text)
+        drafts.write()
+    three = window()
+    assert three.get(three.prompt) == "", "both are open"
+    two.put(two.prompt, "")  # it is sent
+    two.close()
+    assert one.get(one.prompt) == "mine"
+    one.close()
+    again = window()
+    assert again.get(again.prompt) == "mine", "what was left comes before an empty box"
+    again.put("message-1", "begun here")
+    again.write()
+    assert three.get("message-1") == "begun here"
+    again.put("message-1", "begun here, and gone on with")
+    again.write()
+    three.put("message-1", "")  # saved there, as it was
+    three.write()
+    assert window().get("message-1") == "begun here, and gone on with"
+
+
 def test_a_draft_is_written_soon_without_being_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tuner_app.tui.drafts.PAUSE", 0.0)
-    drafts = Drafts(tmp_path)
+    drafts = Drafts(tmp_path, tmp_path / "locks")
     drafts.put("prompt", "killed the next moment")
     assert drafts._later
     drafts._later.join(20)
-    assert Drafts(tmp_path).get("prompt") == "killed the next moment"
+    assert Drafts(tmp_path, tmp_path / "locks").get("prompt") == "killed the next moment"

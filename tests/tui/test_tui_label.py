@@ -170,7 +170,7 @@ async def test_a_label_that_cannot_be_saved_stays(
         assert events(store) == []
         await person.press("ctrl+s")
         await person.sees("1 is better", "Question 1?")
-        assert "disk" not in person.screen()
+        await person.until(lambda: "disk" not in person.screen(), lambda: "the notice to go")
     assert uids[0] == uids[1] == events(store)[0].uid
 
 

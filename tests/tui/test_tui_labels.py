@@ -189,6 +189,10 @@ async def test_correcting_the_better_of_two(home: Home, store: Store, mark: str)
         await asked(person)
         await person.second()
         shown = person.app.screen.query_one(Comparison).shown
+        for key, place in {"left": (("down", 1),), "right": (("down", 1), ("up", 0))}[mark]:
+            await person.press(key)
+            panels = person.app.screen.query(".panel")
+            assert [panel.has_class("-marked") for panel in panels] == [place == 0, place == 1]
         await person.press(mark, "e")
         await person.sees("it will count as the better one")
         await person.press("x", "ctrl+s")

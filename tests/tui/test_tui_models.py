@@ -148,7 +148,7 @@ async def test_what_others_need_stays_and_what_is_deleted_is_gone(
         await person.press("up", "down", "d")  # looking elsewhere takes the question back
         await person.sees("d again does.")
         assert home.adapter("dpo-1").exists()
-        await person.press("d")
+        await person.press("delete")
         await person.sees("dpo-1 is deleted: 2.0 MB free.")
         await person.until(lambda: "└ dpo-1" not in person.screen())
     assert not home.adapter("dpo-1").exists()

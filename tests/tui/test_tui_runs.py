@@ -1,5 +1,6 @@
 """Starting runs, watching them whoever started them, and choosing which model answers."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ from person import Person, opened
 from scripted_server import ScriptedServer
 from textual.widgets import Input, Select
 
+from engine import cards
 from engine.examples import Message
 from engine.spec import Spec, methods
 from tuner_app import bases, settings
@@ -172,6 +174,10 @@ def adapter(home: Home, store: Store, method: str, name: str, base: str = "built
     spec = Spec(method, base).to_json()
     run = runs.create(store, name=name, spec=spec, base_id=on.id, snapshot_hash=snapshot.hash)
     home.adapter(name).mkdir(parents=True)
+    if method == "reward":
+        held_out = {"accuracy": 0.85, "low": 0.71, "high": 0.93, "pairs": 40, "prompts": 12}
+        facts = {"reward": {"mean": 0.0, "std": 1.0, "held_out": held_out}}
+        (home.adapter(name) / cards.CARD).write_text(json.dumps(facts))
     folder = f"runs/{name}/adapter"
     models.add_adapter(store, name=name, base_id=on.id, run_id=run.id, folder=folder, hash=name)
 
@@ -268,6 +274,14 @@ async def test_figures_of_every_method_are_shown_live(home: Home, run: Run, labe
         await person.press("right")
         await person.sees("loss (2 of 10)")
         await person.press("left", "left")
+        await person.sees("tokens per second (10 of 10)")
+        await person.press("tab")
+        await person.sees("accuracy (1 of 10)")
+        await person.press("a")
+        await person.sees("of training")
+        await person.press("m")
+        await person.sees("mean of 2 steps")
+        await person.press("shift+tab")
         await person.sees("tokens per second (10 of 10)")
         step(labelled, run, 2, metrics={"reward": 0.5, "gold": 0.61, "kl": 1.25, "value_loss": 0.1})
         await person.sees("gold 0.61 · reward 0.5 · kl 1.25 · value loss 0.1")

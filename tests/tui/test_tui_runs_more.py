@@ -13,7 +13,7 @@ from tuner_app import launch
 from tuner_app.launch import Plan
 from tuner_app.paths import Home
 from tuner_app.remedies import remedy
-from tuner_app.store import Selection, Store, labels, runs
+from tuner_app.store import Selection, Store, labels, models, runs
 from tuner_app.store.rows import Reply, Run
 from tuner_app.workers import locks, supervisor
 
@@ -49,7 +49,7 @@ async def test_runs_are_laid_over_each_other(home: Home, store: Store, trained: 
         await person.press("o")  # nothing is marked: nothing happens
         await person.press("space", "space")
         await person.sees("▲  sft-1", "●  sft-2")
-        await person.press("enter")
+        await person.press("o")
         await person.sees("2 runs", "● sft-2", "▲ sft-1", "learning rate 0.001", "learning rate 0.0002")
         await person.sees("loss  ● sft-2 0.0333  ▲ sft-1 0.0333", "kl", "step 1")
         await person.press("m")
@@ -59,6 +59,13 @@ async def test_runs_are_laid_over_each_other(home: Home, store: Store, trained: 
         runs.emit(store, trained[0].id, "step", events(31, loss=0.5))
         await person.sees("▲ sft-1 0.5")
         await person.sees("tokens per second  ●")  # all figures at a time
+        await person.pilot.resize_terminal(80, 24)
+        await person.sees("(1 of ")
+        for there, back in (("right", "left"), ("tab", "shift+tab")):
+            await person.press(there)
+            await person.sees("(2 of ")
+            await person.press(back)
+            await person.sees("(1 of ")
         await person.press("escape", "up", "space", "enter")  # one mark is no comparison
         await person.sees("run sft-")
 
@@ -68,8 +75,11 @@ async def test_the_settings_and_data_of_a_run(home: Home, trained: list[Run]) ->
         await person.press("ctrl+r", "enter", "i")
         await person.sees("settings and data of sft-2", "learning_rate=0.001", "labels,last:2")
         await person.sees("2 rows; 2 labels made this model", "seed         7", "lora, rank 16")
-        await person.press("escape")
-        await person.sees("run sft-2")
+        for key in ("escape", "i"):
+            await person.press(key)
+            await person.sees("run sft-2")
+            await person.press("i")
+            await person.sees("settings and data of sft-2")
 
 
 async def test_the_log_is_followed_and_searched(home: Home, trained: list[Run]) -> None:
@@ -81,23 +91,28 @@ async def test_the_log_is_followed_and_searched(home: Home, trained: list[Run]) 
         await person.press("enter")
         await person.sees("run sft-2")
         await person.press("l")
+        press = person.pilot.press  # what follows the log never ends: nobody waits for it
         await person.sees("log of sft-2", "Nothing is written yet")
         log.write_text("".join(f"line {n} [red]\x1b[2J\n" for n in range(1, 101)) + "Needle\nhalf a li")
         await person.sees("line 100 [red]␛[2J", "Needle")
         assert "half a li" not in person.screen(), "whole lines alone"
-        await person.press("slash", *"line 5", "enter")
+        await press("slash", *"line 5", "enter")
         await person.sees("line 59, 11 of 11")
-        await person.press("n")
+        await press("n")
         await person.sees("line 5, 1 of 11", "line 3 [red]")
-        await person.press("N", "N")
+        await press("N", "N")
         await person.sees("line 58, 10 of 11")
         with log.open("a") as stream:
             stream.write("ne\n")
-        await person.press("slash", *"x", "enter")
-        await person.sees("Not found")
-        await person.press("end")
+        await press("G")
         await person.sees("half a line")
-        await person.press("escape")
+        await person.until(lambda: "10 of 11" not in person.screen())
+        await press("slash", *"x", "enter", "home")
+        await person.sees("Not found", "line 1 [red]")
+        await press("end")
+        await person.sees("half a line")
+        await person.until(lambda: "Not found" not in person.screen())
+        await press("escape")
         await person.sees("run sft-2")
 
 
@@ -127,6 +142,11 @@ async def test_a_loss_that_is_no_number_offers_a_tenth_of_the_learning_rate(
         await person.press("ctrl+r", "enter")
         await person.sees("✗ failed", "no longer a number", "f: train again with a tenth of the learning")
         assert person.app.screen.check_action("resume", ()) is False, "it would end as before"
+        assert person.app.screen.check_action("chat_with", ()) is False, "it has left no model"
+        models.add_adapter(
+            store, name="sft-2", base_id=trained[1].base_id, run_id=trained[1].id, folder="a", hash="h"
+        )
+        await person.sees("c chat with it")
         await person.press("f")
         await person.sees("train", "labels,last:2")
         assert person.app.screen.query_one("#options-learning_rate", Input).value == "0.0001"
@@ -166,29 +186,6 @@ async def test_a_killed_run_is_offered_to_go_on(
         await person.press("f")
         await person.sees("▶ running")
         lock.close()
-
-
-@pytest.mark.parametrize(
-    ("error", "options"),
-    [
-        ("Optimiser steps on 8 prompts cannot be taken from phases of 4.", {"batch_size": 4}),
-        (
-            "The reward model in /x is not known to be better than chance: no pairs were held out.",
-            {"trust_reward": True},
-        ),
-    ],
-)
-def test_ppo_that_could_not_start_is_offered_what_lets_it(
-    store: Store, trained: list[Run], error: str, options: dict[str, object]
-) -> None:
-    runs.set_status(store, trained[0].id, "failed", error=error)
-    found = runs.get(store, "sft-1")
-    assert found
-    asked = {**found.spec, "options": {"rollout_batch": 4, "batch_size": 8}}
-    offered = remedy(Run(**{**vars(found), "spec": asked}))
-    assert offered
-    assert offered.options == options
-    assert offered.is_another_run
 
 
 def test_an_error_that_nothing_is_known_about_offers_nothing(store: Store, trained: list[Run]) -> None:

@@ -101,27 +101,41 @@ async def test_keys_wrap_between_words_on_a_narrow_screen(home: Home) -> None:
 async def test_two_answers_stand_side_by_side_where_there_is_room(
     home: Home, server: ScriptedServer, size: tuple[int, int]
 ) -> None:
-    server.answers = ["one", "two"]
+    long = "\n".join(f"line {number}" for number in range(100))
+    server.answers = [f"**{name}**\n```\n{long}\n```" for name in ("one", "two")]
     async with opened(home, size) as person:
-        await person.ask("hi", "one")
+        await person.ask("hi", "line 99")
         await person.press("tab")
         await person.second()
-        first, second = (panel.region for panel in person.app.screen.query(".panel"))
+        panels = person.app.screen.query(".panel")
+        first, second = (panel.region for panel in panels)
         assert (first.y == second.y) == (size[0] >= 100)
+        await person.press("pagedown")
+        await person.until(lambda: all(panel.scroll_offset.y > 0 for panel in panels))
+        await person.press("pageup")
+        await person.until(lambda: all(panel.scroll_offset.y == 0 for panel in panels))
+        assert "**" not in person.screen()
+        await person.press("m")
+        await person.sees("**", "```")
+        for key in ("escape", "tab"):
+            await person.press(key)
+            await person.until(lambda: person.app.screen.query_one("PromptBox").has_focus)
+            await person.press("tab")
+            await person.until(lambda: person.app.screen.query_one("Comparison").has_focus)
 
 
 async def test_help_is_there_on_every_screen_and_says_what_its_keys_do(home: Home) -> None:
     async with opened(home, (80, 60)) as person:
-        for key, here in (
-            ("ctrl+n", "send; in an empty box, ask again"),
-            ("ctrl+l", "put away"),
-            ("ctrl+o", "another base"),
-            ("ctrl+t", "check, then start"),
-            ("ctrl+r", "back"),
+        for key, here, close in (
+            ("ctrl+n", "send; in an empty box, ask again", "escape"),
+            ("ctrl+l", "put away", "f1"),
+            ("ctrl+o", "another base", "q"),
+            ("ctrl+t", "check, then start", "question_mark"),
+            ("ctrl+r", "back", "escape"),
         ):
             await person.press(key, "f1")
             await person.sees("Everywhere", "^t", "train on labels and imports", here)
-            await person.press("escape")
+            await person.press(close)
             await person.until(lambda: "Everywhere" not in person.screen())
 
 

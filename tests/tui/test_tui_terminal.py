@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import signal
+from functools import partial
 from pathlib import Path
 
 import pysqlite3 as sqlite3
@@ -68,6 +69,17 @@ def test_no_escape_but_the_apps_own_reaches_the_terminal(
     assert not (home.folder / "fault.log").exists()
 
 
+def whole(terminal: Terminal, since: int) -> bool:
+    """Whether all of the chat has been drawn since that many bytes, from its first line to its last."""
+    sent = terminal.sent[since:]
+    return b"tuner" in sent and b"half" in sent and b"help" in sent
+
+
+def written(terminal: Terminal) -> None:
+    """Wait until the answer that is coming is kept: before, Tab goes to the prompt before it."""
+    terminal.until(lambda: "esc stop" not in terminal.shown, "the answer to be kept")
+
+
 def _kept(store: Store, text: str) -> int:
     row = store.one("SELECT count(*) AS n FROM messages WHERE role = 'assistant' AND content = ?", (text,))
     return int(row["n"]) if row else 0
@@ -105,8 +117,20 @@ def test_it_can_be_resized_while_an_answer_comes_and_put_aside_and_taken_up_agai
         terminal.press("go on", "enter")
         terminal.sees("half")
         for size in ((40, 12), (200, 60), (80, 24)):
+            before = len(terminal.sent)
             terminal.resize(*size)
+            terminal.until(partial(whole, terminal, before), f"all of the screen of {size}")
             terminal.settle()
+        terminal.press("x")
+        terminal.settle()
+        before = len(terminal.sent)
+        terminal.press("y", "z")
+        terminal.sees("xyz")
+        terminal.settle()
+        assert 0 < len(terminal.sent) - before < 800, "a letter sends the line that it changes"
+        before = len(terminal.sent)
+        terminal.pause(0.6)
+        assert len(terminal.sent) == before, "nothing is sent when nothing happens"
         os.kill(terminal.pid, signal.SIGTSTP)
         terminal.until(lambda: terminal.state() == "T", "it to be put aside")
         given_back = b"\x1b[?1049l"
@@ -116,8 +140,10 @@ def test_it_can_be_resized_while_an_answer_comes_and_put_aside_and_taken_up_agai
         os.kill(terminal.pid, signal.SIGCONT)
         terminal.sees("half of it was there", "go on")
         assert b"\x1b[?1049h" in terminal.sent[before:]
-        terminal.press("again", "enter")
-        terminal.sees("ok")
+        terminal.until(partial(whole, terminal, before), "all of the screen")
+        terminal.press(" again", "enter")
+        terminal.sees("xyz again", "ok")
+        written(terminal)
         terminal.press("tab")
         terminal.sees("a good")
         terminal.press("ctrl+z")
@@ -168,6 +194,7 @@ def test_it_can_be_read_without_colours(home: Home, server: ScriptedServer, colo
         terminal.sees("● ready")
         terminal.press("go on", "enter")
         terminal.sees("one")
+        written(terminal)
         terminal.press("tab", "a")
         terminal.sees("Fed 1 thumb")
         if "NO_COLOR" in colours:

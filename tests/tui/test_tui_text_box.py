@@ -2,7 +2,8 @@
 
 from person import opened
 from scripted_server import ScriptedServer
-from textual.widgets import TextArea
+from textual.events import Key
+from textual.widgets import Input, TextArea
 
 from tuner_app.paths import Home
 
@@ -27,3 +28,24 @@ async def test_ctrl_home_and_ctrl_end_go_along_a_wrapped_text_and_select(
         await person.sees("^home", "to the text's start", "^end", "to the text's end")
         keys = person.screen().partition("Keys ")[2]
         assert keys.index("Typing a prompt") < keys.index("^home"), "what has the focus comes first"
+
+
+async def test_keys_that_come_at_once_are_acted_on_in_their_order(home: Home, server: ScriptedServer) -> None:
+    def burst(*keys: str) -> None:
+        for key in keys:
+            person.app.post_message(Key(key, key if len(key) == 1 else None))
+
+    async with opened(home) as person:
+        box = person.app.screen.query_one("PromptBox", TextArea)
+        burst("w", "e", "backspace", "o", "r", "l", "d", "home", "h", "i", "ctrl+end", "!", "ctrl+home", "O")
+        await person.until(lambda: box.text == "Ohiworld!", lambda: box.text)
+        burst("ctrl+end", "?", "enter", "m", "o", "r", "e")
+        await person.sees("Ohiworld!?", "ok")
+        await person.until(lambda: box.text == "more", lambda: box.text)
+        await person.until(lambda: not person.app.screen.query("Draft"))
+        burst("escape", "a", "escape", "s")
+        await person.sees("Fed 1 thumb")
+        await person.until(lambda: box.text == "mores", lambda: box.text)
+        burst("ctrl+l", "slash", "w", "o", "r")
+        await person.until(lambda: [field.value for field in person.app.screen.query(Input)] == ["wor"])
+        assert box.text == "mores"

@@ -5,20 +5,23 @@ from scripted_server import ScriptedServer
 
 from tuner_app import settings
 from tuner_app.paths import Home
-from tuner_app.tui.screens.tour import STEPS
+from tuner_app.tui.screens.tour import STEPS, TourScreen
 from tuner_app.workers import supervisor
 
 
 async def test_a_first_start_shows_five_steps_and_a_second_none(home: Home, server: ScriptedServer) -> None:
     home.settings.unlink()
     async with opened(home, ready="1 of 5") as person:
+        press = person.pilot.press  # a model is looked for meanwhile: nobody waits for it
         for number, (title, _) in enumerate(STEPS, 1):
             await person.sees(f"{number} of 5  {title}")
             if number == 3:
-                await person.press("left")
-                await person.sees("2 of 5")
-                await person.press("right")
-            await person.press("enter")
+                for back, on in (("left", "right"), ("backspace", "space")):
+                    await press(back)
+                    await person.sees("2 of 5")
+                    await press(on)
+                    await person.sees("3 of 5")
+            await press("enter")
         await person.until(lambda: "of 5" not in person.screen())
         await person.sees("A new conversation")
     supervisor.stop_chat(home)  # without settings the app has started one of its own
@@ -32,6 +35,11 @@ async def test_a_first_start_shows_five_steps_and_a_second_none(home: Home, serv
         if "1 of 5" not in person.screen():  # the first Enter may only have chosen it
             await person.press("enter")
         await person.sees("of 5")
+        for key in ("q", "escape"):
+            await person.press(key)
+            await person.until(lambda: "of 5" not in person.screen())
+            await person.app.push_screen(TourScreen())
+            await person.sees("1 of 5")
         await person.press("escape", "f1")
         await person.press("end")
         await person.sees("Quick start", "Chat with the result.")

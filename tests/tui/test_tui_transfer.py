@@ -42,6 +42,9 @@ async def test_a_file_is_looked_at_and_then_imported(home: Home, store: Store, t
         await person.sees("✗ refused  “chosen” is empty")  # in full, below: it is the row under the cursor
         assert "mark" not in person.screen()
         assert examples.count(store) == {}
+        await person.press("enter")  # in the field: the rows are looked at first
+        await person.sees("⏎ import")
+        assert examples.count(store) == {}
         await person.press("enter")
         await person.sees("Imported: 3 new, 0 already there, 1 refused")
         await person.press("escape")
@@ -49,6 +52,8 @@ async def test_a_file_is_looked_at_and_then_imported(home: Home, store: Store, t
         assert examples.count(store) == {"pair": 3}
         await person.press("i")
         await person.sees("found out")
+        await person.press("tab")
+        assert person.app.screen.query_one("#format").has_focus
         put(person, "#path", file)
         await person.sees("3 pairs")
         await person.press("ctrl+s")
@@ -62,6 +67,8 @@ async def test_unknown_columns_are_guessed_and_mended(home: Home, store: Store, 
         await person.sees("found out")
         put(person, "#path", tmp_path / "none.jsonl")
         await person.sees("✗ There is no file")
+        put(person, "#path", tmp_path)
+        await person.sees("is a folder.")
         put(person, "#path", file)
         await person.sees("are a guess", "2 demonstrations, none refused", "Is 1 odd?")
         put(person, "#columns", "prompt=")
@@ -111,6 +118,8 @@ async def test_export_what_is_marked_or_found(home: Home, store: Store, tmp_path
         await person.sees("3 rows")
         await person.press("asterisk", "asterisk", "x")
         await person.sees("3 pairs: even")
+        await person.press("tab")
+        assert person.app.screen.query_one("#as").has_focus
         put(person, "#path", file)
         await person.press("ctrl+s")
         await person.sees("is there already")

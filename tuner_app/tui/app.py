@@ -1,6 +1,7 @@
 """The terminal app: what all screens share, and the way between them."""
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import replace
 from importlib import import_module
 from typing import ClassVar
@@ -9,7 +10,7 @@ from rich.text import Text
 from textual import work
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.screen import ModalScreen, Screen
 from textual.worker import WorkerFailed
 
@@ -19,14 +20,15 @@ from tuner_app import settings as settings_file
 from tuner_app.conversing.link import ModelLink, State
 from tuner_app.paths import Home
 from tuner_app.run_facts import STATUS, recent
-from tuner_app.settings import Settings
 from tuner_app.store import Store
 from tuner_app.tui import themes
 from tuner_app.tui.database import Database
 from tuner_app.tui.drafts import Drafts
 from tuner_app.tui.endings import heed_signals
+from tuner_app.tui.in_order import InOrderApp
 from tuner_app.tui.messages import Link, StoreChanged, WatchFailed
 from tuner_app.tui.screens.chat import ChatScreen
+from tuner_app.tui.sparing import SparingApp
 from tuner_app.tui.tidying import TidyApp
 from tuner_app.tui.watcher import Watcher
 
@@ -47,16 +49,13 @@ _SCREENS = {
 
 def run(home: Home) -> int:
     """Open the app on a home whose database is there and up to date; 1 when a fault ended it."""
-    store = Store.open(home.database)
-    try:
+    with closing(Store.open(home.database)) as store:
         app = TunerApp(home, store)
         app.run()
         return app.return_code or 0
-    finally:
-        store.close()
 
 
-class TunerApp(TidyApp):
+class TunerApp(TidyApp, InOrderApp, SparingApp):
     """Chat, label, train, and chat with the result."""
 
     TITLE = "tuner"
@@ -78,23 +77,25 @@ class TunerApp(TidyApp):
         Binding("ctrl+z", "suspend_process", "", show=False, tooltip="put aside; fg takes up again"),
     ]
 
-    settings: reactive[Settings] = reactive(Settings)
-    link: reactive[Link] = reactive(Link("off"))
-    training: reactive[str] = reactive("")
+    settings: var[settings_file.Settings] = var(settings_file.Settings)
+    link: var[Link] = var(Link("off"))
+    training: var[str] = var("")
 
     def __init__(self, home: Home, store: Store) -> None:
         super().__init__()
         self.home = home
         self.store = store
         self.database = Database(store)
-        self.drafts = Drafts(home.drafts)
+        self.drafts = Drafts(home.drafts, home.workers)
         self.model_link = ModelLink(home, self._link_changed)
         self._watcher = Watcher(self, home, store)
         self._chat = ChatScreen()
         self._under_way: set[int] = set()
 
+    def get_default_screen(self) -> Screen[None]:
+        return self._chat
+
     def on_mount(self) -> None:
-        self.push_screen(self._chat)
         self._watcher.start()
         heed_signals(self)
         themes.follow(self)
@@ -104,7 +105,7 @@ class TunerApp(TidyApp):
     def on_unmount(self) -> None:
         self._watcher.stop()
         self.database.close()
-        self.drafts.write()
+        self.drafts.close()
 
     def choose_model(self, *, base: str, adapter: str, here: bool = False) -> None:
         """Let another model answer from now on, after a restart too; `here` instead of another server's."""

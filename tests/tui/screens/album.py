@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from string import ascii_letters
+from time import monotonic
 from typing import Any
 
 from person import Person
@@ -32,6 +33,7 @@ FOLDER = Path(__file__).parent / "pictures"
 SIZES = ((80, 24), (120, 40))
 SEPARATOR = "━━ "
 PORT = re.compile(r"(?<=127\.0\.0\.1):\d{5}")  # of the scripted server: another each time
+PATIENCE = 10  # seconds for a screen to look as it did: on a busy machine it stands still in between
 NEW = os.environ.get("ALBUM") == "new"
 
 
@@ -97,16 +99,21 @@ class Album:
                 field_.cursor_blink = False
             await self._compare(person, f"{state} {size[0]}×{size[1]}")
         await person.pilot.resize_terminal(*SIZES[0])
+        last, same = "", 0  # a key that comes in the middle of a resize may leave another scroll bar
+        while same < 3:
+            await person.pilot.pause(0.02)
+            last, before = str(taken(person)), last
+            same = same + 1 if last == before else 0
 
     async def _compare(self, person: Person, headline: str) -> None:
         expected = self.kept.get(headline, "")
-        last, same = "", 0
-        for _ in range(25 if NEW else 150):
+        last, same, end = "", 0, monotonic() + PATIENCE
+        while monotonic() < end:
             await person.pilot.pause(0.02)
             now = str(taken(person))
             same = same + 1 if now == last else 0
             last = now
-            if (now == expected and not NEW) or same > 10:
+            if same > 10 if NEW else now == expected:
                 break
         self.seen[headline] = last
         if not NEW and last != expected:

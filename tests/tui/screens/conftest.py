@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from album import Album
 from scripted_server import ScriptedServer
-from still import stand_still
+from still import stand_still, utc
 
 from tuner_app import settings
 from tuner_app.paths import Home
@@ -17,7 +17,7 @@ from tuner_app.workers.supervisor import Endpoint
 
 
 @pytest.fixture
-def home(tmp_path: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Home:
+def home(tmp_path: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     stand_still(monkeypatch, tmp_path)
     made = Home(Path("home"))
     made.folder.mkdir()
@@ -26,7 +26,8 @@ def home(tmp_path: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
     worker = Endpoint(server.url, "key", 1, "builtin")  # the scripted server stands in for it
     monkeypatch.setattr(supervisor, "chat_endpoint", lambda _: worker)
     monkeypatch.setattr(supervisor, "ensure_chat", lambda *_, **__: worker)
-    return made
+    with utc():
+        yield made
 
 
 @pytest.fixture

@@ -40,10 +40,18 @@ def ago(**long: float) -> Iterator[None]:
         Clock.moment = here
 
 
+@contextmanager
+def utc() -> Iterator[None]:
+    """This process is in UTC for the block."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
+
+
 def stand_still(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
     monkeypatch.setattr(Clock, "moment", NOON)
     for module in (stamps, queue, times):
         monkeypatch.setattr(module, "datetime", Clock)

@@ -69,6 +69,9 @@ def trained(
     if status != "running":
         error = str(UserError("Memory ran out with 1,024 tokens at a time.")) if status == "failed" else ""
         runs.set_status(store, run.id, status, error=error)  # type: ignore[arg-type]
+    if status == "done":
+        made = f"runs/{run.name}/adapter"
+        models.add_adapter(store, name=run.name, base_id=run.base_id, run_id=run.id, folder=made, hash="h")
     return run
 
 

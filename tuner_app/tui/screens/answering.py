@@ -25,6 +25,7 @@ from tuner_app.tui.widgets.spoken import Spoken
 if TYPE_CHECKING:
     from tuner_app.client import ChatClient
 
+BUSY = "An answer is still being written: Esc stops it."
 TRIES = 4  # at a second answer that differs from the first
 KEEP_SECONDS = 10.0  # longer than the database waits for another writer
 REST_SECONDS = 0.005
@@ -49,6 +50,7 @@ class AnsweringScreen(AskingScreen):
             await asyncio.shield(writing)
         finally:
             self.writing = None
+            self.notice.no_longer(BUSY)
             self.refresh_bindings()
 
     async def stop_and_keep(self) -> None:

@@ -15,7 +15,7 @@ from tuner_app.conversing.dialogue import Dialogue
 from tuner_app.store import Store, chats
 from tuner_app.store.rows import Message
 from tuner_app.tui.messages import PromptLeft, PromptSubmitted, StoreChanged
-from tuner_app.tui.screens.answering import AnsweringScreen
+from tuner_app.tui.screens.answering import BUSY, AnsweringScreen
 from tuner_app.tui.screens.base import Saving
 from tuner_app.tui.widgets.answer import Answer
 from tuner_app.tui.widgets.comparison import Comparison
@@ -29,7 +29,6 @@ from tuner_app.tui.widgets.top_bar import TopBar
 from tuner_app.tui.widgets.transcript import Transcript
 
 NEW = "new conversation"
-BUSY = "An answer is still being written: Esc stops it."
 
 
 class ChatScreen(AnsweringScreen):
@@ -80,8 +79,8 @@ class ChatScreen(AnsweringScreen):
             await self.transcript.go_to(at)
 
     async def show(self, shown: Dialogue) -> None:
-        if not self.query(Transcript):
-            return  # the app is closing
+        if len(self.query("TopBar, Transcript")) < 2:
+            return  # the app is closing, one widget after the other
         title = shown.conversation.title or "untitled" if shown.conversation else NEW
         self.query_one(TopBar).place(title)
         await super().show(shown)

@@ -3,7 +3,7 @@
 from textual import work
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.errors import UserError
@@ -15,6 +15,7 @@ from tuner_app.tui import model_list
 from tuner_app.tui.model_list import Entry, Line, Served
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.widgets.key_bar import KeyBar
+from tuner_app.tui.widgets.line_field import LineField
 from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.top_bar import TopBar
 
@@ -42,7 +43,7 @@ class ChoosingScreen(TunerScreen):
         yield OptionList(markup=False)
         yield Static(markup=False, id="about")
         yield Notice()
-        yield Input(compact=True)
+        yield LineField(compact=True)
         yield KeyBar("let it answer", field="go on")
 
     def on_mount(self) -> None:

@@ -1,7 +1,6 @@
 """What a labelling screen shows next: read from the store, and written by models, before it is needed."""
 
 import asyncio
-from dataclasses import replace
 from functools import partial
 from time import monotonic
 
@@ -49,7 +48,7 @@ class FeedingScreen(SavingScreen):
             self.tuner.home,
             self.chosen,
             self.tuner.database,
-            lambda base: self.tuner.model_link.client(replace(self.tuner.settings, base=base)),
+            lambda maker: self.tuner.model_link.maker(self.tuner.settings, maker),
             ready=lambda: self.far.ready,
             filled=self._filled,
         )

@@ -1,7 +1,7 @@
 """What is done with rows of the data: tags, removing, restoring, editing, and undo of each step."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -10,16 +10,15 @@ from textual import work
 from textual.binding import Binding, BindingType
 
 from engine.errors import UserError
-from tuner_app.store import Store, edits, example_tags, labels, new_uid, people, table_rows, tags
+from tuner_app.store import Store, edits, example_tags, table_rows
 from tuner_app.store.table import LABEL, Filter
+from tuner_app.tui import writes
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.screens.question import QuestionScreen
 from tuner_app.tui.widgets.row_table import RowTable
+from tuner_app.tui.writes import Back, Write
 
 PART = 2000  # rows that one transaction changes: a label waits no longer than for one of them
-
-Back = Callable[[Store], object]
-Write = Callable[[Store, Sequence[int]], tuple[int, Back | None]]
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class HandlingScreen(TunerScreen):
             return ()
         return self.table.chosen()
 
-    @work
+    @work(description="carry_out")  # else Textual writes out all ids
     async def carry_out(self, what: str, ids: Sequence[int], write: Write) -> None:
         """Write in parts, so that nobody's label waits for all of them; the step can be undone as one."""
         if not ids:
@@ -138,7 +137,7 @@ class HandlingScreen(TunerScreen):
 
     def action_undo(self) -> None:
         if self.wanted.view == LABEL:
-            self.carry_out("Label taken back", self.chosen(), _take_back)
+            self.carry_out("Label taken back", self.chosen(), writes.take_back)
         elif self._steps and not self._under_way:
             self._undo(self._steps.pop())
 
@@ -161,15 +160,15 @@ class HandlingScreen(TunerScreen):
     # --- keys
 
     def action_remove(self) -> None:
-        self.carry_out("Removed from use", self.chosen(), _edited(edits.remove))
+        self.carry_out("Removed from use", self.chosen(), writes.edited(edits.remove))
 
     def action_restore(self) -> None:
-        self.carry_out("Restored", self.chosen(), _edited(edits.restore))
+        self.carry_out("Restored", self.chosen(), writes.edited(edits.restore))
 
     def action_keep_first(self) -> None:
         if self.complete and not self._under_way:
             what = "Removed all but the first"
-            self.carry_out(what, self.table.repeated(), _edited(edits.remove))
+            self.carry_out(what, self.table.repeated(), writes.edited(edits.remove))
 
     @work
     async def action_tag(self) -> None:
@@ -189,7 +188,7 @@ class HandlingScreen(TunerScreen):
         word = answer.removeprefix("-").strip()
         if word:
             off = answer.startswith("-")
-            write = _tag_labels if self.wanted.view == LABEL else _tag_examples
+            write = writes.tag_labels if self.wanted.view == LABEL else writes.tag_examples
             self.carry_out(f"Tag “{word}” {'off' if off else 'on'}", ids, partial(write, tag=word, off=off))
 
     @work
@@ -245,44 +244,3 @@ class HandlingScreen(TunerScreen):
 def rows(count: int) -> str:
     """“1 row”, “1,200 rows”."""
     return f"{count:,} row{'' if count == 1 else 's'}"
-
-
-def _edited(write: Callable[[Store, Sequence[int]], edits.Change]) -> Write:
-    def carry_out(store: Store, ids: Sequence[int]) -> tuple[int, Back]:
-        change = write(store, ids)
-        return change.examples, partial(edits.undo, done=change)
-
-    return carry_out
-
-
-def _tag_examples(store: Store, ids: Sequence[int], *, tag: str, off: bool) -> tuple[int, Back]:
-    there, back = (example_tags.remove, example_tags.add) if off else (example_tags.add, example_tags.remove)
-    changed = there(store, ids, tag)
-    return len(changed), partial(back, example_ids=changed, tag=tag)
-
-
-def _tag_labels(store: Store, ids: Sequence[int], *, tag: str, off: bool) -> tuple[int, Back]:
-    uids = table_rows.label_uids(store, ids)
-    standing = tags.of_labels(store, uids)
-    changed = [uid for uid in uids if (tag in standing.get(uid, ())) == off]
-    _say(store, changed, tag, stands=not off)
-    return len(changed), partial(_say, uids=changed, tag=tag, stands=off)
-
-
-def _say(store: Store, uids: Iterable[str], tag: str, *, stands: bool) -> None:
-    with store.write():
-        for uid in uids:
-            tags.tag(store, uid, tag, stands=stands, uid=new_uid())
-
-
-def _take_back(store: Store, ids: Sequence[int]) -> tuple[int, None]:
-    """Undo labels; only the person who gave one takes it back."""
-    with store.write():
-        for id in ids:
-            item, person = table_rows.label_identity(store, id)
-            if person != people.ME:
-                raise UserError(
-                    f"That label is {person}'s.", kept="It stands.", do="Only who gave a label takes it back."
-                )
-            labels.undo(store, item, uid=new_uid())
-    return len(ids), None

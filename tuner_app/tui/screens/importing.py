@@ -8,28 +8,24 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.content import Content
 from textual.timer import Timer
-from textual.widgets import Input, Select, Static
+from textual.widgets import Input, Select
 from textual.worker import Worker, get_current_worker
 
 from engine.errors import UserError
-from engine.examples import Example, kind_of
-from tuner_app.clean import one_line
-from tuner_app.formats import FORMATS, Refusal, UnknownColumnsError
-from tuner_app.intake import SHOWN, Intake, Report, gist, parse_columns
+from tuner_app.formats import FORMATS, UnknownColumnsError
+from tuner_app.intake import Intake, Report, parse_columns
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.widgets.form import Row, choice_row, text_row
+from tuner_app.tui.widgets.import_preview import ImportPreview
 from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.path_field import PathField
 from tuner_app.tui.widgets.row_table import RowTable
 from tuner_app.tui.widgets.top_bar import TopBar
-from tuner_app.words import many
 
 TYPING_SECONDS = 0.3
 TELL_SECONDS = 0.2
-COLUMNS = [("line", 9), ("becomes", 15), ("prompt", -2), ("answers", -3)]
 
 
 class Cancelled(Exception):  # noqa: N818 - no error: the person has changed their mind
@@ -37,19 +33,17 @@ class Cancelled(Exception):  # noqa: N818 - no error: the person has changed the
 
 
 class ImportScreen(TunerScreen):
-    """The file is read as it is named, in a thread of its own; Enter in the table or Ctrl+S imports it."""
+    """The file is read as it is named, in a thread of its own. Enter goes to its rows, there it imports."""
 
     KEYS_OF = "Import"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "import", "import", key_display="⏎"),
         Binding("ctrl+s", "import", "import", tooltip="import what is shown: all rows but those refused"),
-        Binding("enter", "import", "", show=False),
         Binding("tab", "app.focus_next", "next field", key_display="tab"),
         Binding("escape", "leave", "back", key_display="esc", tooltip="stop reading or importing; back"),
     ]
     DEFAULT_CSS = """
     #file { height: auto; padding: 1 1 0 1; }
-    #found { height: auto; padding: 0 1; color: $text-accent; }
-    #whole { height: auto; max-height: 4; padding: 0 1; background: $surface; display: none; }
     """
 
     CSS = "#file PathField, #file #columns, #file #prompt { width: 9fr; }"  # wider than in other forms
@@ -61,7 +55,6 @@ class ImportScreen(TunerScreen):
         self._reading: Worker[None] | None = None
         self._importing = False
         self.imported = False
-        self._cells: dict[int, tuple[str, ...]] = {}
 
     def compose(self) -> ComposeResult:
         formats = {"": "found out", **{name: name for name in FORMATS}}
@@ -71,23 +64,20 @@ class ImportScreen(TunerScreen):
             yield choice_row("format", formats, "", "of its rows", id="format")
             yield text_row("columns", "", "", id="columns", placeholder="prompt=question,completion=answer")
             yield text_row("prompt", "", "", id="prompt", placeholder="what was asked, where rows do not say")
-        yield Static(markup=False, id="found")
-        yield RowTable(marks=False)
-        yield Static(markup=False, id="whole")
+        yield ImportPreview()
         yield Notice()
-        yield KeyBar()
+        yield KeyBar(field="look at the rows")
 
     def on_mount(self) -> None:
         self.query_one(PathField).focus()
-        self._table.clear(COLUMNS)
 
     def on_unmount(self) -> None:
         if self._reading:
             self._reading.cancel()
 
     @property
-    def _table(self) -> RowTable:
-        return self.query_one(RowTable)
+    def _preview(self) -> ImportPreview:
+        return self.query_one(ImportPreview)
 
     def _intake(self) -> Intake:
         return Intake(
@@ -118,18 +108,22 @@ class ImportScreen(TunerScreen):
         """Read the file that the fields name, from its start."""
         if self._importing:
             return
+        if self._typed:
+            self._typed.stop()
+            self._typed = None
         if self._reading:
             self._reading.cancel()
-        self._table.clear(COLUMNS)
-        self._say("")
+            self._reading = None
+        self._preview.clear()
         try:
             intake = self._intake()
         except UserError as error:
-            self._say(f"✗ {error.what}")
+            self._preview.say(f"✗ {error.what}")
             return
         if not intake.path.is_file():
-            self._say(f"✗ There is no file {intake.path}." if self.query_one(PathField).value else "")
+            self._preview.say(f"✗ {_no_file(intake)}" if self.query_one(PathField).value else "")
             return
+        self._preview.say("… reading")
         self._reading = self._read(intake)
 
     @work(thread=True)
@@ -138,14 +132,14 @@ class ImportScreen(TunerScreen):
         try:
             begun = Report(str(intake.path))
             first = intake.first(begun)
-            tell(self._show, intake, begun, first)
+            tell(self._preview.show, begun, first)
             report = Report(str(intake.path))
             intake.read(report, progress=_Often(lambda: tell(self._count, report, False)))
             tell(self._count, report, True)
         except UnknownColumnsError as error:
             tell(self._propose, error)
         except UserError as error:
-            tell(self._say, f"✗ {error}")
+            tell(self._preview.say, f"✗ {error}")
         except Cancelled:
             pass
 
@@ -164,54 +158,24 @@ class ImportScreen(TunerScreen):
         """Columns that no format has: fill in a guess of what they are, for the person to mend."""
         columns = self.query_one("#columns", Input)
         if columns.value:
-            self._say(f"✗ {error}")
+            self._preview.say(f"✗ {error}")
             return
         columns.value = self._guess = ",".join(f"{role}={name}" for role, name in error.proposal.items())
         self.notice.wait(f"{error.what} The columns above are a guess: mend it where it is wrong.")
 
-    def _show(self, intake: Intake, begun: Report, first: list[tuple[Example, int]]) -> None:
-        rows = [(refusal.line, _refused(refusal)) for refusal in begun.refused[:SHOWN]]
-        rows += [(line, _taken(example, line)) for example, line in first]
-        self._put([cells for _, cells in sorted(rows, key=lambda row: row[0])])
-        self._count(begun, False)
-
     def _count(self, report: Report, whole: bool) -> None:
-        kinds = ", ".join(many(count, kind) for kind, count in report.kinds.items()) or "no rows"
-        refused = f"{len(report.refused):,} refused" if report.refused else "none refused"
-        self._say(f"{report.format} ({report.container}): {kinds}, {refused}{'' if whole else ' …'}")
-        if whole:
-            if report.refused:  # all of them are known now: they come before the rows that are taken
-                taken = [cells for cells in self._cells.values() if not cells[1].startswith("✗")]
-                self._put([_refused(refusal) for refusal in report.refused] + taken)
-            if report.notes:
-                self.notice.wait("\n".join(report.notes))
-
-    def _put(self, rows: list[tuple[str, ...]]) -> None:
-        from array import array
-
-        self._cells = dict(enumerate(rows))
-        self._table.clear(COLUMNS)
-        self._table.extend(array("q", range(len(rows))))
-
-    @on(RowTable.RowsWanted)
-    def _rows_wanted(self, event: RowTable.RowsWanted) -> None:
-        self._table.put((id, self._cells[id]) for id in event.ids if id in self._cells)
-
-    @on(RowTable.Highlighted)
-    def _highlighted(self, event: RowTable.Highlighted) -> None:
-        """Say in full what is cut in the table: of a row that is refused, why."""
-        line, *told = self._cells.get(event.id, ("",)) if event.id is not None else ("",)
-        whole = self.query_one("#whole", Static)
-        whole.display = bool(line)
-        whole.update(Content(f"line {line}: {'  '.join(text for text in told if text)}"))
-
-    def _say(self, text: str) -> None:
-        self.query_one("#found", Static).update(Content(text))
+        self._preview.count(report, whole)
+        if whole and report.notes:
+            self.notice.wait("\n".join(report.notes))
 
     # --- the import
 
     def on_input_submitted(self) -> None:
-        self.action_import()
+        """Nothing is imported that has not been seen."""
+        if self._typed:  # what was typed last is not read yet
+            self.preview()
+        if self._reading and not self._importing:
+            self.query_one(RowTable).focus()
 
     def action_import(self) -> None:
         if self._importing:
@@ -222,7 +186,7 @@ class ImportScreen(TunerScreen):
             self.notice.fail(error)
             return
         if not intake.path.is_file():
-            self.notice.fail(f"There is no file {intake.path}.")
+            self.notice.fail(_no_file(intake))
             return
         if self._typed:
             self._typed.stop()
@@ -285,11 +249,5 @@ class _Often:
             self._next = monotonic() + TELL_SECONDS
 
 
-def _refused(refusal: Refusal) -> tuple[str, ...]:
-    return (f"{refusal.line:,}", "✗ refused", one_line(refusal.reason, 200), "")
-
-
-def _taken(example: Example, line: int) -> tuple[str, ...]:
-    prompt, replies = gist(example)
-    shown = (prompt, " ┃ ".join(text[:400] for text in replies))
-    return (f"{line:,}", kind_of(example), *(one_line(text, 400) for text in shown))
+def _no_file(intake: Intake) -> str:
+    return f"{intake.path} is a folder." if intake.path.is_dir() else f"There is no file {intake.path}."

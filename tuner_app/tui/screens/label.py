@@ -20,6 +20,7 @@ from tuner_app.tui.screens.base import Saving
 from tuner_app.tui.screens.feeding import FeedingScreen
 from tuner_app.tui.widgets.editor import Correction
 from tuner_app.tui.widgets.key_bar import KeyBar
+from tuner_app.tui.widgets.line_field import LineField
 from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.sheet import Sheet
 from tuner_app.tui.widgets.tag_field import TagField
@@ -195,7 +196,7 @@ class LabelScreen(FeedingScreen):
 
     async def action_goal(self) -> None:
         if not self.query("#goal"):
-            goal = Input(
+            goal = LineField(
                 str(self.tuner.settings.goal or ""),
                 id="goal",
                 type="integer",

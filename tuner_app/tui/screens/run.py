@@ -61,7 +61,7 @@ class RunScreen(FiguresScreen):
         super().__init__()
         self._run_name = name
         self._row: Run | None = None
-        self._waits_for = ""
+        self._waits_for, self._made = "", False
         self._facts = RunFacts()
         self._told = ""
         self._sure = False
@@ -78,7 +78,7 @@ class RunScreen(FiguresScreen):
     async def look(self) -> None:
         async for run in follow(self.tuner.database, self._run_name, self._facts):
             self._row = run
-            self._waits_for = await self.tuner.database(_waits_for, self.tuner.home, run)
+            self._waits_for, self._made = await self.tuner.database(_around, self.tuner.home, run)
             log = await in_background(partial(log_tail, self.tuner.home.run(self._run_name)))
             if self.query(Figures) and self.query("#log"):  # else the screen is going
                 self._show(run, log)
@@ -122,7 +122,7 @@ class RunScreen(FiguresScreen):
             "pause": status in ("queued", "running"),
             "stop": status in ("queued", "running"),
             "resume": status in ("stopped", "paused", "failed") and not (offered and offered.in_vain),
-            "chat_with": status == "done" and run is not None and not run.makes_reward,
+            "chat_with": self._made and run is not None and not run.makes_reward,
             "remedy": offered is not None,
             "again": run is not None,
         }
@@ -228,8 +228,10 @@ def _what_next(run: Run) -> str:
     return "it can lead PPO (Ctrl+T)." if run.makes_reward else "c chats with it."
 
 
-def _waits_for(store: Store, home: Home, run: Run) -> str:
-    return supervisor.waiting(home, runs.listed(store)).get(run.name, "")
+def _around(store: Store, home: Home, run: Run) -> tuple[str, bool]:
+    """Which run this one waits for, and whether it has left an adapter."""
+    waits_for = supervisor.waiting(home, runs.listed(store)).get(run.name, "")
+    return waits_for, models.made_by(store, run.id) is not None
 
 
 def _resume(store: Store, home: Home, run: Run) -> None:

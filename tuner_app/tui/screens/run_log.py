@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual import on, work
+from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, RichLog
@@ -14,12 +15,20 @@ from tuner_app.clean import visible
 from tuner_app.conversing.link import in_background
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.widgets.key_bar import KeyBar
+from tuner_app.tui.widgets.line_field import LineField
 from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.top_bar import TopBar
 
 POLL_SECONDS = 0.5
 MOST_LINES = 10_000
 MOST_BYTES = 4_000_000  # of a long log, its end
+
+
+class _Lines(RichLog):
+    """Leaves the End key to the screen, which also takes away what it says of a line that was found."""
+
+    def action_scroll_end(self) -> None:
+        raise SkipAction
 
 
 class RunLogScreen(TunerScreen):
@@ -48,8 +57,8 @@ class RunLogScreen(TunerScreen):
 
     def compose(self) -> ComposeResult:
         yield TopBar(f"log of {self._run_name}")
-        yield RichLog(max_lines=MOST_LINES, wrap=False, markup=False, highlight=False)
-        yield Input(placeholder="text to find, then Enter", compact=True)
+        yield _Lines(max_lines=MOST_LINES, wrap=False, markup=False, highlight=False)
+        yield LineField(placeholder="text to find, then Enter", compact=True)
         yield Notice()
         yield KeyBar()
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import on, work
@@ -15,7 +14,7 @@ from textual.widgets import Button, Input, Select, Static
 
 from engine.errors import UserError
 from engine.spec import PRECISIONS, Adapter, method_named, methods
-from tuner_app import launch, machines, offers, prospects, words
+from tuner_app import launch, offers, prospects, words
 from tuner_app.clean import one_line
 from tuner_app.conversing.link import in_background
 from tuner_app.launch import WHERE_FROM, Plan
@@ -26,6 +25,7 @@ from tuner_app.tui.screens.check import CheckScreen
 from tuner_app.tui.widgets.form import Fields, Row, choice_row, text_row
 from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.notice import Notice
+from tuner_app.tui.widgets.run_rows import RunRows
 from tuner_app.tui.widgets.selection_words import SelectionWords
 from tuner_app.tui.widgets.top_bar import TopBar
 
@@ -84,23 +84,11 @@ class TrainScreen(TunerScreen):
             yield Static("Options of the method", classes="section -rare")
             yield self._options(plan.method, plan.options)
             yield Static("Run", classes="section -rare")
-            for row in self._last_rows():
-                yield row.add_class("-rare")
+            yield RunRows(plan.seed, self._where)
             yield Static(markup=False, id="fold")
             yield Button("Check, then start", id="start", compact=True)
         yield Notice()
         yield KeyBar()
-
-    def _last_rows(self) -> tuple[Row, ...]:
-        seed, where, yes_no = str(self._start_plan.seed), self._where, {"no": "no", "yes": "yes"}
-        many, shard = str(where.processes), "yes" if where.shard else "no"
-        file = "a TOML file that says which ones share the work"
-        return (
-            text_row("seed", seed, "the same seed and data give the same adapter", id="seed"),
-            text_row("processes", many, "that share the work, one for each GPU", id="processes"),
-            choice_row("shard", yes_no, shard, "cut the base up among them: each holds its part", id="shard"),
-            text_row("machines", "", file, id="machines", placeholder="this one alone"),
-        )
 
     def _options(self, method: str, values: Mapping[str, Any]) -> Fields:
         return Fields(methods()[method].options, f"{method} option", id="options", values=values)
@@ -196,17 +184,6 @@ class TrainScreen(TunerScreen):
         else:
             self._row("#name").right()
 
-    @on(Input.Changed, "#seed, #processes, #machines")
-    @on(Select.Changed, "#shard")
-    def _number_changed(self, event: Input.Changed | Select.Changed) -> None:
-        row = event.control.query_ancestor(Row)
-        try:
-            _ = self._seed() if event.control.id == "seed" else self._machines()
-        except UserError as error:
-            row.wrong(str(error))
-        else:
-            row.right()
-
     @on(Input.Submitted)
     def _next_field(self) -> None:
         self.focus_next()
@@ -272,29 +249,11 @@ class TrainScreen(TunerScreen):
     def action_check(self) -> None:
         self.notice.clear()
         try:
-            plan, where = self._plan(), self._machines()
+            plan, where = self._plan(), self.query_one(RunRows).machines(self._method)
         except UserError as error:
             self.notice.fail(error)
             return
         self._check(plan, where)
-
-    def _seed(self) -> int:
-        if not self._input("#seed").isdecimal():
-            raise UserError("The seed is a whole number, not below 0.")
-        return int(self._input("#seed"))
-
-    def _machines(self) -> Machines:
-        processes, file = self._input("#processes"), self._input("#machines")
-        if not processes.isdecimal():
-            raise UserError(f"The number of processes is a whole number, not “{processes}”.")
-        shard = self._select("#shard").value == "yes"
-        where = machines.asked(int(processes), Path(file).expanduser() if file else None, shard=shard)
-        if where.rank:
-            raise UserError(
-                f"{file} makes this machine number {where.rank}, which works for the first one.",
-                do=f"Type there: tuner train {self._method} --machines {file}",
-            )
-        return where
 
     def _plan(self) -> Plan:
         method = method_named(self._method)
@@ -310,7 +269,7 @@ class TrainScreen(TunerScreen):
             adapter=Adapter(**adapter),
             precision=str(self._select("#precision").value),
             options=options,
-            seed=self._seed(),
+            seed=self.query_one(RunRows).seed(),
         )
 
     @work

@@ -13,6 +13,7 @@ class Notice(Static):
     def __init__(self) -> None:
         super().__init__(markup=False)
         self.display = False
+        self._failure = ""
 
     def say(self, text: str) -> None:
         """Good or neutral news."""
@@ -24,13 +25,19 @@ class Notice(Static):
 
     def fail(self, error: UserError | str) -> None:
         """What happened, what was kept and what to do."""
-        first, *rest = visible(str(error)).split("\n")
+        self._failure = str(error)
+        first, *rest = visible(self._failure).split("\n")
         lines = [Content.assemble(("✗ ", "$text-error"), (first, "bold"))]
         self._put(Content("\n").join([*lines, *(Content("  " + line) for line in rest)]), failed=True)
 
     def clear(self) -> None:
         """Hide the message."""
         self.display = False
+
+    def no_longer(self, failure: str) -> None:
+        """Hide this failure, where it is what is shown."""
+        if self.has_class("-failed") and self._failure == failure:
+            self.clear()
 
     def _put(self, content: Content, *, failed: bool) -> None:
         self.set_class(failed, "-failed")

@@ -6,7 +6,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from tuner_app.tui import drafts
+from tuner_app.tui.drafts import Drafts
 from tuner_app.tui.messages import PromptLeft, PromptSubmitted
 from tuner_app.tui.widgets.text_box import TextBox
 
@@ -32,15 +32,15 @@ class PromptBox(TextBox):
         super().__init__(id="prompt", placeholder="Type a prompt; Enter sends it.")
 
     def on_mount(self) -> None:
-        if draft := self._drafts.get(drafts.PROMPT):
+        if draft := self._drafts.get(self._drafts.prompt):
             self.text = draft
             self.move_cursor(self.document.end)
 
     def on_text_area_changed(self) -> None:
-        self._drafts.put(drafts.PROMPT, self.text)
+        self._drafts.put(self._drafts.prompt, self.text)
 
     @property
-    def _drafts(self) -> drafts.Drafts:
+    def _drafts(self) -> Drafts:
         return cast("TunerApp", self.app).drafts
 
     async def _on_key(self, event: events.Key) -> None:

@@ -11,11 +11,12 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
 from tuner_app.clean import visible
+from tuner_app.tui.widgets.line_field import LineField
 
 _LISTED = 12
 
 
-class TagInput(Input):
+class TagInput(LineField):
     """One line; Tab or → takes what is suggested."""
 
     KEYS_OF = "Saying why"

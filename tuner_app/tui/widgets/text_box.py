@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.reactive import Reactive, reactive
 from textual.widgets import TextArea
 
 from tuner_app.clean import visible
@@ -15,6 +16,7 @@ class TextBox(TextArea):
     Home and End go along a line as it is wrapped, with Ctrl along the whole text; with Shift they select.
     """
 
+    cursor_blink: Reactive[bool] = reactive(False, init=False)  # as a `LineField`'s
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "ctrl+home", "go_to_start", show=False, tooltip="to the text's start; with Shift, select to it"

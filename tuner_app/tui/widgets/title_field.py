@@ -5,12 +5,12 @@ from typing import ClassVar
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.widgets import Input
 
 from tuner_app.clean import visible
+from tuner_app.tui.widgets.line_field import LineField
 
 
-class TitleField(Input):
+class TitleField(LineField):
     """A text field over one line of the screen; it goes when it is left."""
 
     KEYS_OF = "A title"

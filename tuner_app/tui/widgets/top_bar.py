@@ -44,7 +44,7 @@ class TopBar(Horizontal):
         self._place = text
         content = Content.assemble(("tuner", "bold $text-primary"), "  ", one_line(text, 200))
         for shown in self.query("#place").results(Static):
-            shown.update(content)
+            shown.update(content, layout=False)
 
     def _show_who(self) -> None:
         app = cast("TunerApp", self.app)
@@ -54,7 +54,11 @@ class TopBar(Horizontal):
             (f"{one_line(_answering(app.model_link.named(app.settings)), 34)} ", "bold"),
             (state, style),
         ]
-        self.query_one("#who", Static).update(Content.assemble(*parts))
+        content, who = Content.assemble(*parts), self.query_one("#who", Static)
+        as_wide = isinstance(who.content, Content) and who.content.cell_length == content.cell_length
+        who.update(
+            content, layout=not as_wide
+        )  # a run's every step changes it: a layout takes all that is below
 
 
 def _answering(by: Settings) -> str:
