@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
+import gate
+import httpx
 import pytest
-from labelling import DESK, Browser, Page, chromium, expect, sees
+from labelling import DESK, Browser, Page, ask, chromium, enter, expect, says, sees
 from scripted_server import ScriptedServer
 from served import Served, pairs
 
@@ -58,8 +60,7 @@ def join(browser: Browser, served: Served) -> Iterator[Callable[..., Page]]:
     def open_link(name: str, first: str = "Question 0", **options: object) -> Page:
         contexts.append(browser.new_context(**{"viewport": DESK, **options}))
         page = contexts[-1].new_page()
-        page.goto(served.link(name))
-        page.wait_for_url(f"{served.url}/")
+        enter(page, served, name)
         if first:
             sees(page, first)
         return page
@@ -91,3 +92,29 @@ def studio(join: Callable[..., Page], served: Served, name: str) -> Iterator[Cal
     yield opened
     elsewhere = [request for request in asked if not request.url.startswith((served.url, "data:", "blob:"))]
     assert [request.url for request in elsewhere if request.failure != "csp"] == []
+
+
+@pytest.fixture
+def answered(studio: Callable[..., Page], server: ScriptedServer) -> Page:
+    """The studio as a new member sees it who has asked something and been answered."""
+    server.answers = ["A small plant."]
+    page = studio()
+    ask(page, "What is a tree?")
+    says(page, "A small plant.")
+    return page
+
+
+@pytest.fixture(scope="module")
+def gated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gate.Gate]:
+    """A page that a thread of the tests serves; beside its home is a file with `gate.SECRET`."""
+    folder = tmp_path_factory.mktemp("gated")
+    (folder / "secret.txt").write_text(gate.SECRET)
+    with gate.gate(folder / "home") as served:
+        yield served
+
+
+@pytest.fixture
+def ann(gated: gate.Gate) -> Iterator[httpx.Client]:
+    """A client of an annotator there."""
+    with gated.client("ann") as client:
+        yield client

@@ -20,6 +20,7 @@ from tuner_app.page.origin import Place
 from tuner_app.paths import Home
 from tuner_app.store import Store, members, people, sessions
 
+SECRET = "the secret of another file"
 ROLES = {"ann": "annotator", "bea": "annotator", "rex": "reviewer"}
 
 

@@ -160,3 +160,15 @@ STRINGS = [
     *(text.replace("{}", _RUNS).replace("{{", "{").replace("}}", "}") for text in _MARKDOWN),
     *(f"<b on{name}={_RUNNERS[at % 3]}>x</b>" for at, name in enumerate(_HANDLERS.split())),
 ]
+
+# Before a page's own programs: what would run is noted, and what its policy had to stop.
+WATCH = """
+window.ran = [];
+for (const name of ["alert", "confirm", "prompt", "print"]) window[name] = (text) => ran.push(name + text);
+addEventListener("securitypolicyviolation", (event) => ran.push("policy: " + event.blockedURI));
+"""
+# What such a text could have become in a page that its policy alone would then have to stop.
+FORBIDDEN = """[...document.querySelectorAll("body *")].filter((one) =>
+  one.matches("iframe, object, embed, base, meta, [href^=javascript]:not(math)")
+  || [...one.attributes].some(({ name }) => name.startsWith("on")))
+  .map((one) => one.outerHTML.slice(0, 200))"""

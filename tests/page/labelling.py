@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from served import Served
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
 Browser, Page, expect = sync_api.Browser, sync_api.Page, sync_api.expect
@@ -29,6 +30,14 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def enter(page: Page, served: Served, name: str, at: str = "") -> None:
+    """Follow a link of this member's to the page, or to what is `at` an address of it."""
+    page.goto(served.link(name))
+    page.wait_for_url(f"{served.url}/")
+    if at:
+        page.goto(f"{served.url}/{at}", timeout=120_000)  # the studio's first waits until Gradio is imported
 
 
 def saved(page: Page) -> None:
@@ -70,4 +79,49 @@ def says(page: Page, text: str) -> None:
 
 def status(page: Page, text: str) -> None:
     """Wait until the studio's chat says this."""
-    expect(page.locator("#status")).to_contain_text(text)
+    expect(page.locator("#status").get_by_text(text)).to_be_visible()
+
+
+def tab_to(page: Page, css: str) -> None:
+    """Go with the Tab key to what the selector finds."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("css => document.activeElement.matches(css)", css):
+            return
+    raise AssertionError(f"no Tab leads to {css}")
+
+
+SEEN = """(walked) => {
+  const here = document.activeElement;
+  const look = () => {
+    let drawn = "";
+    for (let part = here; part && part !== document.body; part = part.parentElement) {
+      const { outline, boxShadow, borderColor, backgroundColor } = getComputedStyle(part);
+      drawn += [outline, boxShadow, borderColor, backgroundColor].join();
+    }
+    return drawn;
+  };
+  const focused = look();
+  here.blur();
+  const seen = focused !== look();
+  here.focus();
+  walked.add(here);
+  return here === document.body || seen ? "" : here.outerHTML.slice(0, 200);
+}"""
+LEFT = """(walked, inside) => [...document.querySelector(inside)
+  .querySelectorAll("a[href], button, input, textarea, select")]
+  .filter((one) => !walked.has(one) && !one.disabled && one.checkVisibility({ visibilityProperty: true }))
+  .filter((one) => one.tabIndex >= 0 && one.offsetWidth > 1).map((one) => one.outerHTML.slice(0, 200))"""
+
+
+def walk(page: Page, inside: str) -> list[str]:
+    """Walk with the Tab key from what has the focus to the page's end: what shows no focus there, and what of
+    `inside` no key led to."""
+    walked = page.evaluate_handle("new Set()")
+    unseen = []
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        unseen.append(walked.evaluate(SEEN))
+        if page.evaluate("document.activeElement === document.body"):
+            break
+    return [*filter(None, unseen), *walked.evaluate(LEFT, inside)]

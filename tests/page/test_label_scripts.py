@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hostile import STRINGS
+from hostile import STRINGS, WATCH
 from labelling import Page, expect, saved, sees
 from served import Served
 
@@ -14,11 +14,6 @@ from engine.examples import Message
 from tuner_app.store import batches
 from tuner_app.store.rows import Asked, Reply
 
-WATCH = """
-window.ran = [];
-for (const name of ["alert", "confirm", "prompt", "print"]) window[name] = (text) => ran.push(name + text);
-addEventListener("securitypolicyviolation", (event) => ran.push("policy: " + event.blockedURI));
-"""
 FOREIGN = (
     ".body :is(script, img, iframe, object, embed, link, style, form, input, svg, video, audio, base, meta)"
 )

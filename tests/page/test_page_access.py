@@ -3,7 +3,6 @@
 import re
 import time
 
-import gate
 import httpx
 import pytest
 from fastapi.routing import iter_route_contexts
@@ -43,12 +42,6 @@ _REFUSED = """
 REFUSED_OF_GRADIO = _REFUSED.split()
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    with gate.gate(tmp_path_factory.mktemp("access")) as served:
-        yield served
-
-
 def routes(app, prefix=""):
     """(path, method) of all that an app answers; what is mounted in it apart."""
     found = set()
@@ -62,57 +55,71 @@ def somewhere(template):
     return re.sub(r"\{[^}]*\}", "x", template)
 
 
-def test_every_route_of_ours_is_in_the_table_and_the_other_way_round(page):
+def test_every_route_of_ours_is_in_the_table_and_the_other_way_round(gated):
     table = {(rule.path, method) for rule in RULES for method in rule.methods}
-    assert routes(page.app) == {(path, method) for path, method in table if not path.startswith("/studio/")}
+    assert routes(gated.app) == {(path, method) for path, method in table if not path.startswith("/studio/")}
 
 
-def test_every_route_of_gradio_is_needed_or_refused(page):
-    gradio = {path for path, _ in routes(page.gradio(), "/studio")}
+def test_every_route_of_gradio_is_needed_or_refused(gated):
+    gradio = {path for path, _ in routes(gated.gradio(), "/studio")}
     needed = {rule.path for rule in RULES if rule.path.startswith("/studio/")}
     refused = {f"/studio{path}" for path in REFUSED_OF_GRADIO}
     assert needed <= gradio
     assert gradio - needed == refused
 
 
-def test_without_a_session_only_the_way_in_is_open(page):
+def test_without_a_session_only_the_way_in_is_open(gated):
     assert {rule.path for rule in RULES if rule.role is None} == OPEN
-    with page.stranger() as stranger:
-        for path, method in sorted(routes(page.app) | routes(page.gradio(), "/studio")):
+    with gated.stranger() as stranger:
+        for path, method in sorted(routes(gated.app) | routes(gated.gradio(), "/studio")):
             if path not in OPEN:
                 answer = stranger.request(method, somewhere(path))
                 assert answer.status_code in (401, 405, 429) or answer.headers["location"] == "/join", path
     # A wrong cookie is no session either.
-    with page.stranger(cookies={page.app.state.cookie: "0" * 43}) as stranger:
-        for path, method in sorted(routes(page.app) | routes(page.gradio(), "/studio")):
+    with gated.stranger(cookies={gated.app.state.cookie: "0" * 43}) as stranger:
+        for path, method in sorted(routes(gated.app) | routes(gated.gradio(), "/studio")):
             if path not in OPEN:
                 answer = stranger.request(method, somewhere(path))
                 assert answer.status_code in (401, 405, 429) or answer.headers["location"] == "/join", path
 
 
 @pytest.mark.parametrize("name", ["ann", "rex", "me"])
-def test_what_gradio_has_besides_is_refused_to_everybody(page, name):
-    with page.client(name) as client:
-        for path, method in sorted(routes(page.gradio(), "/studio")):
+def test_what_gradio_has_besides_is_refused_to_everybody(gated, name):
+    with gated.client(name) as client:
+        for path, method in sorted(routes(gated.gradio(), "/studio")):
             if path.removeprefix("/studio") in REFUSED_OF_GRADIO:
                 answer = client.request(method, somewhere(path))
                 assert answer.status_code == 404, path
                 assert method == "HEAD" or answer.json()["error"] == "There is nothing here.", path
 
 
+@pytest.mark.parametrize("path", ["/gradio_api/brand_new", "/brand_new", "/gradio_api/queue/brand_new"])
+def test_what_a_new_gradio_brings_is_refused_until_it_is_in_the_table(gated, path):
+    gradio = gated.gradio()
+    gradio.add_api_route(path, lambda: "open", methods=["GET", "POST"])
+    gradio.router.routes.insert(0, gradio.router.routes.pop())
+    try:
+        with gated.client() as admin, gated.stranger() as stranger:
+            for client, status in ((admin, 404), (stranger, 401)):
+                assert client.get(f"/studio{path}").status_code == status
+                assert client.post(f"/studio{path}").status_code == status
+    finally:
+        del gradio.router.routes[0]
+
+
 @pytest.mark.parametrize(("name", "denied"), [("ann", {"reviewer", "admin"}), ("rex", {"admin"})])
-def test_a_role_does_not_reach_what_asks_for_a_higher_one(page, name, denied):
+def test_a_role_does_not_reach_what_asks_for_a_higher_one(gated, name, denied):
     rules = [rule for rule in RULES if rule.role in denied]
     assert rules
-    with page.client(name) as client:
+    with gated.client(name) as client:
         for rule in rules:
             for method in rule.methods:
                 assert client.request(method, somewhere(rule.path)).status_code == 403, rule.path
 
 
-def test_a_method_that_is_not_in_the_table_is_refused(page):
-    page.gradio()
-    with page.client() as admin:
+def test_a_method_that_is_not_in_the_table_is_refused(gated):
+    gated.gradio()
+    with gated.client() as admin:
         for rule in RULES:
             for method in {"GET", "POST", "PUT", "DELETE", "OPTIONS", "TRACE"} - set(rule.methods):
                 answer = admin.request(method, somewhere(rule.path))
@@ -120,18 +127,18 @@ def test_a_method_that_is_not_in_the_table_is_refused(page):
                 assert answer.json()["error"] == "This address has no such method."
 
 
-def test_a_role_is_asked_for_again_after_a_change(page):
-    members.add(page.store, "dan", "admin")
-    with page.client("dan") as client:
+def test_a_role_is_asked_for_again_after_a_change(gated):
+    members.add(gated.store, "dan", "admin")
+    with gated.client("dan") as client:
         assert client.get("/api/export").status_code != 403
-        members.change(page.store, "dan", role="annotator", daily_limit=None)
+        members.change(gated.store, "dan", role="annotator", daily_limit=None)
         time.sleep(1.1)  # for as long a session is not looked up again
         assert client.get("/api/export").status_code == 403
 
 
-def test_a_link_is_exchanged_once_for_a_cookie_that_no_script_and_no_other_site_has(page):
-    token = sessions.invite(page.store, "ann")
-    with page.stranger() as browser:
+def test_a_link_is_exchanged_once_for_a_cookie_that_no_script_and_no_other_site_has(gated):
+    token = sessions.invite(gated.store, "ann")
+    with gated.stranger() as browser:
         answer = browser.post("/api/join", json={"token": token})
         assert answer.is_success
         cookie = answer.headers["set-cookie"]
@@ -139,25 +146,25 @@ def test_a_link_is_exchanged_once_for_a_cookie_that_no_script_and_no_other_site_
         assert browser.get("/api/me").json()["name"] == "ann"
         assert browser.post("/api/join", json={"token": token}).status_code == 403
         assert browser.post("/api/leave").is_success
-    files = page.home.folder.glob("tuner.sqlite*")
+    files = gated.home.folder.glob("tuner.sqlite*")
     kept = b"".join(file.read_bytes() for file in files)
     assert token.encode() not in kept
     session = cookie.split("=", 1)[1].split(";")[0]
     assert session.encode() not in kept
     time.sleep(1.1)
-    assert httpx.get(f"{page.url}/api/me", cookies={page.app.state.cookie: session}).status_code == 401
-    noted = [(entry.action, entry.person) for entry in audit.listed(page.store)]
+    assert httpx.get(f"{gated.url}/api/me", cookies={gated.app.state.cookie: session}).status_code == 401
+    noted = [(entry.action, entry.person) for entry in audit.listed(gated.store)]
     assert noted[:3] == [("left", "ann"), ("join refused", None), ("joined", "ann")]
 
 
-def test_who_is_shut_out_is_out_within_five_seconds_open_streams_included(page):
-    page.gradio()
-    members.add(page.store, "eve", "reviewer")
-    with page.client("eve") as client, client.stream("GET", "/studio/gradio_api/heartbeat/eves") as stream:
+def test_who_is_shut_out_is_out_within_five_seconds_open_streams_included(gated):
+    gated.gradio()
+    members.add(gated.store, "eve", "reviewer")
+    with gated.client("eve") as client, client.stream("GET", "/studio/gradio_api/heartbeat/eves") as stream:
         lines = stream.iter_lines()
         assert next(lines).startswith("data")
         assert client.get("/api/me").is_success
-        members.revoke(page.store, "eve")
+        members.revoke(gated.store, "eve")
         since = time.monotonic()
         list(lines)
         assert time.monotonic() - since < 5

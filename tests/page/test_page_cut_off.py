@@ -1,5 +1,6 @@
 """A large file that is on its way to, or from, somebody who is shut out ends, and nothing of it stays."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import pytest
 
 from engine.examples import Demonstration, Example, Message
 from tuner_app.page import files
-from tuner_app.store import examples, members
+from tuner_app.store import audit, examples, members
 
 SECONDS = 5  # in which who is shut out is out
 
@@ -66,7 +67,7 @@ def test_an_export_that_is_being_written(page: gate.Gate, monkeypatch: pytest.Mo
         finally:
             ended.set()
 
-    monkeypatch.setattr(files.snapshots, "select", endless)
+    monkeypatch.setattr(files.picking, "select", endless)
     asking = threading.Thread(target=lambda: _ask(page), daemon=True)
     asking.start()
     assert begun.wait(10)
@@ -101,3 +102,35 @@ def test_an_import_on_its_way(page: gate.Gate) -> None:
             pass
         assert time.monotonic() - since < SECONDS + 0.5
     assert left(page) == []
+
+
+def test_an_import_that_is_being_kept(page: gate.Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+    parts = examples._unspool
+
+    def slowly(*given: Any) -> Iterator[Any]:
+        for part in parts(*given):
+            yield part
+            begun.set()
+            assert goes_on.wait(10)
+
+    monkeypatch.setattr(examples, "_BATCH", 5)
+    monkeypatch.setattr(examples, "_unspool", slowly)
+    rows = [{"prompt": f"{n}", "chosen": "a", "rejected": "b"} for n in range(20)]
+    answers = []
+    with page.client("dan") as dan:
+        sent = dan.post("/api/import?name=a.jsonl", content="\n".join(map(json.dumps, rows)))
+        keeping = threading.Thread(
+            target=lambda: answers.append(
+                dan.post(f"/api/import/{sent.json()['upload']}", json={"keep": True})
+            )
+        )
+        keeping.start()
+        assert begun.wait(10)
+        members.revoke(page.store, "dan")
+        goes_on.set()
+        keeping.join(10)
+    (answer,) = answers
+    assert (answer.status_code, answer.json()["kept"]) == (400, "Nothing was changed.")
+    assert examples.count(page.store) == {}
+    assert "import" not in [entry.action for entry in audit.listed(page.store)]

@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import UserError
 from tuner_app.page import database as page_database
-from tuner_app.page.database import Database, UnavailableError
+from tuner_app.page.database import Database, NotNowError
 from tuner_app.store import Store, people, sqlite
 
 
@@ -98,7 +98,7 @@ async def test_a_locked_database_is_unavailable_and_nothing_is_kept(database, st
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.1)
     with closing(sqlite.open_raw(store.path)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(UnavailableError, match="locked"):
+        with pytest.raises(NotNowError, match="locked"):
             await database.write(people.add, "ann")
         assert await database.read(people.find, "ann") is None
         other.execute("ROLLBACK")
@@ -128,8 +128,8 @@ async def test_a_full_disk_is_unavailable_for_all_of_the_transaction(database, s
     gate.set()
     found = await asyncio.gather(first, *waiting, return_exceptions=True)
     for name, answer in (("before", found[2]), ("after", found[4])):
-        assert isinstance(answer, UnavailableError) == (name not in names(store.path))
-    assert isinstance(found[3], UnavailableError)
+        assert isinstance(answer, NotNowError) == (name not in names(store.path))
+    assert isinstance(found[3], NotNowError)
     assert "before" not in names(store.path)  # it was undone with the rest, and its asker was told so
     await database.write(people.add, "later")
     assert "later" in names(store.path)
@@ -144,7 +144,7 @@ async def test_too_many_are_told_to_come_again(database, store, monkeypatch):
     await asyncio.sleep(0)
     gate.set()
     found = await asyncio.gather(first, *waiting, return_exceptions=True)
-    refused = [isinstance(one, UnavailableError) for one in found[1:]]
+    refused = [isinstance(one, NotNowError) for one in found[1:]]
     assert refused == [False] * 3 + [True] * 2
     assert {"p0", "p1", "p2"} <= names(store.path)
     assert not {"p3", "p4"} & names(store.path)
@@ -157,7 +157,7 @@ async def test_too_many_readers_are_told_to_come_again(database, monkeypatch):
     await asyncio.sleep(0)
     gate.set()
     found = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [isinstance(one, UnavailableError) for one in found] == [False] * 3 + [True] * 2
+    assert [isinstance(one, NotNowError) for one in found] == [False] * 3 + [True] * 2
     assert await database.read(people.find, "ann") is None  # there is room again
 
 

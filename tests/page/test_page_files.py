@@ -17,7 +17,7 @@ from engine.errors import UserError
 from tuner_app.page import files
 from tuner_app.page.database import Database
 from tuner_app.paths import Home
-from tuner_app.store import Store, audit, members, snapshots
+from tuner_app.store import Store, audit, members, picking, snapshots
 
 PAIRS = "\n".join(
     [
@@ -75,7 +75,7 @@ def test_a_file_is_looked_at_first_and_then_kept_once(tmp_path: Path) -> None:
             "prompt": "<b>one</b>",
             "replies": ["a", "b"],
         }
-        assert snapshots.available(store, "pair").examples == 0
+        assert picking.available(store, "pair").examples == 0
         kept = read(client, token, keep=True)
         assert (kept["new"], kept["known"], kept["refused_count"]) == (2, 0, 1)
         assert snapshots.sources(store) == ["some pairs.jsonl"]

@@ -5,46 +5,33 @@ from itertools import cycle
 import gate
 import pytest
 
+from tuner_app.store.members import ROLES
+
 QUEUE = "/studio/gradio_api/queue"
-SECRET = "the secret of another file"
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("gradio")
-    (folder / "secret.txt").write_text(SECRET)
-    with gate.gate(folder / "home") as served:
-        yield served
 
 
 @pytest.fixture
-def ann(page):
-    with page.client("ann") as client:
+def bea(gated):
+    with gated.client("bea") as client:
         yield client
 
 
-@pytest.fixture
-def bea(page):
-    with page.client("bea") as client:
-        yield client
-
-
-def asked(page, **more):
+def asked(gated, **more):
     """The body of an event of the studio's first listener."""
-    dependency = page.gradio().get_blocks().config["dependencies"][0]
+    dependency = gated.gradio().get_blocks().config["dependencies"][0]
     body = {"data": [None] * len(dependency["inputs"]), "fn_index": dependency["id"], "session_hash": "s"}
     return body | more
 
 
-def test_a_session_and_an_event_are_whose_they_were_first(page, ann, bea):
-    joined = ann.post(f"{QUEUE}/join", json=asked(page, session_hash="anns"))
+def test_a_session_and_an_event_are_whose_they_were_first(gated, ann, bea):
+    joined = ann.post(f"{QUEUE}/join", json=asked(gated, session_hash="anns"))
     assert joined.is_success
     event = joined.json()["event_id"]
     cancel = {"session_hash": "beas", "fn_index": 0, "event_id": event}
     for answer in (
-        bea.post(f"{QUEUE}/join", json=asked(page, session_hash="anns")),
-        bea.post("/studio/gradio_api/run/predict", json=asked(page, session_hash="anns")),
-        bea.post("/studio/gradio_api/run/predict", json=asked(page, event_id=event)),
+        bea.post(f"{QUEUE}/join", json=asked(gated, session_hash="anns")),
+        bea.post("/studio/gradio_api/run/predict", json=asked(gated, session_hash="anns")),
+        bea.post("/studio/gradio_api/run/predict", json=asked(gated, event_id=event)),
         bea.get(f"{QUEUE}/data", params={"session_hash": "anns"}),
         bea.get(f"{QUEUE}/data?session_hash=beas&session_hash=anns"),
         bea.get(f"{QUEUE}/data?session%5Fhash=anns"),
@@ -60,6 +47,42 @@ def test_a_session_and_an_event_are_whose_they_were_first(page, ann, bea):
         assert any("process_completed" in line for line in stream.iter_lines())
 
 
+def rows_of(gated):
+    """How many rows each table has; of the audit too, for what an admin does is noted there."""
+    tables = [row["name"] for row in gated.store.query("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    return {name: tuple(gated.store.query(f"SELECT count(*) FROM {name}")[0]) for name in tables}
+
+
+@pytest.mark.parametrize("name", ["ann", "rex"])
+def test_what_is_for_others_does_nothing_when_it_is_asked_for_by_number(gated, name):
+    """By every way in that the table leaves, with what its inputs show at first."""
+    blocks = gated.gradio().get_blocks()
+    role = gate.ROLES[name]
+    others = [
+        fn for fn in blocks.fns.values() if ROLES.index(getattr(fn.fn, "role", role)) > ROLES.index(role)
+    ]
+    assert len(others) > (20 if name == "ann" else 10)
+    with gated.client(name) as client:
+        before = rows_of(gated)
+        for fn in others:
+            data = [getattr(block, "value", None) for block in fn.inputs]
+            body = asked(gated, data=data, fn_index=fn._id, session_hash=f"of-{name}")
+            answers = [client.post("/studio/gradio_api/run/predict", json=body)]
+            if fn.queue:
+                assert client.post(f"{QUEUE}/join", json=body).is_success
+                events = client.get(f"{QUEUE}/data", params={"session_hash": f"of-{name}"}, timeout=30)
+                assert '"success":false' in events.text, fn.fn
+            for answer in answers:
+                assert not answer.is_success, fn.fn
+        assert rows_of(gated) == before
+
+
+def test_no_component_of_the_studio_takes_files(gated):
+    blocks = gated.gradio().get_blocks()
+    taken = {type(block).__name__.lower() for fn in blocks.fns.values() for block in fn.inputs}
+    assert taken <= {"textbox", "dropdown", "checkbox", "radio", "number", "state", "slider", "tab"}, taken
+
+
 def files_named(folder):
     """What a client could name as a file, in the shapes that Gradio's inputs take."""
     meta = {"_type": "gradio.FileData"}
@@ -73,30 +96,30 @@ def files_named(folder):
 
 
 @pytest.mark.slow
-def test_no_input_takes_a_file_that_a_client_names(page, ann, tmp_path_factory):
-    folder = page.home.folder.parent
-    dependencies = page.gradio().get_blocks().config["dependencies"]
+def test_no_input_takes_a_file_that_a_client_names(gated, ann, tmp_path_factory):
+    folder = gated.home.folder.parent
+    dependencies = gated.gradio().get_blocks().config["dependencies"]
     ways, named = cycle([f"{QUEUE}/join", "/studio/gradio_api/run/predict"]), cycle(files_named(folder))
     bodies = [
-        asked(page, fn_index=each["id"], data=[None] * place + [next(named)])
+        asked(gated, fn_index=each["id"], data=[None] * place + [next(named)])
         for each in dependencies
         for place in range(len(each["inputs"]))
     ]
-    bodies += [asked(page, data=[one]) for one in files_named(folder)]
-    bodies += [asked(page, event_data=one) for one in files_named(folder)]
+    bodies += [asked(gated, data=[one]) for one in files_named(folder)]
+    bodies += [asked(gated, event_data=one) for one in files_named(folder)]
     assert len(bodies) > 50
-    with page.client() as admin:
+    with gated.client() as admin:
         statuses = [admin.post(next(ways), json=body).status_code for body in bodies]
     assert set(statuses) == {403}
 
 
-def test_gradio_itself_checks_the_files_that_are_named(page):
+def test_gradio_itself_checks_the_files_that_are_named(gated):
     """The second wall, were something to pass the first."""
     from gradio import processing_utils
     from gradio.context import LocalContext
     from gradio.exceptions import InvalidPathError
 
-    token = LocalContext.blocks.set(page.gradio().get_blocks())
+    token = LocalContext.blocks.set(gated.gradio().get_blocks())
     try:
         with pytest.raises(InvalidPathError):
             processing_utils._check_allowed("/etc/passwd", check_in_upload_folder=True)

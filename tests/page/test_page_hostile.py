@@ -1,5 +1,6 @@
 """What must fail: requests of other sites, under other names, to paths that lead elsewhere."""
 
+import re
 import socket
 from itertools import product
 
@@ -7,72 +8,95 @@ import gate
 import pytest
 
 from tuner_app.page import limits
+from tuner_app.page.access import RULES
 from tuner_app.page.origin import Place
 from tuner_app.store import audit, sessions
 
 QUEUE = "/studio/gradio_api/queue"
-SECRET = "the secret of another file"
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("hostile")
-    (folder / "secret.txt").write_text(SECRET)
-    with gate.gate(folder / "home") as served:
-        yield served
+def me(gated):
+    with gated.client() as admin:
+        yield admin
 
 
-@pytest.fixture
-def ann(page):
-    with page.client("ann") as client:
-        yield client
-
-
-@pytest.mark.parametrize(
-    "host",
-    ["evil.example", "evil.example:{port}", "localhost.evil.example:{port}", "[::2]:{port}", "192.0.2.1", ""],
+HOSTS = (
+    *(
+        "evil.example",
+        "evil.example:{port}",
+        "localhost.evil.example:{port}",
+        "[::2]:{port}",
+        "192.0.2.1",
+        "",
+    ),
+    *("127.0.0.1:{port}@evil.example", "127.0.0.1:@evil.example", "ann@127.0.0.1:{port}", "127.0.0.1:port"),
+    *(
+        "127.0.0.1.:{port}",
+        "localhost.",
+        "127.0.0.1:{port}:{port}",
+        "[::1",
+        "::1",
+        "127.1:{port}",
+        "0x7f000001",
+    ),
+    *("127.0.0.1/", "127.0.0.1:{port}/x", "127.0.0.1, evil.example", "evil.example#127.0.0.1", "[127.0.0.1]"),
 )
-def test_a_forged_host_is_refused(page, ann, host):
-    assert ann.get("/api/me", headers={"Host": host.format(port=page.place.port)}).status_code == 400
 
 
-def test_two_hosts_or_none_are_refused(page):
-    host = f"Host: 127.0.0.1:{page.place.port}\r\n"
+def addresses():
+    """Each address and method of the table, with something for what varies."""
+    return [(re.sub(r"\{[^}]*\}", "x", rule.path), method) for rule in RULES for method in rule.methods]
+
+
+def test_a_forged_host_is_refused_wherever_it_is_sent(gated, ann):
+    forged = [host.format(port=gated.place.port) for host in HOSTS]
+    for at, (path, method) in enumerate(addresses()):
+        for host in forged if path == "/api/me" else (forged[at % len(forged)], "evil.example"):
+            answer = ann.request(method, path, headers={"Host": host})
+            assert answer.status_code == 400, (path, host)
+            assert method == "HEAD" or "Host" in answer.json()["error"]
+    for host in ("LOCALHOST:{port}", "127.0.0.1", "[::1]:1"):
+        assert ann.get("/api/me", headers={"Host": host.format(port=gated.place.port)}).is_success
+
+
+def test_two_hosts_or_none_are_refused(gated):
+    host = f"Host: 127.0.0.1:{gated.place.port}\r\n"
     for lines in (host * 2, f"{host}Host: evil.example\r\n", ""):
-        assert page.sends(f"GET /join HTTP/1.1\r\n{lines}\r\n".encode()).startswith(b"HTTP/1.1 400")
+        assert gated.sends(f"GET /join HTTP/1.1\r\n{lines}\r\n".encode()).startswith(b"HTTP/1.1 400")
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1:{port}", None])
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
-        ("text/plain", b'{"person": "ann", "labels": []}'),
+        ("text/plain", b'{"person": "me", "labels": []}'),
         (
             "multipart/form-data; boundary=x",
             b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x--',
         ),
         ("application/x-www-form-urlencoded", b"labels="),
-        ("application/json", b'{"person": "ann", "labels": []}'),
+        ("application/json", b'{"person": "me", "labels": []}'),
     ],
 )
-@pytest.mark.parametrize("path", ["/api/labels", "/api/leave", "/api/join", f"{QUEUE}/join"])
-def test_what_another_site_posts_is_refused(page, ann, origin, kind, body, path):
-    headers = {"Content-Type": kind, "X-Tuner": "1"}
-    request = ann.build_request("POST", path, content=body, headers=headers)
-    del request.headers["Origin"]
-    if origin:
-        request.headers["Origin"] = origin.format(port=page.place.port)
-    assert ann.send(request).status_code == 403
-    assert ann.get("/api/me").is_success
+def test_what_another_site_posts_is_refused_wherever_it_is_sent(gated, me, origin, kind, body):
+    for path in [path for path, method in addresses() if method == "POST"]:
+        request = me.build_request("POST", path, content=body, headers={"Content-Type": kind, "X-Tuner": "1"})
+        del request.headers["Origin"]
+        if origin:
+            request.headers["Origin"] = origin.format(port=gated.place.port)
+        answer = me.send(request)
+        assert (answer.status_code, answer.json()["error"][:7]) == (403, "Origin:"), path
+    assert me.get("/api/me").is_success
 
 
-def test_two_origins_are_none(page, ann):
-    for second in ("http://evil.example", page.url):
+def test_two_origins_are_none(gated, ann):
+    for second in ("http://evil.example", gated.url):
         headers = [*ann.headers.raw, (b"origin", second.encode())]
         assert ann.post("/api/leave", headers=headers).status_code == 403
 
 
-def test_a_form_cannot_post_even_from_here(page, ann):
+def test_a_form_cannot_post_even_from_here(gated, ann):
     request = ann.build_request("POST", "/api/labels", content=b"{}", headers={"Content-Type": "text/plain"})
     del request.headers["X-Tuner"]
     assert ann.send(request).status_code == 403
@@ -106,8 +130,8 @@ def policy_of(answer):
     return dict(part.split(" ", 1) for part in parts)
 
 
-def test_what_the_browser_is_told_to_forbid(page, ann):
-    page.gradio()
+def test_what_the_browser_is_told_to_forbid(gated, ann):
+    gated.gradio()
     for path in ("/", "/join", "/worker.js", "/static/label.html", "/api/me", "/nowhere"):
         answer = ann.get(path)
         assert policy_of(answer) == NOTHING_ELSE, path
@@ -123,9 +147,9 @@ def test_what_the_browser_is_told_to_forbid(page, ann):
     assert not any("http" in told or "*" in told for told in studio.values())
 
 
-def test_every_answer_has_the_headers(page, ann):
-    page.gradio()
-    with page.stranger() as stranger:
+def test_every_answer_has_the_headers(gated, ann):
+    gated.gradio()
+    with gated.stranger() as stranger:
         for answer in (
             ann.get("/"),
             ann.get("/nowhere"),
@@ -171,13 +195,13 @@ def traversals():
 
 
 @pytest.mark.slow
-def test_no_encoding_of_a_path_leads_to_a_file(page, ann):
-    page.gradio()
+def test_no_encoding_of_a_path_leads_to_a_file(gated, ann):
+    gated.gradio()
     places = ["/static/", "/studio/static/", "/studio/assets/", "/studio/gradio_api/file=", "/api/import/"]
     ways = traversals()
     assert len(ways) >= 500
-    host = f"Host: 127.0.0.1:{page.place.port}\r\nCookie: {page.app.state.cookie}={page.session('ann')}"
-    with socket.create_connection(("127.0.0.1", page.place.port)) as wire:
+    host = f"Host: 127.0.0.1:{gated.place.port}\r\nCookie: {gated.app.state.cookie}={gated.session('ann')}"
+    with socket.create_connection(("127.0.0.1", gated.place.port)) as wire:
         answers = wire.makefile("rb")
         for number, way in enumerate(ways):
             target = (places[number % len(places)] + way).replace(" ", "%20")
@@ -186,7 +210,7 @@ def test_no_encoding_of_a_path_leads_to_a_file(page, ann):
             assert status in (400, 403, 404, 405), target
             assert b"root:" not in body, target
             assert b"SQLite" not in body, target
-            assert SECRET.encode() not in body, target
+            assert gate.SECRET.encode() not in body, target
 
 
 def test_hosts_by_the_place():

@@ -7,30 +7,17 @@ import time
 from contextlib import closing, suppress
 
 import gate
-import pytest
 
 from tuner_app.page import connections, limits
 from tuner_app.store import sessions, sqlite
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    with gate.gate(tmp_path_factory.mktemp("hostile")) as served:
-        yield served
-
-
-@pytest.fixture
-def ann(page):
-    with page.client("ann") as client:
-        yield client
-
-
-def test_ten_thousand_guesses_of_a_token_are_refused(page):
-    token, chance = sessions.invite(page.store, "ann"), random.Random(0)
-    head = f"POST /api/join HTTP/1.1\r\nHost: 127.0.0.1:{page.place.port}\r\nOrigin: {page.url}\r\n"
+def test_ten_thousand_guesses_of_a_token_are_refused(gated):
+    token, chance = sessions.invite(gated.store, "ann"), random.Random(0)
+    head = f"POST /api/join HTTP/1.1\r\nHost: 127.0.0.1:{gated.place.port}\r\nOrigin: {gated.url}\r\n"
     head += "X-Tuner: 1\r\nContent-Type: application/json\r\n"
     statuses = []
-    with socket.create_connection(("127.0.0.1", page.place.port)) as wire:
+    with socket.create_connection(("127.0.0.1", gated.place.port)) as wire:
         answers = wire.makefile("rb")
         for _ in range(200):
             guesses = [token[:40] + "".join(chance.choices("abcABC123-_", k=3)) for _ in range(50)]
@@ -41,11 +28,11 @@ def test_ten_thousand_guesses_of_a_token_are_refused(page):
     assert len(statuses) > 9_990
     assert set(statuses) <= {403, 429}
     assert statuses.count(403) < 100  # the others were not even looked at
-    with page.stranger() as late:
+    with gated.stranger() as late:
         refused = late.post("/api/join", json={"token": token})
     assert refused.status_code == 429
     assert int(refused.headers["retry-after"]) >= 1
-    assert sessions.redeem(page.store, token)  # guessing has not used it up
+    assert sessions.redeem(gated.store, token)  # guessing has not used it up
 
 
 def test_many_join_at_once_from_one_address(tmp_path, monkeypatch):
@@ -59,16 +46,16 @@ def test_many_join_at_once_from_one_address(tmp_path, monkeypatch):
             assert browser.post("/api/join", json={"token": "guess"}).status_code == status
 
 
-def test_a_large_body_is_refused_before_it_is_there(page, ann):
-    head = f"POST /api/labels HTTP/1.1\r\nHost: 127.0.0.1:{page.place.port}\r\nOrigin: {page.url}\r\n"
-    head += f"Cookie: {page.app.state.cookie}={page.session('ann')}\r\nX-Tuner: 1\r\n"
+def test_a_large_body_is_refused_before_it_is_there(gated, ann):
+    head = f"POST /api/labels HTTP/1.1\r\nHost: 127.0.0.1:{gated.place.port}\r\nOrigin: {gated.url}\r\n"
+    head += f"Cookie: {gated.app.state.cookie}={gated.session('ann')}\r\nX-Tuner: 1\r\n"
     head += "Content-Type: application/json\r\n"
     since = time.monotonic()
-    told = page.sends(f"{head}Content-Length: 100000000\r\n\r\n".encode())
+    told = gated.sends(f"{head}Content-Length: 100000000\r\n\r\n".encode())
     assert told.startswith(b"HTTP/1.1 413")
     assert time.monotonic() - since < 4
     piece = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
-    with socket.create_connection(("127.0.0.1", page.place.port), timeout=10) as wire:
+    with socket.create_connection(("127.0.0.1", gated.place.port), timeout=10) as wire:
         wire.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
         sent = 0
         with suppress(OSError):  # closed, or reset
@@ -106,16 +93,18 @@ def test_who_dribbles_is_cut_off(tmp_path, monkeypatch):
             assert ann.get("/api/me").is_success
 
 
-def test_a_thousand_event_streams_leave_room_for_labelling(page, ann):
-    page.gradio()
+def test_a_thousand_event_streams_leave_room_for_labelling(gated, ann):
+    gated.gradio()
     assert ann.get("/api/me").is_success
-    host = f"Host: 127.0.0.1:{page.place.port}\r\n"
-    cookies = [f"Cookie: {page.app.state.cookie}={page.session(name)}\r\n" for name in ("bea", "rex")]
+    host = f"Host: 127.0.0.1:{gated.place.port}\r\n"
+    cookies = [f"Cookie: {gated.app.state.cookie}={gated.session(name)}\r\n" for name in ("bea", "rex")]
     wires = []
     try:
         for number in range(1000):
-            wire = socket.create_connection(("127.0.0.1", page.place.port), timeout=30)
+            wire = socket.create_connection(("127.0.0.1", gated.place.port), timeout=30)
             path = f"/studio/gradio_api/heartbeat/many{number}"
+            if number % 3 == 0:
+                path = f"/studio/gradio_api/queue/data?session_hash=many{number}"
             wire.sendall(f"GET {path} HTTP/1.1\r\n{host}{cookies[number % 2]}\r\n".encode())
             wires.append(wire)
         statuses = [int(wire.recv(12).split()[1]) for wire in wires]
@@ -163,6 +152,7 @@ def test_a_locked_database_is_said_and_a_link_stays_good(tmp_path, monkeypatch):
             assert int(answer.headers["retry-after"]) >= 1
             assert "locked" in answer.json()["error"]
             assert "not saved" in answer.json()["kept"]
+            assert str(page.home.folder) not in answer.text
             other.execute("ROLLBACK")
         assert browser.post("/api/join", json=token).is_success
 

@@ -105,7 +105,7 @@ def test_a_chart_draws_its_points_between_its_lowest_and_highest_and_says_them()
     curve = Curve()
     for step, value in ((1, 2.0), (2, 1.0), (3, 4.0)):
         curve.add(step, float(step), value)
-    drawn = chart("reward_chosen", curve)
+    drawn = chart("reward chosen", curve)
     points = drawn.split('<polyline points="')[1].split('"')[0].split()
     heights = [float(point.split(",")[1]) for point in points]
     assert heights[2] < heights[0] < heights[1]  # y grows downwards
@@ -230,9 +230,10 @@ def test_a_value_that_cannot_be_is_refused_by_name() -> None:
 
 def test_a_browser_names_no_base_that_is_not_offered(store: Store, home: Home, tmp_path: Path) -> None:
     values = ["all", "", str(tmp_path), "", "", "auto", 0]
-    options = [*option_fields(Adapter), *option_fields(method_named("dpo").options)]
-    plan = new_run.plan_of("dpo", *values, *("" for _ in options))  # type: ignore[arg-type]
-    assert plan.options == {}
+    options = {one.name: "" for one in (*option_fields(Adapter), *new_run.every_option())}
+    options |= {"epochs": "2", "kl_coefficient": "7"}  # of which DPO has the first alone
+    plan = new_run.plan_of("dpo", *values, *options.values())  # type: ignore[arg-type]
+    assert plan.options == {"epochs": 2}
     with pytest.raises(UserError, match="none of the bases"):
         new_run._start(store, home, plan, members.get(store, "me"))
     with pytest.raises(UserError, match="none of the bases"):

@@ -9,7 +9,7 @@ import pytest
 from engine.errors import UserError
 from tuner_app.page import access, gradio_gate, limits
 from tuner_app.page.access import Sessions
-from tuner_app.page.database import UnavailableError
+from tuner_app.page.database import NotNowError
 from tuner_app.page.gradio_gate import GradioGate
 from tuner_app.page.limits import Limits, Rate, Streams
 from tuner_app.store.rows import Member
@@ -24,7 +24,7 @@ class Asked:
     async def read(self, _: object, secret: str) -> Member | None:
         self.times += 1
         if self.fails:
-            raise UnavailableError(UserError("locked"))
+            raise NotNowError(UserError("locked"))
         return member(1) if secret == "good" else None
 
 
@@ -60,7 +60,7 @@ async def test_a_fault_of_the_database_is_not_remembered() -> None:
     database = Asked()
     known = Sessions(database)  # type: ignore[arg-type]
     database.fails = True
-    with pytest.raises(UnavailableError):
+    with pytest.raises(NotNowError):
         await known.member_of("good")
     database.fails = False
     assert await known.member_of("good") == member(1)
@@ -96,6 +96,7 @@ def test_a_rate_is_for_each_and_remembers_so_many(monkeypatch: pytest.MonkeyPatc
 
 async def test_an_ipv6_network_is_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "STRANGER_BURST", 2)
+    monkeypatch.setattr(limits, "STRANGER_RATE", 0.001)
     walls = Limits(anything, Sessions(Asked()), "c")  # type: ignore[arg-type]
     hosts = ("2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::3", "fe80::1%eth0")
     assert [await ask(walls, client=(host, 1)) for host in hosts] == [200, 200, 429, 200, 200]
@@ -151,6 +152,7 @@ async def test_so_many_streams_of_one_and_of_all(monkeypatch: pytest.MonkeyPatch
 
 async def through(gate: GradioGate, person: int, body: object) -> int:
     state = {"member": member(person)}
+    body = {"fn_index": 0} | body if isinstance(body, dict) else body
     return await ask(gate, "/studio/gradio_api/queue/join", body, state=state)
 
 
@@ -175,6 +177,10 @@ async def test_who_was_first_stays_the_owner_while_others_come_and_go(
         ({"session_hash": "a", "event_id": {}}, 403),
         ({"session_hash": "a", "simple_format": True}, 200),
         ({"session_hash": "a", "unknown": 1}, 400),
+        ({"session_hash": "a", "fn_index": None}, 400),
+        ({"session_hash": "a", "fn_index": True}, 400),
+        ({"session_hash": "a", "data": [float("nan")]}, 400),
+        ({"session_hash": "a", "data": ["\ud800"]}, 400),
         ([], 400),
         ({"data": [{"deep": [{"meta": {"_type": "gradio.FileData"}}]}]}, 403),
         ({"data": [{"path": "x"}]}, 403),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from labelling import PHONE, Page, ask, expect, says, status
+from labelling import PHONE, Page, ask, expect, says, status, tab_to
 from scripted_server import ScriptedServer
 from served import Served
 
@@ -25,10 +25,12 @@ def test_a_chat_with_its_labels(
     page = studio()
     ask(page, "What is a tree?")
     says(page, "A small plant.")
-    page.locator("#chat").get_by_role("button", name="Like", exact=True).click()
+    tab_to(page, "#chat [aria-label='Like']")  # all of this can be done by keys alone
+    page.keyboard.press("Enter")
     served.has(name, "good")
     status(page, "Saved")
-    page.locator("#second").click()
+    tab_to(page, "#second")
+    page.keyboard.press("Enter")
     expect(page.locator("#side-second")).to_be_visible()
     expect(page.locator("#chat .bot")).to_have_count(0)  # it would tell which of the two came first
     page.reload()
@@ -52,12 +54,9 @@ def test_a_chat_with_its_labels(
 
 
 def test_a_click_that_comes_twice_and_whose_answer_is_lost_counts_once(
-    studio: Callable[..., Page], served: Served, server: ScriptedServer, name: str
+    answered: Page, served: Served, name: str
 ) -> None:
-    server.answers = ["A small plant."]
-    page = studio()
-    ask(page, "What is a tree?")
-    says(page, "A small plant.")
+    page = answered
     expect(page.locator("#undo")).to_be_disabled()
     for liked, verbs in (("Like", ["good"]), ("Dislike", ["good", "bad"])):
         page.locator("#chat").get_by_role("button", name=liked, exact=True).click()
@@ -86,13 +85,8 @@ def lose(route: Any) -> None:
     route.abort()
 
 
-def test_a_thumb_that_is_pressed_again_stays(
-    studio: Callable[..., Page], served: Served, server: ScriptedServer, name: str
-) -> None:
-    server.answers = ["A small plant."]
-    page = studio()
-    ask(page, "What is a tree?")
-    says(page, "A small plant.")
+def test_a_thumb_that_is_pressed_again_stays(answered: Page, served: Served, name: str) -> None:
+    page = answered
     page.locator("#chat").get_by_role("button", name="Like", exact=True).click()
     served.has(name, "good")
     page.locator("#chat").get_by_role("button", name="Liked", exact=True).click()
@@ -138,10 +132,10 @@ def test_writing_on_a_phone_in_chinese(studio: Callable[..., Page], name: str, s
     asked.fill(f"法国的首都是哪里？那里有多少人？{name}")
     page.locator(".write-answered textarea").first.fill("巴黎。")
     page.locator("#save-example").click()
-    expect(page.locator("#write-status")).to_contain_text("已保存")
+    expect(page.locator("#write-status").get_by_text("已保存")).to_be_visible()
     asked.press_sequentially(f"法国的首都是哪里呢？那里有多少人？{name}")
-    expect(page.locator("#near")).to_contain_text("巴黎。")
+    expect(page.locator("#near").get_by_text("巴黎。")).to_be_visible()
     page.locator("#save-example").click()
-    expect(page.locator("#write-status")).to_contain_text("needs an answer")
+    expect(page.locator("#write-status").get_by_text("每个问题都要有回答")).to_be_visible()
     expect(asked).to_have_value(re.compile("法国"))  # what was typed stays
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

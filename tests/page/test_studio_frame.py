@@ -41,7 +41,7 @@ def test_every_listener_asks_for_a_role(blocks: gr.Blocks) -> None:
     listeners = [listener for listener in blocks.fns.values() if listener.fn is not None]
     assert len(listeners) > 20
     silent = [listener.name for listener in listeners if not hasattr(listener.fn, "role")]
-    assert silent == ["apply"]  # Gradio's, around a form that is drawn anew, which asks by itself
+    assert silent == []
 
 
 def test_nothing_is_uploaded_and_no_conversation_comes_from_the_browser(blocks: gr.Blocks) -> None:

@@ -1,10 +1,11 @@
 """What is typed in the studio is there until it is saved, and whoever works there is told what is wrong."""
 
+import json
 import signal
 from collections.abc import Callable
 
 import pytest
-from labelling import Page, ask, expect, says
+from labelling import Page, enter, expect, says, until
 from scripted_server import ScriptedServer
 from served import Served
 
@@ -14,24 +15,15 @@ from tuner_app.store import members
 pytestmark = pytest.mark.slow
 
 
-def kept(page: Page, name: str) -> None:
-    """Wait until the browser's storage has a draft of this name, with this text."""
-    for _ in range(200):
-        if page.evaluate(
-            "text => Object.keys(localStorage).some((key) => localStorage[key].includes(text))", name
-        ):
-            return
-        page.wait_for_timeout(25)
-    raise AssertionError(f"the browser does not keep {name}")
+def kept(page: Page, text: str) -> None:
+    """Wait until the browser's storage has a draft with this text."""
+    until(page, f"Object.values(localStorage).some((draft) => draft.includes({json.dumps(text)}))")
 
 
 def test_a_prompt_and_a_correction_survive_a_reload(
-    studio: Callable[..., Page], served: Served, server: ScriptedServer, name: str
+    answered: Page, served: Served, server: ScriptedServer, name: str
 ) -> None:
-    server.answers = ["A small plant."]
-    page = studio()
-    ask(page, "What is a tree?")
-    says(page, "A small plant.")
+    page = answered
     page.locator("#prompt textarea").press_sequentially("And what of a bu")
     page.locator("#chat").get_by_role("button", name="Edit").last.click()
     page.locator("#chat textarea").fill("A tall plant with a tru")
@@ -74,7 +66,7 @@ def test_a_form_survives_a_reload_and_is_the_same_example_then(
     expect(page.locator("#write-status")).to_contain_text("is here again")
     page.locator(".write-answered textarea").nth(1).fill("Then no more.")
     page.locator("#save-example").click()
-    expect(page.locator("#write-status")).to_contain_text("Saved as example")
+    expect(page.locator("#write-status").get_by_text("Saved as example")).to_be_visible()
     (mine,) = writing.listed(served.store, name)
     assert mine[1] != id
     written = writing.own(served.store, name, mine[1])
@@ -90,25 +82,18 @@ def test_whoever_comes_after_sees_no_draft(studio: Callable[..., Page], served: 
     page.locator("#prompt textarea").press_sequentially("a secret")
     kept(page, "a secret")
     served.member(f"{name} B")
-    page.goto(served.link(f"{name} B"))
-    page.wait_for_url(f"{served.url}/")
-    page.goto(f"{served.url}/studio/")
+    enter(page, served, f"{name} B", "studio/")
     expect(page.get_by_role("tab", name="Write")).to_be_visible()
     page.wait_for_timeout(500)
     expect(page.locator("#prompt textarea")).to_have_value("")
-    page.goto(served.link(name))
-    page.wait_for_url(f"{served.url}/")
-    page.goto(f"{served.url}/studio/")
+    enter(page, served, name, "studio/")
     expect(page.locator("#prompt textarea")).to_have_value("a secret")
 
 
 def test_what_keeps_the_studio_from_its_server_is_told_until_it_is_over(
-    studio: Callable[..., Page], served: Served, server: ScriptedServer, name: str
+    answered: Page, served: Served, name: str
 ) -> None:
-    server.answers = ["A small plant."]
-    page = studio()
-    ask(page, "What is a tree?")
-    says(page, "A small plant.")
+    page = answered
     trouble = page.get_by_role("alert").and_(page.locator("#trouble"))
     page.route("**/gradio_api/run/**", lambda route: route.fulfill(status=503, body="{}"), times=1)
     page.locator("#second").click()
@@ -128,19 +113,14 @@ def test_what_keeps_the_studio_from_its_server_is_told_until_it_is_over(
     page.keyboard.press("Enter")
     expect(trouble).to_contain_text("Your session has ended.")
     members.restore(served.store, name)
-    page.goto(served.link(name))
-    page.wait_for_url(f"{served.url}/")
-    page.goto(f"{served.url}/studio/")
+    enter(page, served, name, "studio/")
     expect(page.locator("#prompt textarea")).to_have_value("And a bush?")
 
 
 def test_a_restarted_server_is_gone_on_with_and_the_tab_is_open_again(
-    studio: Callable[..., Page], served: Served, server: ScriptedServer, name: str
+    answered: Page, served: Served, name: str
 ) -> None:
-    server.answers = ["A small plant."]
-    page = studio()
-    ask(page, "What is a tree?")
-    says(page, "A small plant.")
+    page = answered
     served.stop(signal.SIGKILL)
     page.locator("#prompt textarea").press_sequentially("And a bush?")
     page.keyboard.press("Enter")

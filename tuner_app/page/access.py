@@ -7,7 +7,6 @@ other: a test holds it against the routes that the app has.
 import asyncio
 import time
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -16,7 +15,8 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.errors import UserError
-from tuner_app.page.database import Database, UnavailableError
+from tuner_app.page.database import Database, NotNowError
+from tuner_app.page.translation import of_headers, translate, translate_error
 from tuner_app.store import sessions
 from tuner_app.store.members import ROLES
 from tuner_app.store.rows import Member, MemberRole
@@ -24,6 +24,7 @@ from tuner_app.store.rows import Member, MemberRole
 FRESH = 1.0  # seconds for which a session is not looked up again
 KEPT_SESSIONS = 10_000
 ANYONE = None  # no session is asked for
+NONSENSE = "This is not what the page's own program sends."
 
 _PAGE, _READ, _POST = ("GET", "HEAD"), ("GET",), ("POST",)
 
@@ -92,7 +93,7 @@ class Access:
         elif scope["type"] == "http":
             try:
                 refused = await self._refusal(scope)
-            except UnavailableError as error:
+            except NotNowError as error:
                 refused = unavailable(error)
             await (refused or self._app)(scope, receive, send)
 
@@ -136,7 +137,7 @@ class Sessions:
             self._known[secret] = time.monotonic(), found
         try:
             return await asyncio.shield(found)
-        except UnavailableError:
+        except NotNowError:
             self._known.pop(secret, None)
             raise
 
@@ -146,30 +147,47 @@ class Sessions:
         return found is not None and found.done() and not found.exception() and found.result() is not None
 
 
+class _Refusal(JSONResponse):
+    """Why there is no other answer, in the language of the browser that asked."""
+
+    def __init__(self, told: dict[str, str], status: int, headers: dict[str, str] | None) -> None:
+        super().__init__(told, status, headers=headers)
+        self._told = told
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        language = of_headers(Headers(scope=scope))
+        first = self._told["error"]
+        told = {name: translate(text, language) for name, text in self._told.items()}
+        self.body = self.render(told | {"error": translate_error(first, language)})
+        self.headers["content-length"] = str(len(self.body))
+        await super().__call__(scope, receive, send)
+
+
 def refuse(status: int, what: str, *, headers: dict[str, str] | None = None, do: str = "") -> Response:
     """An answer that says why there is no other."""
-    return JSONResponse({"error": what, "do": do}, status, headers=headers)
+    return _Refusal({"error": what, "do": do}, status, headers)
 
 
 def said(status: int, error: UserError, headers: dict[str, str] | None = None) -> Response:
     """What a person can mend, as an answer."""
     told = {"error": error.what, "kept": error.kept, "do": error.do}
-    return JSONResponse(told, status, headers=headers)
+    return _Refusal(told, status, headers)
 
 
-def unavailable(error: UnavailableError) -> Response:
+def unavailable(error: NotNowError) -> Response:
     """503, or 507 where there is no room: nothing was saved; the browser keeps and retries what it sent."""
     return said(507 if error.full else 503, error.error, {"Retry-After": "3" if error.full else "1"})
 
 
 def cookie_of(scope: Scope, name: str) -> str:
-    """A cookie's value, "" where the request has none of this name."""
-    header = Headers(scope=scope).get("cookie", "")
-    try:
-        morsel = SimpleCookie(header).get(name)
-    except CookieError:
-        return ""
-    return morsel.value if morsel else ""
+    """A cookie's value, "" where the request has none of this name, or several: then another page of this
+    host has set one."""
+    pairs = [
+        part.partition("=") for line in Headers(scope=scope).getlist("cookie") for part in line.split(";")
+    ]
+    found = [value.strip() for key, _, value in pairs if key.strip() == name]
+    return found[0] if len(found) == 1 else ""
 
 
 def member(request: Request) -> Member:

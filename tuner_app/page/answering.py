@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tuner_app import settings
@@ -12,7 +12,7 @@ from tuner_app.conversing.link import ModelLink
 from tuner_app.filling import AHEAD, Filling
 from tuner_app.paths import Home
 from tuner_app.store import Store, batches
-from tuner_app.store.rows import Batch
+from tuner_app.store.rows import Batch, Maker
 
 if TYPE_CHECKING:
     from tuner_app.page.database import Database
@@ -150,6 +150,5 @@ class Answering:
             return ENOUGH
         return WRITES if need.base == self._base else TURN
 
-    async def _client(self, base: str) -> ChatClient:
-        kept = await asyncio.to_thread(settings.load, self._home)
-        return await self._link.client(replace(kept, base=base))
+    async def _client(self, maker: Maker) -> ChatClient:
+        return await self._link.maker(await asyncio.to_thread(settings.load, self._home), maker)

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
+from h11 import LocalProtocolError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.middleware import Middleware
 from starlette.responses import Response
@@ -18,9 +19,9 @@ from starlette.types import ASGIApp, Lifespan
 from engine.errors import UserError
 from tuner_app import faults
 from tuner_app.page import files, labels, static_files
-from tuner_app.page.access import Access, Sessions, refuse, said, unavailable
+from tuner_app.page.access import NONSENSE, Access, Sessions, refuse, said, unavailable
 from tuner_app.page.answering import Answering
-from tuner_app.page.database import Database, UnavailableError
+from tuner_app.page.database import Database, NotNowError
 from tuner_app.page.gradio_gate import GradioGate
 from tuner_app.page.headers import Headers
 from tuner_app.page.limits import Limits, MemberLimits, Streams
@@ -51,7 +52,7 @@ def build(home: Home, database: Database, place: Place) -> FastAPI:
         ],
         exception_handlers={
             UserError: _user_error,
-            UnavailableError: _unavailable,
+            NotNowError: _unavailable,
             RequestValidationError: _nonsense,
             Exception: _fault(home),
         },
@@ -147,7 +148,7 @@ def _lifespan(studio: Studio, answering: Answering, streams: Streams) -> Lifespa
 
 
 async def _nonsense(_: Request, error: Exception) -> Response:
-    return refuse(422, "This is not what the page's own program sends.", do="Reload the page.")
+    return refuse(422, NONSENSE, do="Reload the page.")
 
 
 async def _user_error(_: Request, error: Exception) -> Response:
@@ -156,13 +157,14 @@ async def _user_error(_: Request, error: Exception) -> Response:
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:
-    assert isinstance(error, UnavailableError)
+    assert isinstance(error, NotNowError)
     return unavailable(error)
 
 
 def _fault(home: Home) -> Callable[[Request, Exception], Coroutine[Any, Any, Response]]:
     async def handle(_: Request, error: Exception) -> Response:
-        print(faults.keep(home, error), flush=True)
+        if not isinstance(error, LocalProtocolError):  # the client has broken off in its midst
+            print(faults.keep(home, error), flush=True)
         return refuse(500, "An unexpected fault of the program.", do="Tell who runs this page.")
 
     return handle

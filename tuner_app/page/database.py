@@ -16,13 +16,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Call = Callable[[], Any]
 
-READERS = 4
+READERS, BESIDE = 4, 2  # threads: of those beside them one may export a million rows for minutes
 MOST_WAITING = 256  # calls in each queue; who comes then is told to come again
 MOST_TOGETHER = 64  # writes in one transaction: one sync of the disk for all of them
 GAP_SECONDS = 0.005  # between full transactions: other processes ask for the lock every 4 ms
 
 
-class UnavailableError(Exception):
+class NotNowError(Exception):
     """The database cannot answer now: too much waits for it, it is locked, or its disk is full.
 
     Nothing of the call was kept; whoever asked keeps it and asks again.
@@ -39,13 +39,13 @@ class Database:
 
     A write that has been made is carried out even when whoever awaits it is cancelled. What waits is written
     in one transaction, in the order in which it came, each call in a savepoint of its own: one that raises
-    changes nothing and spoils no other. Raises UnavailableError, else what the function raises.
+    changes nothing and spoils no other. Raises NotNowError, else what the function raises.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._readers = ThreadPoolExecutor(READERS, "reader", initializer=self._only_read)
-        self._beside = ThreadPoolExecutor(1, "beside", initializer=self._only_read)
+        self._beside = ThreadPoolExecutor(BESIDE, "beside", initializer=self._only_read)
         self._reading = 0
         self._writes: SimpleQueue[tuple[Call, Future[Any]] | None] = SimpleQueue()
         self._writer = Thread(target=self._write_all, name="writer")
@@ -60,7 +60,7 @@ class Database:
     async def beside(
         self, function: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """The same for what reads long: in a thread that no labelling waits for."""
+        """The same for what reads long: in threads that no labelling waits for."""
         return await self._read(self._beside, partial(function, self._store, *args, **kwargs))
 
     async def write(
@@ -151,7 +151,7 @@ class Database:
         return result
 
     def _of_the_database(self, error: BaseException) -> BaseException:
-        """UnavailableError for what the database could not do; `error` itself for what the call found wrong.
+        """NotNowError for what the database could not do; `error` itself for what the call found wrong.
 
         Where the database lies on this machine is nothing to tell a browser.
         """
@@ -163,7 +163,7 @@ class Database:
             for text in (error.what, error.do)
         )
         told = UserError(what, kept=error.kept, do=do)
-        return UnavailableError(told, full=isinstance(error, sqlite.FullError))
+        return NotNowError(told, full=isinstance(error, sqlite.FullError))
 
 
 class _UndoneError(Exception):
@@ -178,8 +178,8 @@ def _answer(group: list[tuple[Call, Future[Any]]], results: list[Any]) -> None:
             future.set_result(result)
 
 
-def _overloaded() -> UnavailableError:
-    return UnavailableError(
+def _overloaded() -> NotNowError:
+    return NotNowError(
         UserError(
             "Too many people are asking at once.", kept="Nothing of this was saved.", do="Try again shortly."
         )

@@ -27,8 +27,9 @@ from tuner_app import formats
 from tuner_app.clean import one_line
 from tuner_app.intake import Intake, Report, gist, parse_columns
 from tuner_app.page.database import Database
+from tuner_app.page.translation import of_headers, translate, translate_error
 from tuner_app.paths import Home
-from tuner_app.store import Selection, Store, audit, snapshots
+from tuner_app.store import Selection, Store, audit, members, picking
 from tuner_app.store.rows import Member
 from tuner_app.words import many
 
@@ -115,15 +116,13 @@ class _Routes:
         """What is in the file, and what would become of its rows; with `keep` it is imported."""
         member = _require_admin(request)
         file = await asyncio.to_thread(self._uploads.find, token)
+        language = of_headers(request.headers)
         if not how.keep:
-            return JSONResponse(await asyncio.to_thread(preview, file, how))
-        report = await self._database.apart(keep, file, how)
-        detail = (
-            f"{file.name}: {report['new']} new, {report['known']} known, {report['refused_count']} refused"
-        )
-        await self._database.write(_note, member, "import", detail, _address(request))
+            return JSONResponse(await asyncio.to_thread(preview, file, how, language))
+        report = await self._database.apart(keep, file, how, member, _address(request))
         self._uploads.delete(file)
-        return JSONResponse(report)
+        counts = {"new": report.new, "known": report.known, "kept": True}
+        return JSONResponse(told(report, language) | counts)
 
     async def export(
         self, request: Request, format: str, data: str = "all", container: str = ".jsonl"
@@ -145,7 +144,7 @@ class _Routes:
         return _Passing(file, filename=file.name, media_type="application/octet-stream")
 
 
-def preview(file: Path, how: How) -> dict[str, Any]:
+def preview(file: Path, how: How, language: str) -> dict[str, Any]:
     """The file read to its end, its first rows, and the refused ones; nothing is kept."""
     intake, report = _intake(file, how), Report(file.name)
     begun = Report(file.name)
@@ -153,30 +152,43 @@ def preview(file: Path, how: How) -> dict[str, Any]:
         first = intake.first(begun)
         intake.read(report)
     except formats.UnknownColumnsError as error:
-        return {"error": error.what, "do": error.do, "columns": _as_text(error.proposal)}
-    return told(report) | {"rows": [_row(example, line) for example, line in first]}
+        return {
+            "error": translate_error(error.what, language),
+            "do": translate(error.do, language),
+            "columns": _as_text(error.proposal),
+        }
+    return told(report, language) | {"rows": [_row(example, line, language) for example, line in first]}
 
 
-def keep(store: Store, file: Path, how: How) -> dict[str, Any]:
-    """Import the file, whole or not at all."""
+def keep(store: Store, file: Path, how: How, member: Member, address: str) -> Report:
+    """Import the file, whole or not at all: not when its member is no admin any more before its last part."""
+
+    def still(*_: int) -> None:
+        now = members.get(store, member.name)
+        if now.revoked or now.role != "admin":
+            raise _not_yours()
+
     report = Report(file.name)
-    _intake(file, how).keep(store, report)
-    return told(report) | {"new": report.new, "known": report.known, "kept": True}
+    _intake(file, how).keep(store, report, still)
+    detail = f"{file.name}: {report.new} new, {report.known} known, {len(report.refused)} refused"
+    _note(store, member, "import", detail, address)
+    return report
 
 
-def told(report: Report) -> dict[str, Any]:
+def told(report: Report, language: str) -> dict[str, Any]:
     """A report as JSON: kinds with how many, the first refused rows with line and reason."""
     return {
         "name": report.file,
         "format": report.format,
         "container": report.container,
-        "kinds": [many(count, kind) for kind, count in report.kinds.items()],
+        "kinds": [translate(many(count, kind), language) for kind, count in report.kinds.items()],
         "count": report.rows,
         "refused": [
-            {"line": row.line, "reason": one_line(row.reason, 300)} for row in report.refused[:SHOWN]
+            {"line": row.line, "reason": one_line(translate(row.reason, language), 300)}
+            for row in report.refused[:SHOWN]
         ],
         "refused_count": len(report.refused),
-        "notes": report.notes,
+        "notes": [translate(note, language) for note in report.notes],
     }
 
 
@@ -193,7 +205,7 @@ class _Passing(FileResponse):
 
 def written(store: Store, file: Path, format: str, data: str, stop: Event) -> int:
     """Write what a selection has of the format's kind, until `stop`; how many rows that is."""
-    chosen = snapshots.select(store, formats.named(format).kind, Selection.parse(data))
+    chosen = picking.select(store, formats.named(format).kind, Selection.parse(data))
     return formats.write(file, takewhile(lambda _: not stop.is_set(), chosen), format)
 
 
@@ -229,11 +241,11 @@ def _as_text(columns: Mapping[str, str]) -> str:
     return ",".join(f"{role}={name}" for role, name in columns.items())
 
 
-def _row(example: Example, line: int) -> dict[str, Any]:
+def _row(example: Example, line: int, language: str) -> dict[str, Any]:
     prompt, replies = gist(example)
     return {
         "line": line,
-        "kind": kind_of(example),
+        "kind": translate(kind_of(example), language),
         "prompt": one_line(prompt, 200),
         "replies": [one_line(reply, 200) for reply in replies],
     }
@@ -242,8 +254,12 @@ def _row(example: Example, line: int) -> dict[str, Any]:
 def _require_admin(request: Request) -> Member:
     member: Member = request.state.member
     if member.role != "admin":
-        raise UserError("This is for an admin alone.", kept="Nothing was changed.")
+        raise _not_yours()
     return member
+
+
+def _not_yours() -> UserError:
+    return UserError("This is for an admin alone.", kept="Nothing was changed.")
 
 
 def _address(request: Request) -> str:

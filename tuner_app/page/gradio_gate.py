@@ -10,14 +10,16 @@ from collections import OrderedDict
 from typing import Any
 from urllib.parse import parse_qs
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tuner_app.page.access import refuse
+from tuner_app.page.access import NONSENSE, refuse
 
 MOST_KEPT = 50_000
 _HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _OF_FILES = {"path", "url", "orig_name", "mime_type", "is_stream"}
 _HEARTBEAT = "/studio/gradio_api/heartbeat/"
+_WITHOUT_LISTENER = ("/cancel", "/reset")
 _FIELDS = {"session_hash", "event_id", "data", "event_data", "fn_index", "trigger_id", "simple_format"}
 _FIELDS |= {"batched", "cache_ignore", "api_name"}
 
@@ -41,8 +43,8 @@ class GradioGate:
             if body is None:
                 return
             given = _parsed(body)
-            if given is None:
-                await refuse(400, "This is not what the page's own program sends.")(scope, receive, send)
+            if given is None or not _names_a_listener(scope, given):
+                await refuse(400, NONSENSE)(scope, receive, send)
                 return
             if _names_a_file(given):
                 await refuse(403, "No file can be given here.")(scope, receive, send)
@@ -53,7 +55,15 @@ class GradioGate:
         if not all(self._is_of(person, name) for name in names):
             await refuse(403, "This is another person's.")(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        try:
+            await self._app(scope, receive, send)
+        except KeyError:
+            pass  # there is no such listener: Gradio has answered
+        except RuntimeError as error:
+            if not isinstance(error.__cause__, HTTPException):
+                raise
+            # A stream of a session that has ended, as after a restart: Gradio has said so in it.
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _is_of(self, person: int, name: Any) -> bool:
         """Whether a session or an event is this person's, as it is of whoever names it first."""
@@ -107,11 +117,17 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 
 def _parsed(body: bytes) -> dict[str, Any] | None:
+    """What a body says; None where it is no JSON, or what no answer could hold: half characters and NaN."""
     try:
         given = json.loads(body)
+        json.dumps(given, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     return given if isinstance(given, dict) and given.keys() <= _FIELDS else None
+
+
+def _names_a_listener(scope: Scope, given: dict[str, Any]) -> bool:
+    return scope["path"].endswith(_WITHOUT_LISTENER) or type(given.get("fn_index")) is int
 
 
 def _names_a_file(given: Any) -> bool:

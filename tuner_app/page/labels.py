@@ -15,8 +15,9 @@ from tuner_app.clean import one_line, visible
 from tuner_app.page.access import member, refuse
 from tuner_app.page.database import Database
 from tuner_app.page.rendering import html
+from tuner_app.page.translation import of_headers, translate_error
 from tuner_app.store import Store, batches, past, sharing, tags
-from tuner_app.store.giving import LONGEST_UID, Given
+from tuner_app.store.giving import LONGEST_UID, Given, Outcome
 from tuner_app.store.past import Past
 from tuner_app.store.rows import Batch, Item, Verb
 from tuner_app.store.sharing import Offer, Task, Today
@@ -34,7 +35,7 @@ class Label(BaseModel):
     """A label or an undo, as `Given`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    uid: str = Field(min_length=1, max_length=LONGEST_UID)
+    uid: str = Field(pattern=rf"^[0-9A-Za-z-]{{1,{LONGEST_UID}}}$")
     batch: int
     item: str = Field(max_length=64)
     verb: Verb
@@ -135,7 +136,12 @@ async def give(request: Request, sent: Labels) -> Response:
         return _another()
     given = [label.given() for label in sent.labels]
     outcomes = await _database(request).write(sharing.give_all, sent.person, given)
-    return await _answer(lambda: {"results": [vars(outcome) for outcome in outcomes]})
+    language = of_headers(request.headers)
+    return await _answer(lambda: {"results": [_outcome(one, language) for one in outcomes]})
+
+
+def _outcome(outcome: Outcome, language: str) -> Json:
+    return vars(outcome) | {"why": translate_error(outcome.why, language) if outcome.why else ""}
 
 
 @router.get("/api/history")

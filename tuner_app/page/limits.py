@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tuner_app.page.access import Sessions, cookie_of, refuse
+from tuner_app.page.access import NONSENSE, Sessions, cookie_of, refuse
 
 MIB = 1 << 20
 BODIES = {"/api/import": 2048 * MIB, "/api/join": 1024}  # bytes of a request's body
@@ -100,7 +100,10 @@ class Limits:
         return forgiving
 
     def _refusal(self, scope: Scope) -> Response | None:
-        length = Headers(scope=scope).get("content-length", "0")
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "0")
+        if "transfer-encoding" in headers and "content-length" in headers:  # a proxy may have read the other
+            return refuse(400, NONSENSE, headers={"connection": "close"})
         if not length.isdecimal() or int(length) > _most(scope):
             return too_large()
         if self._under_way >= AT_ONCE and not _is_stream(scope):

@@ -16,6 +16,9 @@ _SAFE = ("GET", "HEAD")
 # A path is compared after its percent signs are decoded: what could then read as another one is refused.
 _MISLEADING = re.compile(rb"%(2f|5c|00|25|2e)|//|\\|[\x00-\x20]|(^|/)\.\.?(/|$)", re.IGNORECASE)
 
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:@\[\]]+)(:[0-9]{1,5})?")
+_OF_PROXIES = (b"forwarded", b"x-forwarded-", b"x-gradio-")  # Gradio takes its own address from them
+
 
 @dataclass(frozen=True)
 class Place:
@@ -55,7 +58,10 @@ class Place:
 
         A name that is not ours would let a foreign page read this one under its own name (DNS rebinding).
         """
-        name = host if host.endswith("]") or ":" not in host else host.rpartition(":")[0]
+        found = _HOST.fullmatch(host)
+        if found is None:
+            return False
+        name = found["name"]
         known = (*LOOPBACK, self.address, *self.names, *filter(None, [self.proxy]))
         if self.local:  # by any port: it may be forwarded, as by ssh -L
             return name in known
@@ -93,10 +99,12 @@ class Origin:
         await self._app(scope, receive, send)
 
     def _trust_the_proxy(self, scope: Scope) -> None:
-        """Take scheme and client from the proxy's headers, when the request came from the proxy."""
+        """Take scheme and client from the proxy's headers, when the request came from the proxy; nobody
+        after this reads them."""
+        headers = Headers(raw=scope["headers"])
+        scope["headers"] = [pair for pair in scope["headers"] if not pair[0].startswith(_OF_PROXIES)]
         if not self._place.proxy or not scope["client"] or scope["client"][0] != self._place.proxy_address:
             return
-        headers = Headers(scope=scope)
         if headers.get("x-forwarded-proto") == "https":
             scope["scheme"] = "https"
         last = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()  # the one that the proxy added

@@ -1,6 +1,8 @@
 // The studio beside Gradio: files go in by a route of our own, and keys decide in a review.
 import * as drafts from "./drafts.js";
+import * as names from "./names.js";
 import * as trouble from "./trouble.js";
+import { language, load } from "./words.js";
 
 const TEXTS = {
   en: {
@@ -26,8 +28,6 @@ const TEXTS = {
 };
 const FORMATS = ["messages", "prompt-completion", "alpaca", "sharegpt", "preference", "ranking", "kto-tag",
   "unpaired", "pairwise", "judged-answer", "hh-rlhf"];
-const language = (navigator.languages || [navigator.language])
-  .map((one) => one.toLowerCase().split("-")[0]).find((one) => one in TEXTS) || "en";
 const t = (key, values = {}) =>
   TEXTS[language][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 
@@ -182,5 +182,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-trouble.start();
 drafts.start();
+await load();
+trouble.start();
+names.start();

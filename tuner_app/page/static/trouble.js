@@ -1,12 +1,11 @@
 // What keeps the studio from its server: told in a line that stays until it is over.
 
-import { load, say } from "./words.js";
+import { say } from "./words.js";
 
 const WHY = { 401: "session", 429: "busy", 503: "busy" };
 const MINE = /\/studio\/gradio_api\/(run|queue\/join)/; // what a person does, and not what goes on by itself
 
-export async function start() {
-  await load();
+export function start() {
   const real = window.fetch;
   window.fetch = async (...asked) => {
     const mine = MINE.test(String(asked[0]?.url ?? asked[0]));

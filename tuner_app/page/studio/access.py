@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from engine.errors import UserError
-from tuner_app.page.database import UnavailableError
+from tuner_app.page.database import NotNowError
 from tuner_app.page.studio.words import Words
 from tuner_app.store import Store, members
 from tuner_app.store.members import ROLES
@@ -41,9 +41,9 @@ def may(role: MemberRole, handler: Handler) -> Handler:
     """
 
     def begin(request: gr.Request) -> tuple[Member, Words]:
-        member, words = member_of(request), Words.of(request.headers.get("accept-language", ""))
+        member, words = member_of(request), Words.of(request.headers)
         if ROLES.index(member.role) < ROLES.index(role):
-            raise gr.Error(words("not_yours"), print_exception=False)
+            raise gr.Error(words("not_yours"), title=words("wrong"), print_exception=False)
         return member, words
 
     if inspect.isasyncgenfunction(handler):
@@ -54,8 +54,8 @@ def may(role: MemberRole, handler: Handler) -> Handler:
             try:
                 async for shown in handler(*who, *values):
                     yield shown
-            except (UserError, UnavailableError) as error:
-                raise _shown(error) from error
+            except (UserError, NotNowError) as error:
+                raise _shown(who[1], error) from error
 
     else:
 
@@ -64,8 +64,8 @@ def may(role: MemberRole, handler: Handler) -> Handler:
             who = begin(request)
             try:
                 return await handler(*who, *values)
-            except (UserError, UnavailableError) as error:
-                raise _shown(error) from error
+            except (UserError, NotNowError) as error:
+                raise _shown(who[1], error) from error
 
     listener.role = role  # type: ignore[attr-defined]  # a test asks every listener for it
     return _as_gradio_reads_it(listener, handler)
@@ -79,7 +79,7 @@ def or_told(handler: Handler, told: Callable[..., Any]) -> Handler:
     async def guarded(member: Member, words: Words, *values: Any) -> Any:
         try:
             return await handler(member, words, *values)
-        except (UserError, UnavailableError) as error:
+        except (UserError, NotNowError) as error:
             return await told(member, words, error, *values)
 
     return guarded
@@ -98,5 +98,6 @@ def _as_gradio_reads_it(listener: Handler, handler: Handler) -> Handler:
     return listener
 
 
-def _shown(error: UserError | UnavailableError) -> gr.Error:
-    return gr.Error(html.escape(str(error)).replace("\n", "<br>"), print_exception=False)
+def _shown(words: Words, error: UserError | NotNowError) -> gr.Error:
+    text = html.escape(words.of_error(error)).replace("\n", "<br>")
+    return gr.Error(text, title=words("wrong"), print_exception=False)

@@ -198,13 +198,13 @@ class Answers:
             tip=writing.beside is None,
             uid=new_uid(),
         )
-        from tuner_app.page.database import UnavailableError
+        from tuner_app.page.database import NotNowError
 
         for tried in range(1, KEEP_TRIES + 1):
             try:
                 writing.answer = await self._database.write(keep)
                 return
-            except UnavailableError as error:
+            except NotNowError as error:
                 if tried == KEEP_TRIES:
                     raise error.error from error
                 await asyncio.sleep(1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tuner_app import words
 from tuner_app.curves import Bucket, Curve
 from tuner_app.page.studio.markup import Safe, short, text
+from tuner_app.page.studio.words import Words
 from tuner_app.run_facts import RunFacts
 
 WIDTH, HEIGHT = 320, 120  # as tables.css has them: a viewBox does not pass Gradio's cleaning of HTML
@@ -17,18 +18,21 @@ MOST_BESIDE = 3  # other runs: as many as there are kinds of line in tables.css
 Named = tuple[str, Curve]
 
 
-def charts(facts: RunFacts, beside: Sequence[tuple[str, RunFacts]] = ()) -> Safe:
+def charts(facts: RunFacts, say: Words, beside: Sequence[tuple[str, RunFacts]] = ()) -> Safe:
     """The most telling figures of a run, with those of others; nothing before its first step."""
     drawn = "".join(
-        chart(name, facts.curves[name], [(run, of.curves[name]) for run, of in beside if name in of.curves])
+        chart(
+            say.of_program(name.replace("_", " ")),
+            facts.curves[name],
+            [(run, of.curves[name]) for run, of in beside if name in of.curves],
+        )
         for name in facts.figures[:MOST]
     )
     return Safe(f'<div class="t-charts">{drawn}</div>' if drawn else "")
 
 
-def chart(name: str, curve: Curve, beside: Sequence[Named] = ()) -> Safe:
+def chart(title: str, curve: Curve, beside: Sequence[Named] = ()) -> Safe:
     """One figure with its latest value; without a number there is nothing to draw, and it says so."""
-    title = name.replace("_", " ")
     latest = words.number(curve.last)
     heading = f"<figcaption><span>{text(title)}</span> <b>{text(latest)}</b></figcaption>"
     if not curve.buckets:

@@ -11,7 +11,7 @@ from engine.errors import UserError
 from tuner_app import settings as settings_file
 from tuner_app.clean import one_line
 from tuner_app.conversing.dialogue import speaker
-from tuner_app.page.database import UnavailableError
+from tuner_app.page.database import NotNowError
 from tuner_app.page.studio import chatting, markup
 from tuner_app.page.studio.access import may, or_told, require_still
 from tuner_app.page.studio.answers import MOST, Writing
@@ -136,7 +136,7 @@ class Chat:
             by = await self._database.read(chatting.by, settings, model, here)
             self._answers.begin(member.name, question, by, beside=beside)
         except UserError as refused:  # the question is kept all the same
-            error = str(refused)
+            error = words.of_error(refused)
         return self._show(await self._database.read(chatting.view, member.name, here), words, error)
 
     async def _is_answered(self, question: Message) -> bool:
@@ -233,9 +233,9 @@ class Chat:
     ) -> Updates:
         """Why nothing came of it; the conversation is shown as it is kept, and what was typed stays."""
         try:
-            return await self._again(member, words, shown, str(error))
-        except (UserError, UnavailableError):
-            return {self._parts.status: markup.said(str(error), "wrong")}
+            return await self._again(member, words, shown, words.of_error(error))
+        except (UserError, NotNowError):
+            return {self._parts.status: markup.line(words.of_error(error), "wrong")}
 
     async def _again(self, member: Member, words: Words, shown: Shown, status: str = "") -> Updates:
         view = await self._database.read(chatting.view, member.name, shown.conversation)
@@ -249,7 +249,8 @@ class Chat:
             return self._while_writing(view, words, writing)
         if writing.pair and view.last == writing.beside:
             return self._parts.compare(view, words, writing.pair)
-        return self._parts.show(view, words, status=status or str(writing.error or ""))
+        failed = words.of_error(writing.error) if writing.error else ""
+        return self._parts.show(view, words, status=status or failed)
 
     def _while_writing(self, view: View, words: Words, writing: Writing) -> Updates:
         state, detail = self._answers.state
@@ -282,4 +283,4 @@ def _place(index: Any) -> int:
 
 
 def _saved(words: Words, fed: str) -> str:
-    return f"{words('saved')} {words('fed', what=fed)}" if fed else words("saved")
+    return f"{words('saved')} {words('fed', what=words.of_program(fed))}" if fed else words("saved")

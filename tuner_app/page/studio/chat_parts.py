@@ -95,7 +95,7 @@ class ChatParts:
             self.chatbot: gr.update(
                 value=chatting.bubbles(view.dialogue, writing), feedback_value=chatting.thumbs(view.dialogue)
             ),
-            self.status: markup.said(status),
+            self.status: markup.line(status),
             self.pair: gr.update(visible=False),
             self.prompt: gr.update(submit_btn=not busy, stop_btn=busy),
             self.second: gr.update(interactive=answered),

@@ -15,7 +15,7 @@ from tuner_app.page.files import CONTAINERS
 from tuner_app.page.studio.access import may
 from tuner_app.page.studio.components import QUIET, begin, button, choice, field, opened, page
 from tuner_app.page.studio.data_panel import batch_named, batches_table, counts_table, export_link
-from tuner_app.page.studio.markup import Safe, joined, said
+from tuner_app.page.studio.markup import Safe, line
 from tuner_app.page.studio.parts import Studio
 from tuner_app.page.studio.words import Words
 from tuner_app.page.studio.words import said as label
@@ -103,7 +103,7 @@ def _new_batch(database: "Database", home: Home, tab: gr.Tab, told: gr.Markdown)
 
     async def made(member: Member, words: Words, *values: Any) -> list[Any]:
         batch = await _make(database, home, member, values)
-        return [joined([said(words("data_made", name=batch.name), "good")]), "", ""]
+        return [line(words("data_made", name=batch.name), "good"), "", ""]
 
     tab.select(may("admin", offer), None, [name, source, first, second, longest], queue=False, **QUIET)
     for event in (kind.change, origin.change):
@@ -201,15 +201,13 @@ def _share(
             return batch
 
         batch = await database.write(configure)
-        return joined(
-            [said(words("data_is_shared" if shared else "data_not_shared", name=batch.name), "good")]
-        )
+        return line(words("data_is_shared" if shared else "data_not_shared", name=batch.name), "good")
 
     async def try_again(member: Member, words: Words, name: str | None) -> Safe:
         batch = await database.read(batch_named, name or "")
         await database.write(batches.try_again, batch.id)
         answering.try_again(batch.id)
-        return joined([said(words("data_trying", name=batch.name), "good")])
+        return line(words("data_trying", name=batch.name), "good")
 
     tab.select(may("admin", offer), batch, batch, queue=False, **QUIET).then(
         may("admin", show), batch, form, queue=False, **QUIET

@@ -5,9 +5,9 @@ from urllib.parse import urlencode
 
 from engine.errors import UserError
 from tuner_app import formats
-from tuner_app.page.studio.markup import Safe, joined, said, short, table, text
+from tuner_app.page.studio.markup import Safe, joined, line, said, short, table, text
 from tuner_app.page.studio.words import Words
-from tuner_app.store import Selection, Store, batches, snapshots
+from tuner_app.store import Selection, Store, batches, picking
 from tuner_app.store.rows import Batch
 from tuner_app.words import PLURALS
 
@@ -30,7 +30,7 @@ def batches_table(store: Store, states: Mapping[int, str], words: Words) -> Safe
                 batch.overlap,
                 batch.priority,
                 f"{batch.gold_rate:.0%}",
-                text(states.get(batch.id, _state(prompts, answered, failed, batch, words))),
+                _state(states.get(batch.id, ""), prompts, answered, failed, batch, words),
             )
         )
     names = ("batch", "kind", "prompts", "answered", "failed", "is_shared_head", "overlap", "priority")
@@ -53,9 +53,10 @@ def counts_table(store: Store, words: Words) -> Safe:
     """How much there is to learn from, by kind."""
     rows = []
     for kind in KINDS:
-        found = snapshots.available(store, kind, Selection())
+        found = picking.available(store, kind, Selection())
         if found.examples:
-            rows.append((PLURALS[kind], found.examples, found.from_labels, found.from_imports))
+            name = words.of_program(PLURALS[kind])
+            rows.append((name, found.examples, found.from_labels, found.from_imports))
     head = [words(f"data_{name}") for name in ("what", "many", "labels", "imports")]
     return joined([table(head, rows, caption=words("data_counts"), empty=words("data_nothing"))])
 
@@ -74,13 +75,15 @@ def export_link(form: str, data: str, container: str, words: Words) -> Safe:
         Selection.parse(data)
         holds = formats.named(form)
     except UserError as error:
-        return joined([said(str(error), "wrong")])
+        return line(words.of_error(error), "wrong")
     address = f"/api/export?{urlencode({'format': form, 'data': data, 'container': container})}"
     link = f'<p><a class="t-link" href="{text(address)}" download>{text(words("data_download"))}</a></p>'
-    return joined([said(holds.description, "quiet"), Safe(link)])
+    return joined([said(words.of_program(holds.description), "quiet"), Safe(link)])
 
 
-def _state(prompts: int, answered: int, failed: int, batch: Batch, words: Words) -> str:
+def _state(doing: str, prompts: int, answered: int, failed: int, batch: Batch, words: Words) -> str:
+    if doing:
+        return words.of_program(doing)
     if answered + failed == prompts:
         return words("data_all_answered")
     return words("data_waits" if batch.shared else "data_share_first")

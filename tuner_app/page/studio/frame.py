@@ -9,7 +9,7 @@ import gradio as gr
 from fastapi import FastAPI
 
 from tuner_app.page.answering import Answering
-from tuner_app.page.studio import chat, data, people, progress, review, runs, words, write
+from tuner_app.page.studio import chat, data, new_run, people, progress, review, runs, words, write
 from tuner_app.page.studio.access import may
 from tuner_app.page.studio.answers import Answers
 from tuner_app.page.studio.parts import Studio
@@ -84,7 +84,7 @@ def host(home: Home, database: "Database", answering: Answering) -> FastAPI:
         enable_monitoring=False,
         pwa=False,
         mcp_server=False,
-        i18n=words.of_browser(),
+        i18n=words.of_browser(new_run.texts()),
         theme=_theme(),
         css_paths=[Path(__file__).parent / name for name in ("studio.css", "tables.css")],
         head='<script type="module" src="/static/studio.js"></script>',

@@ -50,6 +50,11 @@ def said(line: str, kind: str = "") -> Safe:
     return Safe(f'<p class="t-said {kind}">{text(line)}</p>') if line else Safe("")
 
 
+def line(words: str, kind: str = "") -> Safe:
+    """A line of text by itself, for a `components.page`; nothing where there is none."""
+    return joined([said(words, kind)]) if words else Safe("")
+
+
 def block(value: str, name: str = "") -> Safe:
     """A text with its line breaks, and what it is."""
     label = f'<p class="t-name">{text(name)}</p>' if name else ""

@@ -13,12 +13,11 @@ from engine.spec import PRECISIONS, Adapter, method_named, methods
 from tuner_app import launch, offers, prospects, report, settings
 from tuner_app.checking import Checking
 from tuner_app.launch import WHERE_FROM, Plan
-from tuner_app.page.studio import access
 from tuner_app.page.studio.access import may
 from tuner_app.page.studio.components import QUIET, button, choice, field, page
-from tuner_app.page.studio.markup import Safe, joined, said, text
+from tuner_app.page.studio.markup import Safe, joined, line, said, text
 from tuner_app.page.studio.option_fields import OptionField, given, option_fields
-from tuner_app.page.studio.words import Words
+from tuner_app.page.studio.words import Words, said_by_program
 from tuner_app.page.studio.words import said as label
 from tuner_app.paths import Home
 from tuner_app.store import Selection, Store, audit
@@ -54,14 +53,17 @@ def add(database: "Database", home: Home, tab: gr.Tab, running: gr.Dropdown) -> 
         reward = choice("runs_reward", [("—", "")], "", allow_custom_value=True, visible=False)
         precision = choice("runs_precision", [*PRECISIONS], "auto")
     with gr.Accordion(label("runs_adapter"), open=False), gr.Row(elem_classes="t-grid"):
-        adapter = [_control(one) for one in option_fields(Adapter)]
+        adapter = [control(one) for one in option_fields(Adapter)]
         seed = gr.Number(0, label=label("runs_seed"), precision=0, minimum=0)
-    options = gr.Accordion(label("runs_options"), open=False)
+    every = every_option()
+    with gr.Accordion(label("runs_options"), open=False), gr.Row(elem_classes="t-grid"):
+        first = {one.name for one in option_fields(method_named(FIRST).options)}
+        options = [control(one, visible=one.name in first) for one in every]
     with gr.Row():
         check = button("runs_check", elem_id="new-check")
         start = button("runs_start", variant="primary", elem_id="new-start")
     found = page(elem_id="new-found")
-    plain = [method, data, name, base, parent, reward, precision, seed, *adapter]
+    plain = [method, data, name, base, parent, reward, precision, seed, *adapter, *options]
 
     async def offered(
         member: Member, words: Words, method: str, base: str | None, parent: str | None, reward: str | None
@@ -86,9 +88,10 @@ def add(database: "Database", home: Home, tab: gr.Tab, running: gr.Dropdown) -> 
         try:
             prospect = await database.beside(prospects.prospect, kind, Selection.parse(data))
         except UserError as error:
-            return joined([said(str(error), "wrong")])
+            return line(words.of_error(error), "wrong")
         none = f"✗ {PLURALS[kind]}: 0. {WHERE_FROM[kind]}."
-        return joined([said(str(prospect) if prospect.found.examples else none, "quiet")])
+        told = words.of_program(str(prospect) if prospect.found.examples else none)
+        return line(told, "quiet")
 
     for event in (tab.select, method.change, base.change):
         event(
@@ -104,33 +107,27 @@ def add(database: "Database", home: Home, tab: gr.Tab, running: gr.Dropdown) -> 
     async def checked(member: Member, words: Words, *values: Any) -> AsyncIterator[Safe]:
         try:
             async with aclosing(_check(database, home, words, plan_of(*values))) as told:
-                async for line in told:
-                    yield line
+                async for shown in told:
+                    yield shown
         except UserError as error:  # said here, where it can be mended
-            yield joined([said(str(error), "wrong")])
+            yield line(words.of_error(error), "wrong")
 
     async def started(member: Member, words: Words, *values: Any) -> list[Any]:
         try:
             run = await database.apart(_start, home, plan_of(*values), member)
         except UserError as error:
-            return [joined([said(str(error), "wrong")]), gr.skip()]
-        told = joined([said(words("runs_begun", run=run.name), "good")])
+            return [line(words.of_error(error), "wrong"), gr.skip()]
+        told = line(words("runs_begun", run=run.name), "good")
         return [told, gr.update(value=run.name)]
 
-    with options:
+    async def adapted(member: Member, words: Words, method: str) -> list[Any]:
+        own = {one.name: one for one in option_fields(method_named(method).options)}
+        return [_of_method(own.get(one.name), words) for one in every]
 
-        @gr.render(  # type: ignore[untyped-decorator]
-            inputs=[method], triggers=[tab.select, method.change], show_progress="hidden"
-        )
-        def option_form(method: str, request: gr.Request) -> None:
-            if access.member_of(request).role != "admin":
-                return  # what a browser does not show can be asked for all the same
-            found_fields = option_fields(method_named(method).options)
-            with gr.Row(elem_classes="t-grid"):
-                controls = [_control(one, method) for one in found_fields]
-            private: dict[str, Any] = {"api_visibility": "private"}
-            check.click(may("admin", checked), [*plain, *controls], found, **private)
-            start.click(may("admin", started), [*plain, *controls], [found, running], **private)
+    private: dict[str, Any] = {"api_visibility": "private"}
+    method.change(may("admin", adapted), method, options, queue=False, **QUIET)
+    check.click(may("admin", checked), plain, found, **private)
+    start.click(may("admin", started), plain, [found, running], **private)
 
 
 async def _check(database: "Database", home: Home, words: Words, plan: Plan) -> AsyncGenerator[Safe, None]:
@@ -154,12 +151,18 @@ async def _check(database: "Database", home: Home, words: Words, plan: Plan) -> 
             told = await stages.get()
             if isinstance(told, Exception):
                 raise told
-            yield joined([said(f"{told} …", "quiet")]) if isinstance(told, str) else findings(told)
+            yield line(f"{told} …", "quiet") if isinstance(told, str) else findings(told, words)
             if isinstance(told, Findings):
                 return
     finally:
         checking.stop()
         await ending
+
+
+def texts() -> list[str]:
+    """What the program says of all options, for `words.of_browser`."""
+    of: list[type[Any]] = [Adapter, *(method_named(name).options for name in methods())]
+    return sorted({text for one in of for field in option_fields(one) for text in (field.label, field.help)})
 
 
 def plan_of(
@@ -173,9 +176,10 @@ def plan_of(
     seed: float,
     *values: Any,
 ) -> Plan:
-    """The plan that a form's values make: those of the adapter, then those of the method's options."""
+    """The plan that a form's values make: those of the adapter, then those of `every_option`."""
     many = len(option_fields(Adapter))
     chosen = method_named(method)
+    options = dict(zip((one.name for one in every_option()), values[many:], strict=True))
     return Plan(
         method=chosen.name,
         base=base or "",
@@ -185,40 +189,63 @@ def plan_of(
         selection=Selection.parse(data),
         adapter=Adapter(**given(Adapter, values[:many], "adapter setting")),
         precision=precision,
-        options=given(chosen.options, values[many:], f"{chosen.name} option"),
+        options=given(
+            chosen.options,
+            [options[one.name] for one in option_fields(chosen.options)],
+            f"{chosen.name} option",
+        ),
         seed=int(seed or 0),
     )
 
 
-def findings(found: Findings) -> Safe:
+def findings(found: Findings, words: Words) -> Safe:
     """What a check found, in words, and the first rows with their loss masks."""
-    parts = [said(line, "wrong" if line.startswith("! ") else "") for line in report.lines(found)]
-    parts.append(said(report.LEGEND, "quiet"))
+    of = words.of_program
+    parts = [said(of(line), "wrong" if line.startswith("! ") else "") for line in report.lines(found)]
+    parts.append(said(of(report.LEGEND), "quiet"))
     for title, row in list(zip(found.titles, found.rows, strict=True))[:ROWS]:
-        parts.append(Safe(f'<p class="t-name">{text(title)}</p>'))
+        parts.append(Safe(f'<p class="t-name">{text(of(title))}</p>'))
         for part in row:
-            tokens = "".join(_token(words, kind) for words, kind in report.marked(part))
-            parts.append(Safe(f'<div class="t-text"><b>{text(part.name)}:</b> {tokens}</div>'))
+            tokens = "".join(_token(*stretch) for stretch in report.marked(part))
+            parts.append(Safe(f'<div class="t-text"><b>{text(of(part.name))}:</b> {tokens}</div>'))
     return joined(parts)
 
 
-def _token(words: str, kind: report.Kind) -> str:
+def _token(tokens: str, kind: report.Kind) -> str:
     tag = MARKS[kind]
-    return f"<{tag}>{text(words)}</{tag.split()[0]}>"
+    return f"<{tag}>{text(tokens)}</{tag.split()[0]}>"
 
 
-def _control(one: OptionField, method: str = "") -> Any:
-    """The field's control. What was typed stays when the form is drawn anew, for another method too, where
-    that has a field of this name; what is chosen is the method's own."""
-    usual: dict[str, Any] = {"label": one.label, "info": one.help, "min_width": 220}
-    is_typed = not one.choices and not isinstance(one.default, bool)
-    if method:
-        usual["key"] = one.name if is_typed else f"{method} {one.name}"
-    if is_typed:
-        return gr.Textbox("", placeholder=one.usual, **usual)
+def every_option() -> list[OptionField]:
+    """The options of all methods, each name once: what is typed for one method is there for another too."""
+    found = [one for name in methods() for one in option_fields(method_named(name).options)]
+    by_name = {one.name: one for one in reversed(found)}  # the first of each name
+    return sorted(by_name.values(), key=lambda one: (not one.common, found.index(one)))
+
+
+def control(one: OptionField, *, visible: bool = True) -> Any:
+    """The field's control."""
+    usual: dict[str, Any] = {
+        "label": said_by_program(one.label),
+        "info": said_by_program(one.help),
+        "elem_id": f"new-{one.name}",
+        "min_width": 220,
+        "visible": visible,
+    }
     if one.choices:
         return gr.Dropdown(list(one.choices), value=one.default, **usual)
-    return gr.Checkbox(one.default, **usual)
+    if isinstance(one.default, bool):
+        return gr.Checkbox(one.default, **usual)
+    return gr.Textbox("", placeholder=one.usual, **usual)
+
+
+def _of_method(one: OptionField | None, words: Words) -> Any:
+    """A control as it is for a method whose option is `one`; None where the method has none of the name."""
+    if one is None:
+        return gr.update(visible=False)
+    shown: dict[str, Any] = {"visible": True, "info": words.of_program(one.help)}
+    typed = not one.choices and not isinstance(one.default, bool)
+    return gr.update(**shown, placeholder=one.usual) if typed else gr.update(**shown)
 
 
 def _offered(

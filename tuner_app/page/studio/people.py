@@ -8,7 +8,7 @@ import gradio as gr
 from engine.errors import UserError
 from tuner_app.page.studio.access import may
 from tuner_app.page.studio.components import QUIET, button, choice, field, opened, page
-from tuner_app.page.studio.markup import Safe, joined, said, short, table
+from tuner_app.page.studio.markup import Safe, joined, line, short, table
 from tuner_app.page.studio.parts import Studio
 from tuner_app.page.studio.words import Words
 from tuner_app.page.studio.words import said as label
@@ -115,13 +115,14 @@ def add(studio: Studio) -> None:
 
 def people_table(found: Sequence[Member], words: Words) -> Safe:
     """Everybody, a line each."""
+    of = words.of_program
     rows = [
         (
             short(one.name, 64),
             words(f"people_{one.role}"),
             words("people_no_limit") if one.daily_limit is None else f"{one.daily_limit:,}",
-            words("people_out", when=ago(one.revoked)) if one.revoked else words("people_in"),
-            ago(one.created),
+            words("people_out", when=of(ago(one.revoked))) if one.revoked else words("people_in"),
+            of(ago(one.created)),
         )
         for one in found
     ]
@@ -135,14 +136,19 @@ def audit_table(found: Sequence[Entry], words: Words) -> Safe:
         (
             one.created[:19].replace("T", " "),
             short(one.person or "–", 64),
-            one.action,
-            short(one.detail, 200),
+            words.of_program(one.action),
+            short(_detail(one.detail, words), 200),
             one.address,
         )
         for one in found
     ]
     head = [words(f"people_{name}") for name in ("when", "who", "what", "detail", "address")]
     return joined([table(head, rows, caption=words("people_audit"), empty=words("people_nothing"))])
+
+
+def _detail(detail: str, words: Words) -> str:
+    """A detail in words; one that is a name stays a name, whatever it means in English."""
+    return words.of_program(detail) if ": " in detail else detail
 
 
 def limit_of(text: str) -> int | None:
@@ -207,5 +213,5 @@ def _address(asked: gr.Request) -> str:
     return asked.client.host if asked.client else ""
 
 
-def _good(line: str) -> Safe:
-    return joined([said(line, "good")])
+def _good(told: str) -> Safe:
+    return line(told, "good")

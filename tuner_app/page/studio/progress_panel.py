@@ -19,7 +19,7 @@ def far(found: Sequence[Far], done: Sequence[Done], names: Mapping[int, str], wo
             f"{one.labels:,} / {one.wanted:,}",
             share(one.labels, one.wanted),
             one.gold,
-            left(one, [person for person in done if person.batch_id == one.batch_id]),
+            words.of_program(left(one, [person for person in done if person.batch_id == one.batch_id])),
         )
         for one in found
         if one.batch_id in names
@@ -33,7 +33,7 @@ def far(found: Sequence[Far], done: Sequence[Done], names: Mapping[int, str], wo
             None if one.per_hour is None else round(one.per_hour),
             one.skips,
             f"{one.gold_right} / {one.gold_of}" if one.gold_of else "",
-            lasting(one.seconds) if one.seconds else "",
+            words.of_program(lasting(one.seconds)) if one.seconds else "",
         )
         for one in done
         if one.batch_id in names
@@ -79,7 +79,7 @@ def agreement(found: Agreement, words: Words) -> Safe:
     head = [words(f"progress_{name}") for name in ("measure", "value", "interval", "items")]
     lines = [table(head, rows, caption=words("progress_agreement"))]
     if found.alpha.value is None:
-        lines.append(said(found.alpha.why, "quiet"))
+        lines.append(said(words.of_program(found.alpha.why), "quiet"))
     return joined([*lines, said(words("progress_about"), "quiet")])
 
 

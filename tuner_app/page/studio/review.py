@@ -1,5 +1,6 @@
 """Review: what people judged differently, side by side, and the reviewer's own label. For reviewers."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -8,7 +9,7 @@ import gradio as gr
 from engine.errors import UserError
 from tuner_app.page.studio.access import may
 from tuner_app.page.studio.components import QUIET, button, choice, field, kept, opened, page
-from tuner_app.page.studio.markup import Safe, joined, said
+from tuner_app.page.studio.markup import Safe, line
 from tuner_app.page.studio.parts import Studio
 from tuner_app.page.studio.progress import judged_batches
 from tuner_app.page.studio.review_panel import (
@@ -26,6 +27,7 @@ from tuner_app.store import Store, audit, batches, comments, gold, labels
 from tuner_app.store.rows import LabelEvent, Member
 
 CHOICES = ("choose 0", "choose 1", "tie", "both_bad", "good", "bad")  # in the order of the buttons
+LOOKED_AT = 20  # batches, for one with something to decide
 
 
 def add(studio: Studio) -> None:
@@ -55,7 +57,7 @@ def add(studio: Studio) -> None:
     async def parts(found: Case | None, words: Words) -> list[Any]:
         if found is None:
             hidden = [gr.update(visible=False) for _ in CHOICES]
-            return ["", joined([said(words("review_none"), "quiet")]), gr.update(visible=False), *hidden]
+            return ["", line(words("review_none"), "quiet"), gr.update(visible=False), *hidden]
         written = await database.beside(case_page, found, words)
         offered = choices(found.found.item)
         buttons = [gr.update(visible=one in offered) for one in CHOICES]
@@ -63,7 +65,8 @@ def add(studio: Studio) -> None:
 
     async def offer(member: Member, words: Words, chosen: str | None) -> Any:
         names = await database.read(judged_batches)
-        return gr.update(choices=names, value=chosen if chosen in names else next(iter(names), None))
+        begin = chosen if chosen in names else await database.beside(_waiting, names, member.name)
+        return gr.update(choices=names, value=begin)
 
     async def decide(
         choice: str, member: Member, words: Words, now: str, why: str, is_gold: bool
@@ -135,6 +138,12 @@ def taken_back(store: Store, uid: str, member: Member) -> None:
     labels.undo(store, event.item_hash, person=member.name, uid=undo)
 
 
+def _waiting(store: Store, names: Sequence[str], person: str) -> str | None:
+    """The first of the batches, of the latest ones, where something is to be decided; else the first."""
+    waits = (name for name in names[:LOOKED_AT] if following(store, name, person))
+    return next(waits, next(iter(names), None))
+
+
 def _next(store: Store, name: str, person: str, here: Place | None) -> Case | None:
     """The case after the one that is shown, or the first one of another batch."""
     same = here is not None and any(
@@ -143,5 +152,5 @@ def _next(store: Store, name: str, person: str, here: Place | None) -> Case | No
     return following(store, name, person, here.position if here and same else -1)
 
 
-def _good(line: str) -> Safe:
-    return joined([said(line, "good")])
+def _good(told: str) -> Safe:
+    return line(told, "good")

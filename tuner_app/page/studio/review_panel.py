@@ -93,7 +93,7 @@ def case_page(store: Store, case: Case, words: Words) -> Safe:
     parts = [said(head, "quiet")]
     if case.gold:
         parts.append(said(words("review_is_gold"), "good"))
-    parts += [block(turn.content, turn.role) for turn in item.prompt]
+    parts += [block(turn.content, words.of_program(turn.role)) for turn in item.prompt]
     replies = [
         block(reply.content, letter(place) if item.kind == "pair" else words("review_answer"))
         for place, reply in enumerate(item.replies)

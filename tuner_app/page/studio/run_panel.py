@@ -59,8 +59,9 @@ class Shown:
 
     @property
     def seal(self) -> str:
-        """Which of what it shows is the same: of the names, and of all."""
-        seals = [sha256(repr(part).encode()).hexdigest()[:16] for part in (self.names, self)]
+        """Which of what it shows is the same: of what can be chosen, and of all."""
+        parts = (self.name, self.names), self
+        seals = [sha256(repr(part).encode()).hexdigest()[:16] for part in parts]
         return " ".join(seals)
 
 
@@ -94,16 +95,17 @@ def shown(
 
 def runs_table(found: Sequence[Listed], said: Words) -> Safe:
     """The runs, a line each."""
+    of = said.of_program
     rows = [
         (
             short(one.run.name, 40),
             one.run.method,
-            said("runs_after", run=one.waits_for) if one.waits_for else STATUS[one.run.status],
+            said("runs_after", run=one.waits_for) if one.waits_for else of(STATUS[one.run.status]),
             progress(one.step),
-            one.left,
-            words.headline(one.step) if one.step else "",
+            of(one.left),
+            of(words.headline(one.step)) if one.step else "",
             short(one.source, 40),
-            ago(one.run.started),
+            of(ago(one.run.started)),
         )
         for one in found
     ]
@@ -114,16 +116,16 @@ def runs_table(found: Sequence[Listed], said: Words) -> Safe:
 
 def panel(run: Run, facts: RunFacts, say: Words, beside: Sequence[tuple[str, RunFacts]] = ()) -> Safe:
     """One run: how far it is, what it says, and its figures."""
-    spec = run.spec
+    spec, of = run.spec, say.of_program
     source = Path(spec["parent"]).parent.name if spec["parent"] else Path(spec["base"]).name
-    heading = f"{STATUS[run.status]} · {run.name}: {run.method}, {source}, "
+    heading = f"{of(STATUS[run.status])} · {run.name}: {run.method}, {source}, "
     heading += str(facts.plan.get("precision", spec["precision"]))
     lines = [Safe(f"<h2>{short(heading, 200)}</h2>")]
     if run.error:
         offered = remedies.remedy(run)
-        do = offered.text if offered else say("runs_no_remedy")
-        lines.append(said(f"{run.error}\n{do}", "wrong"))
-    lines += [said(line) for line in (facts.progress(running=run.status == "running"), *facts.lines)]
-    lines += [said(f"! {warning}", "wrong") for warning in facts.warnings]
-    lines += [said(note, "quiet") for note in facts.notes]
-    return joined([*lines, charts(facts, beside)])
+        do = of(f"{offered.text}.") if offered else say("runs_no_remedy")
+        lines.append(said(f"{say.of_error(run.error)}\n{do}", "wrong"))
+    lines += [said(of(line)) for line in (facts.progress(running=run.status == "running"), *facts.lines)]
+    lines += [said(f"! {of(warning)}", "wrong") for warning in facts.warnings]
+    lines += [said(of(note), "quiet") for note in facts.notes]
+    return joined([*lines, charts(facts, say, beside)])

@@ -10,7 +10,7 @@ from tuner_app.page.studio import new_run
 from tuner_app.page.studio.access import may
 from tuner_app.page.studio.charts import MOST_BESIDE
 from tuner_app.page.studio.components import QUIET, begin, button, choice, kept, opened, page
-from tuner_app.page.studio.markup import Safe, joined, said
+from tuner_app.page.studio.markup import Safe, line
 from tuner_app.page.studio.parts import Studio
 from tuner_app.page.studio.run_panel import Followed, shown
 from tuner_app.page.studio.words import Words
@@ -62,7 +62,9 @@ def add(studio: Studio) -> None:
             now.seal,
             now.table,
             gr.skip() if listed and not value else gr.update(choices=list(now.names), **value),
-            gr.skip() if listed else gr.update(choices=list(now.names), visible=len(now.names) > 1),
+            gr.skip()
+            if listed
+            else gr.update(choices=[one for one in now.names if one != now.name], visible=len(now.names) > 1),
             now.panel,
             now.log,
             gr.update(visible=now.may_pause),
@@ -85,13 +87,13 @@ def add(studio: Studio) -> None:
     def ends(request: Request) -> Any:
         async def end(member: Member, words: Words, name: str, asked: gr.Request) -> Safe:
             await database.apart(_end, home, name, request, member, _address(asked))
-            return joined([said(words("runs_paused" if request == "pause" else "runs_stopped"), "good")])
+            return line(words("runs_paused" if request == "pause" else "runs_stopped"), "good")
 
         return may("admin", end)
 
     async def go_on(member: Member, words: Words, name: str, asked: gr.Request) -> Safe:
         await database.apart(_resume, home, name, member, _address(asked))
-        return joined([said(words("runs_resumed"), "good")])
+        return line(words("runs_resumed"), "good")
 
     def ask(seen: bool) -> Any:
         async def show(member: Member, words: Words) -> Any:

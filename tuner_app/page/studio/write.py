@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from engine.errors import UserError
-from tuner_app.page.database import UnavailableError
+from tuner_app.page.database import NotNowError
 from tuner_app.page.studio import markup, writing
 from tuner_app.page.studio.access import may, or_told
 from tuner_app.page.studio.chatting import LONGEST
@@ -21,7 +21,7 @@ from tuner_app.store.near import Near, NearFile
 from tuner_app.store.rows import Member
 
 BACK = "back"  # tells static/drafts.js that its draft has come
-INDEX_SECONDS = 0.2  # of taking in what others have brought, at a time
+INDEX_SECONDS = 0.05  # of taking in what others have brought, at a time
 Updates = dict[Any, Any]
 
 
@@ -51,11 +51,11 @@ class Write:
             if turn == 0:
                 self.near = page(elem_id="near")
         self.tags = self._text("tags", "tags_info")
+        self.status = page(elem_id="write-status")
         with gr.Row():
             self.save = gr.Button(said("save"), variant="primary", min_width=80, elem_id="save-example")
             self.more = gr.Button(said("add_turn"), min_width=80, elem_id="add-turn")
             self.remove = gr.Button(said("remove"), min_width=80, interactive=False)
-        self.status = page(elem_id="write-status")
         self.history = page(elem_id="history")
 
     def listen(self) -> None:
@@ -122,7 +122,7 @@ class Write:
             self.tags: tags,
             **self._rows(max(len(turns) // 2, 1)),
             self.draft: BACK,
-            self.status: markup.said(words("draft_is_back")),
+            self.status: markup.line(words("draft_is_back")),
         }
 
     async def open(self, member: Member, words: Words, which: Any) -> Updates:
@@ -137,7 +137,7 @@ class Write:
         example = writing.demonstration(system, turns)
         id = await self._database.write(writing.save, member.name, example, tags, _id(changes))
         shown = await self._show(member, words, None)
-        return shown | {self.status: markup.said(words("example_saved", id=id), "good")}
+        return shown | {self.status: markup.line(words("example_saved", id=id), "good")}
 
     async def take_away(self, member: Member, words: Words, changes: str) -> Updates:
         """Take the example that is open out of use."""
@@ -146,17 +146,17 @@ class Write:
             raise UserError("No example is open.")
         await self._database.write(writing.remove, member.name, id)
         shown = await self._show(member, words, None)
-        return shown | {self.status: markup.said(words("example_removed"))}
+        return shown | {self.status: markup.line(words("example_removed"))}
 
     async def look(self, member: Member, words: Words, changes: str, text: str) -> str:
         """What asks nearly the same as is being written."""
         try:
-            whole = await self._database.beside(self._take_in)
-            if not whole and (self._catching_up is None or self._catching_up.done()):
+            busy = self._catching_up is not None and not self._catching_up.done()
+            if not busy and not await self._database.beside(self._take_in):
                 self._catching_up = asyncio.create_task(self._catch_up())
             found = await self._database.beside(self._find, text, _id(changes))
-        except (UserError, UnavailableError) as error:
-            return markup.said(str(error), "quiet")  # it can be written all the same
+        except (UserError, NotNowError) as error:
+            return markup.line(words.of_error(error), "quiet")  # it can be written all the same
         return _near(words, found)
 
     async def add_turn(self, member: Member, words: Words, *turns: str) -> Updates:
@@ -185,14 +185,14 @@ class Write:
         }
 
     async def _failed(self, member: Member, words: Words, error: Exception, *values: Any) -> Updates:
-        return {self.status: markup.said(str(error), "wrong")}  # what was typed stays
+        return {self.status: markup.line(words.of_error(error), "wrong")}  # what was typed stays
 
     def _rows(self, number: int) -> Updates:
         shown = {row: gr.update(visible=place < number) for place, row in enumerate(self.rows)}
         return {**shown, self.more: gr.update(interactive=number < MOST_TURNS)}
 
     async def _catch_up(self) -> None:
-        with suppress(UserError, UnavailableError):  # whoever looks next is told
+        with suppress(UserError, NotNowError):  # whoever looks next is told
             while not await self._database.beside(self._take_in):
                 await asyncio.sleep(INDEX_SECONDS)  # others want to read as well
 
@@ -229,7 +229,7 @@ def _near(words: Words, found: list[Near]) -> str:
         for one in found
     ]
     head = ("", words("asked"), words("answered"))
-    return markup.table(head, rows, caption=words("nearly_the_same"))
+    return markup.joined([markup.table(head, rows, caption=words("nearly_the_same"))]) if rows else ""
 
 
 def _history(words: Words, history: tuple[Edit, ...]) -> str:
@@ -242,7 +242,8 @@ def _history(words: Words, history: tuple[Edit, ...]) -> str:
         )
         for edit in history
     ]
-    return markup.table(("", "", words("before"), words("after")), rows, caption=words("history"))
+    head = ("", "", words("before"), words("after"))
+    return markup.joined([markup.table(head, rows, caption=words("history"))]) if rows else ""
 
 
 def _said(example: Any) -> str:
