@@ -4,7 +4,7 @@
 
 A kill is SIGKILL, at a moment between the first answer and 0.7 seconds later; the annotators label without a
 pause, send again what was not acknowledged, and go on with the next server. Prints JSON: the kills, the
-labels, and how many acknowledged ones are lost or doubled after all of them and after each.
+labels, and how many acknowledged ones are lost, changed or doubled after all of them and after each.
 """
 
 import argparse
@@ -25,7 +25,7 @@ LOAD_SECONDS = 0.7
 async def kill(folder: Path, kills: int, annotators: int) -> dict[str, Any]:
     """Kill the server of a new home so often; what was found."""
     served = Served(folder)
-    notes, worst = Notes(), {"lost": 0, "doubled": 0, "crowded": 0}
+    notes, worst = Notes(), {"lost": 0, "changed": 0, "doubled": 0, "crowded": 0}
     size = max(200, min(10_000, kills * 100))
     served.share(pairs(size), "load", overlap=2)
     crowd = gather(served, [f"annotator-{n}" for n in range(annotators)], notes, pause=0.0)

@@ -48,6 +48,7 @@ async def bear(served: Served, annotators: int, pause: float, seconds: float) ->
         "told_to_wait": dict(notes.later),
         "refused": len(notes.refused),
         "lost": found["lost"],
+        "changed": found["changed"],
         "doubled": found["doubled"],
         "crowded": found["crowded"],
         "not_acknowledged": found["labels"] - before - len(notes.saved),

@@ -60,6 +60,11 @@ def test_a_file_of_something_else_is_told(tmp_path: Path) -> None:
     (tmp_path / "odd").write_text('{"chosen": "a"}')
     with pytest.raises(UserError, match="line 1"):
         read_pairs(tmp_path / "odd", 3)
+    apart = {"chosen": "Human: a\n\nAssistant: b", "rejected": "Human: c\n\nAssistant: d"}
+    wrong = {"prompt": "a", "chosen": 5, "rejected": "b"}
+    (tmp_path / "odd").write_text(f"{json.dumps(apart)}\n{json.dumps(wrong)}")
+    with pytest.raises(UserError, match="line 2"):
+        read_pairs(tmp_path / "odd", 3)
 
 
 def test_the_peak_is_plausible() -> None:

@@ -55,12 +55,17 @@ def answer(seconds: float, rate: float) -> str:
     return "".join(parts)
 
 
-@contextmanager
-def training(home: Home, store: Store) -> Iterator[Run]:
-    """A run that goes on until the end of the block."""
+def training_rows(store: Store) -> None:
+    """Pairs for a run to learn from."""
     prompts = [(Message("user", f"Question {n}: why does the fox jump over the dog?"),) for n in range(256)]
     pairs = [Pair(prompt, "Because it can. " * 8, "I do not know. " * 8) for prompt in prompts]
     examples.add(store, [(pair, line) for line, pair in enumerate(pairs)], source="bench")
+
+
+@contextmanager
+def training(home: Home, store: Store) -> Iterator[Run]:
+    """A run that goes on until the end of the block."""
+    training_rows(store)
     run = launch.prepare(store, home, launch.Plan(method="dpo", base="builtin", options={"epochs": 1000}))
     supervisor.start_run(home, store, run)
     try:
