@@ -24,9 +24,10 @@ RETRY_SECONDS = 0.2
 
 @dataclass
 class Notes:
-    """What a crowd saw: the labels that were acknowledged, how long each took, and the refusals to wait."""
+    """What a crowd saw: what each label said that was acknowledged, by uid, how long each took, and the
+    refusals to wait."""
 
-    saved: set[str] = field(default_factory=set)
+    saved: dict[str, str] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     later: Counter[int] = field(default_factory=Counter)
@@ -122,8 +123,11 @@ class Annotator:
         sent = {"person": self.name, "labels": [label]}
         (outcome,) = (await self._patiently("POST", "/api/labels", sent))["results"]
         assert outcome["uid"] == label["uid"]
-        if outcome["state"] == "saved":
-            self.notes.saved.add(label["uid"])
+        if outcome["state"] == "saved":  # the whole answer has been read
+            self.notes.saved[label["uid"]] = _told(
+                *(self.name, label["item"], label["verb"], label["value"], label["shown"]),
+                *(label["tags"], label["comment"]),
+            )
             self.notes.seconds.append(time.monotonic() - began)
         else:
             self.notes.refused.append(outcome["why"])
@@ -174,14 +178,35 @@ async def finished(tasks: "list[asyncio.Task[None]]") -> None:
 
 
 def check(store: Store, notes: Notes) -> dict[str, int]:
-    """How many acknowledged labels are lost; how often a person has labelled an item again, which nobody in a
-    crowd does; how many items more people than the overlap have or had; and how many labels there are."""
-    kept = {row["uid"] for row in store.query("SELECT uid FROM label_events")}
+    """How many acknowledged labels are lost; how many are there but stand no more, or say something else; how
+    often a person has labelled an item again, or a uid is there again, which nobody in a crowd does; how many
+    items more people than the overlap have or had; and how many labels there are."""
+    rows = store.query(
+        """SELECT e.uid, p.name, i.hash, e.verb, e.value, e.shown, c.comment,
+             EXISTS (SELECT 1 FROM heads WHERE event_id = e.id) AS stands,
+             (SELECT json_group_array(tag) FROM label_tags WHERE event_id = e.id) AS tags
+           FROM label_events e JOIN items i ON i.id = e.item_id JOIN people p ON p.id = e.person_id
+             LEFT JOIN label_comments c ON c.event_id = e.id"""
+    )
+    kept = {
+        row["uid"]: row["stands"]
+        and _told(
+            *(row["name"], row["hash"], row["verb"], json.loads(row["value"]), json.loads(row["shown"])),
+            *(json.loads(row["tags"]), row["comment"] or ""),
+        )
+        for row in rows
+    }
     again = store.query("SELECT 1 FROM label_events GROUP BY person_id, item_id HAVING count(*) > 1")
     crowded = store.query("SELECT 1 FROM slots WHERE room < 0 AND gold_verb IS NULL")
     return {
-        "lost": len(notes.saved - kept),
-        "doubled": len(again),
+        "lost": len(notes.saved.keys() - kept.keys()),
+        "changed": sum(told != kept.get(uid, told) for uid, told in notes.saved.items()),
+        "doubled": len(again) + len(rows) - len(kept),
         "crowded": len(crowded),
         "labels": len(kept),
     }
+
+
+def _told(*parts: Any) -> str:
+    """All that a label says, with whose it is."""
+    return json.dumps(parts, sort_keys=True)

@@ -55,6 +55,8 @@ class Terminal:
         self._pressed = self._came = time.perf_counter()
         self.pid, self._pty = pty.fork()
         if self.pid == 0:
+            for size_of_another in ("COLUMNS", "LINES"):  # which would go before this one's
+                os.environ.pop(size_of_another, None)
             os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor", **environment})
             os.execv(Path(sys.executable).with_name("tuner"), ["tuner", "--home", str(home.folder)])
         self.resize(*size)
