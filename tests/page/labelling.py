@@ -36,6 +36,18 @@ def enter(page: Page, served: Served, name: str, at: str = "") -> None:
     """Follow a link of this member's to the page, or to what is `at` an address of it."""
     page.goto(served.link(name))
     page.wait_for_url(f"{served.url}/")
+    _go_on(page, served, at)
+
+
+def take_over(page: Page, served: Served, name: str, at: str = "") -> None:
+    """The same in a browser where somebody else is, who agrees."""
+    page.goto(served.link(name))
+    page.get_by_role("button", name=f"Continue as {name}").click()
+    page.wait_for_url(f"{served.url}/")
+    _go_on(page, served, at)
+
+
+def _go_on(page: Page, served: Served, at: str) -> None:
     if at:
         page.goto(f"{served.url}/{at}", timeout=120_000)  # the studio's first waits until Gradio is imported
 

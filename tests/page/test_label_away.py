@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
-from labelling import Browser, Page, expect, saved, sees, until
+from labelling import Browser, Page, expect, saved, sees, take_over, until
 from served import Served, pairs
 
 AWAY = "The server cannot be reached."
@@ -142,7 +142,7 @@ def test_the_next_person_gets_nothing_of_the_one_before(
     other = f"{name} B"
     served.member(other)
     served.share(pairs(1, "Mine {n}"), f"Those of {other}", people=[other])
-    page.goto(served.link(other))
+    take_over(page, served, other)
     sees(page, "Mine 0")
     ready(page, 1)
     assert not any("Question" in text for path, text in kept(page).items() if path.startswith("/kept/"))

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from labelling import DESK, Browser, Page, expect, saved, sees
+from labelling import DESK, Browser, Page, expect, saved, sees, take_over
 from served import Served
 
 from tuner_app.store import members, past, sessions
@@ -125,13 +125,13 @@ def test_another_person_in_the_same_browser_gets_nobody_elses_labels(
     other = page.context.new_page()
     page.route("**/api/labels", lambda route: route.abort())
     page.context.set_offline(False)
-    other.goto(served.link(f"{name} B"))
+    take_over(other, served, f"{name} B")
     expect(other.locator("#who")).to_have_text(f"{name} B")
     page.unroute("**/api/labels")
     expect(page.locator("#alert")).to_contain_text("opened for somebody else", timeout=15_000)
     assert served.verbs(f"{name} B") == []
     assert waiting(page) == 2
-    other.goto(served.link(name))  # the first comes back
+    take_over(other, served, name)  # the first comes back
     sees(other, "Question 2")
     saved(other)
     assert served.verbs(name) == ["choose", "choose"]

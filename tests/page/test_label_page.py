@@ -50,6 +50,22 @@ def test_a_link_works_once(browser: Browser, served: Served, name: str) -> None:
         context.close()
 
 
+def test_a_link_for_somebody_else_puts_nobody_out_unasked(page: Page, served: Served, name: str) -> None:
+    other = f"{name} B"
+    served.member(other)
+    link = served.link(other)
+    page.goto(link)
+    expect(page.locator("#said")).to_have_text(f"You are {name}. This link is for somebody else.")
+    expect(page.get_by_role("button", name=f"Continue as {other}")).to_be_focused()
+    page.get_by_role("button", name=f"Stay {name}").click()
+    sees(page, "Question 0")
+    expect(page.locator("#who")).to_have_text(name)
+    page.goto(link)  # nobody has used it
+    page.get_by_role("button", name=f"Continue as {other}").click()
+    expect(page.locator("#who")).to_have_text(other)
+    assert page.url == f"{served.url}/"
+
+
 def test_every_key_of_a_pair(page: Page, served: Served, name: str) -> None:
     chosen = []
     for n, key in enumerate(["1", "f", "2", "j"]):

@@ -157,6 +157,28 @@ def test_a_link_is_exchanged_once_for_a_cookie_that_no_script_and_no_other_site_
     assert noted[:3] == [("left", "ann"), ("join refused", None), ("joined", "ann")]
 
 
+def test_a_link_for_somebody_else_is_exchanged_only_by_who_was_told(gated):
+    token = sessions.invite(gated.store, "bea")
+    with gated.client("ann") as browser:
+        here = {"Cookie": f"{gated.app.state.cookie}={browser.cookies[gated.app.state.cookie]}"}
+        refused = browser.post("/api/join", json={"token": token})
+        assert refused.status_code == 409
+        assert (refused.json()["here"], refused.json()["invited"]) == ("ann", "bea")
+        assert browser.get("/api/me").json()["name"] == "ann"
+        answer = browser.post("/api/join", json={"token": token, "instead": True})
+        assert answer.is_success
+        session = answer.cookies[gated.app.state.cookie]
+    noted = [(entry.action, entry.person) for entry in audit.listed(gated.store)]
+    assert noted[:2] == [("joined", "bea"), ("left", "ann")]
+    time.sleep(1.1)
+    with gated.stranger() as late:
+        assert late.get("/api/me", headers=here).status_code == 401  # whose session was replaced is out
+        bea = {"Cookie": f"{gated.app.state.cookie}={session}"}
+        assert late.get("/api/me", headers=bea).json()["name"] == "bea"
+        again = {"token": sessions.invite(gated.store, "bea")}
+        assert late.post("/api/join", json=again, headers=bea).is_success  # one's own asks nothing
+
+
 def test_who_is_shut_out_is_out_within_five_seconds_open_streams_included(gated):
     gated.gradio()
     members.add(gated.store, "eve", "reviewer")

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from labelling import Page, enter, expect, says, until
+from labelling import Page, enter, expect, says, take_over, until
 from scripted_server import ScriptedServer
 from served import Served
 
@@ -82,11 +82,11 @@ def test_whoever_comes_after_sees_no_draft(studio: Callable[..., Page], served: 
     page.locator("#prompt textarea").press_sequentially("a secret")
     kept(page, "a secret")
     served.member(f"{name} B")
-    enter(page, served, f"{name} B", "studio/")
+    take_over(page, served, f"{name} B", "studio/")
     expect(page.get_by_role("tab", name="Write")).to_be_visible()
     page.wait_for_timeout(500)
     expect(page.locator("#prompt textarea")).to_have_value("")
-    enter(page, served, name, "studio/")
+    take_over(page, served, name, "studio/")
     expect(page.locator("#prompt textarea")).to_have_value("a secret")
 
 

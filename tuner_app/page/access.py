@@ -150,23 +150,36 @@ class Sessions:
 class _Refusal(JSONResponse):
     """Why there is no other answer, in the language of the browser that asked."""
 
-    def __init__(self, told: dict[str, str], status: int, headers: dict[str, str] | None) -> None:
+    def __init__(
+        self,
+        told: dict[str, str],
+        status: int,
+        headers: dict[str, str] | None,
+        names: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(told, status, headers=headers)
-        self._told = told
+        self._told, self._names = told, names or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         language = of_headers(Headers(scope=scope))
         first = self._told["error"]
         told = {name: translate(text, language) for name, text in self._told.items()}
-        self.body = self.render(told | {"error": translate_error(first, language)})
+        self.body = self.render(told | {"error": translate_error(first, language)} | self._names)
         self.headers["content-length"] = str(len(self.body))
         await super().__call__(scope, receive, send)
 
 
-def refuse(status: int, what: str, *, headers: dict[str, str] | None = None, do: str = "") -> Response:
-    """An answer that says why there is no other."""
-    return _Refusal({"error": what, "do": do}, status, headers)
+def refuse(
+    status: int,
+    what: str,
+    *,
+    headers: dict[str, str] | None = None,
+    do: str = "",
+    names: dict[str, str] | None = None,
+) -> Response:
+    """An answer that says why there is no other; with `names` of people, for the page's program."""
+    return _Refusal({"error": what, "do": do}, status, headers, names)
 
 
 def said(status: int, error: UserError, headers: dict[str, str] | None = None) -> Response:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from starlette.types import ASGIApp, Lifespan
 
 from engine.errors import UserError
 from tuner_app import faults
+from tuner_app.clean import one_line
 from tuner_app.page import files, labels, static_files
-from tuner_app.page.access import NONSENSE, Access, Sessions, refuse, said, unavailable
+from tuner_app.page.access import NONSENSE, Access, Sessions, cookie_of, refuse, said, unavailable
 from tuner_app.page.answering import Answering
 from tuner_app.page.database import Database, NotNowError
 from tuner_app.page.gradio_gate import GradioGate
@@ -80,12 +82,25 @@ class Token(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
     token: str = Field(max_length=200)
+    instead: bool = False  # the person was told that somebody else is here, and wants to go on
+
+
+@dataclass(frozen=True)
+class _Elsewhere:
+    """Somebody is here, and the link is for somebody else: their names."""
+
+    here: str
+    invited: str
 
 
 async def join(request: Request, given: Token) -> Response:
-    """Exchange a link's token, once, for a session's cookie."""
+    """Exchange a link's token, once, for a session's cookie; 409 where somebody else is here, unasked."""
     database: Database = request.app.state.database
-    session = await database.write(_redeem, given.token, _address(request))
+    before = cookie_of(request.scope, request.app.state.cookie)
+    session = await database.write(_redeem, given, before, _address(request))
+    if isinstance(session, _Elsewhere):
+        names = {"here": one_line(session.here), "invited": one_line(session.invited)}
+        return refuse(409, "Somebody else is here, and the link is for another person.", names=names)
     if session is None:
         return refuse(
             403,
@@ -104,8 +119,13 @@ async def join(request: Request, given: Token) -> Response:
     return answer
 
 
-def _redeem(store: Store, token: str, address: str) -> str | None:
-    session = sessions.redeem(store, token, days=DAYS)
+def _redeem(store: Store, given: Token, before: str, address: str) -> str | _Elsewhere | None:
+    here, invited = sessions.member_of(store, before), sessions.invited(store, given.token)
+    if here and invited and here.person_id != invited.person_id:
+        if not given.instead:
+            return _Elsewhere(here.name, invited.name)
+        _end(store, before, here.name, address)
+    session = sessions.redeem(store, given.token, days=DAYS)
     member = session and sessions.member_of(store, session)
     audit.note(
         store, "joined" if member else "join refused", person=member.name if member else None, address=address

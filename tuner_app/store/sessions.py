@@ -28,22 +28,29 @@ def invite(store: Store, name: str, *, hours: float = 72) -> str:
     return secret
 
 
+def invited(store: Store, secret: str) -> Member | None:
+    """Whom a link's secret lets in; None where that is used, over or wrong."""
+    row = store.one(
+        f"""SELECT {members.MEMBER} FROM links l JOIN members m ON m.person_id = l.person_id
+              JOIN people p ON p.id = m.person_id
+            WHERE l.hash = ? AND l.used IS NULL AND l.expires > ? AND m.revoked IS NULL""",
+        (_hash(secret), stamps.now()),
+    )
+    return row and members.of(row)
+
+
 def redeem(store: Store, secret: str, *, days: float = 30) -> str | None:
     """The secret of a new session for the secret of a link; None where that is used, over or wrong."""
     session = secrets.token_urlsafe(_BYTES)
     now = stamps.now()
     with store.write():
-        link = store.one(
-            """SELECT l.hash, l.person_id FROM links l JOIN members m ON m.person_id = l.person_id
-               WHERE l.hash = ? AND l.used IS NULL AND l.expires > ? AND m.revoked IS NULL""",
-            (_hash(secret), now),
-        )
-        if link is None:
+        member = invited(store, secret)
+        if member is None:
             return None
-        store.execute("UPDATE links SET used = ? WHERE hash = ?", (now, link["hash"]))
+        store.execute("UPDATE links SET used = ? WHERE hash = ?", (now, _hash(secret)))
         store.execute(
             "INSERT INTO sessions (hash, person_id, created, expires) VALUES (?, ?, ?, ?)",
-            (_hash(session), link["person_id"], now, stamps.later(days=days)),
+            (_hash(session), member.person_id, now, stamps.later(days=days)),
         )
     return session
 

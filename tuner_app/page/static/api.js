@@ -6,10 +6,11 @@ const KNOWN_PATIENCE = 4_000; // where the page can go on without an answer
 /** `kind`: "offline" (no answer), "busy" (later), "full" (its disk), "session" (no longer joined), "elsewhere" (joined as somebody
  * else now), "refused" (this cannot be taken), "fault" (the server's). `after`: seconds that it asks to wait. */
 export class Failure extends Error {
-  constructor(kind, why = "", after = 0) {
-    super(why || kind);
+  constructor(kind, said = {}, after = 0) {
+    super(said.error || kind);
     this.kind = kind;
-    this.why = why;
+    this.why = said.error ?? "";
+    this.said = said; // all that the server says of it
     this.after = after;
   }
 }
@@ -34,7 +35,7 @@ async function ask(path, options, patience = PATIENCE) {
     if (answer.ok) return await answer.json();
     const said = await answer.json().catch(() => ({}));
     const kind = KINDS[answer.status] ?? (answer.status < 500 ? "refused" : "fault");
-    throw new Failure(kind, said.error ?? "", Number(answer.headers.get("Retry-After")) || 0);
+    throw new Failure(kind, said, Number(answer.headers.get("Retry-After")) || 0);
   } catch (error) {
     throw error instanceof Failure ? error : new Failure("offline");
   } finally {

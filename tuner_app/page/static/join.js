@@ -13,14 +13,15 @@ function take() {
   return token;
 }
 
-async function join(secret) {
-  $("again").hidden = true;
+async function join(secret, instead = false) {
+  for (const id of ["again", "who", "paste"]) $(id).hidden = true;
   $("said").textContent = say("join.opening");
   try {
     // A link from elsewhere comes without the cookie; a request from here has it.
-    await (secret ? post("/api/join", { token: secret }) : get("/api/me"));
+    await (secret ? post("/api/join", { token: secret, instead }) : get("/api/me"));
     location.replace("/");
   } catch (failure) {
+    if (failure.kind === "elsewhere") return askWho(secret, failure.said);
     const lost = ["session", "refused"].includes(failure.kind);
     const used = secret ? `${say("join.used")} ${say("join.ask")}` : say("join.need");
     $("said").textContent = lost ? used : say("join.offline");
@@ -29,6 +30,17 @@ async function join(secret) {
     $("again").hidden = lost;
     $("again").onclick = () => join(secret);
   }
+}
+
+/** Somebody else is here: nobody is put out unasked. The link stays good until it is used. */
+function askWho(secret, { here, invited }) {
+  $("said").textContent = say("join.who", { here });
+  $("instead").textContent = say("join.instead", { invited });
+  $("stay").textContent = say("join.stay", { here });
+  $("instead").onclick = () => join(secret, true);
+  $("stay").onclick = () => location.replace("/");
+  $("who").hidden = false;
+  $("instead").focus();
 }
 
 addEventListener("submit", (event) => {
