@@ -19,7 +19,7 @@ from engine import adapters, cards
 from engine.batches import Batch, Branch, Layout, Tree, collate, micro_batches
 from engine.errors import UserError
 from engine.examples import Message
-from engine.logps import hidden_states
+from engine.logps import hidden_at
 from engine.models import Base
 from engine.template import Template
 
@@ -63,8 +63,7 @@ def fresh(base: Base, seed: int) -> Tensor:
 
 def scores(causal_lm: Any, batch: Batch, weight: Tensor) -> Tensor:
     """The score of each branch: (B,), float32, differentiable in the model and in `weight` (D,)."""
-    row, column = batch.last.unbind(1)
-    last = hidden_states(causal_lm, batch)[row, column]  # (B, D)
+    last = hidden_at(causal_lm, batch, *batch.last.unbind(1))  # (B, D)
     return (last.float() * weight).sum(-1)  # no product of matrices: autocast would make it bf16
 
 
@@ -73,7 +72,7 @@ def values(causal_lm: Any, batch: Batch, weight: Tensor) -> Tensor:
 
     Differentiable in the model and in `weight` (D,): the value function of arXiv:1909.08593.
     """
-    predicting = hidden_states(causal_lm, batch)[batch.row, batch.column]  # (N, D)
+    predicting = hidden_at(causal_lm, batch, batch.row, batch.column)  # (N, D)
     return (predicting.float() * weight).sum(-1)
 
 

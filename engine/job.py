@@ -220,7 +220,7 @@ def train(
 def carried_out(job: Job) -> Outcome:
     """Let the method train; a UserError instead of the many kinds of fault that a lack of memory shows as."""
     try:
-        with layouts.attention_restored(job.base):
+        with layouts.attention_restored(job.base), layouts.last_block_narrowed(job.base):
             return method_named(job.spec.method).train(job)
     except Interrupted as end:  # a method lets one out before its first step alone
         return Outcome(job.checkpoint.step if job.checkpoint else 0, end.why)

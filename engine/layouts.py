@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from engine import attention
+from engine import attention, blocks
 from engine.base_files import first_line
 from engine.batches import Branch, Layout, Tree, collate
 from engine.errors import UserError
@@ -63,11 +63,7 @@ def takes(causal_lm: Any, vocabulary: int, layout: Layout) -> bool:
     counted, not given (ALiBi, state-space models).
     """
     tree = _probe(vocabulary)
-    try:
-        found = _log_probs(causal_lm, tree, layout)
-    except (TypeError, ValueError, RuntimeError, IndexError):
-        return False
-    return _close(found, _log_probs(causal_lm, tree, "padded"), causal_lm)
+    return _gives(causal_lm, tree, layout, _log_probs(causal_lm, tree, "padded"))
 
 
 def choose(job: "Job", trees: Sequence[Tree]) -> Layout:
@@ -118,6 +114,21 @@ def attention_restored(base: Base) -> Iterator[None]:
             base.model.set_attn_implementation(before)
 
 
+@contextmanager
+def last_block_narrowed(base: Base) -> Iterator[None]:
+    """Inside, the last block computes what is read alone (`engine.blocks`), if the model gives the same."""
+    tree = _probe(len(base.tokenizer))
+    with base.autocast():
+        whole = _log_probs(base.model, tree, "padded")
+        widen = blocks.narrow(base.model)
+        if not _gives(base.model, tree, "padded", whole):
+            widen()
+    try:
+        yield
+    finally:
+        widen()
+
+
 def _use_flash_attn(base: Base) -> bool:
     """Let attention run on flash-attn's kernels, where they are installed and packed rows come out right."""
     if base.device.type != "cuda" or base.dtype != torch.bfloat16 or find_spec("flash_attn") is None:
@@ -137,6 +148,13 @@ def _use_flash_attn(base: Base) -> bool:
 def _probe(vocabulary: int) -> Tree:
     tokens = torch.randint(vocabulary, (21,), generator=torch.Generator().manual_seed(0)).tolist()
     return Tree(tokens[:7], [Branch.reply(tokens[7:12]), Branch.reply(tokens[12:])])
+
+
+def _gives(causal_lm: Any, tree: Tree, layout: Layout, expected: torch.Tensor) -> bool:
+    try:
+        return _close(_log_probs(causal_lm, tree, layout), expected, causal_lm)
+    except (TypeError, ValueError, RuntimeError, IndexError):
+        return False
 
 
 def _log_probs(causal_lm: Any, tree: Tree, layout: Layout) -> torch.Tensor:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine import shards
+from engine import blocks, shards
 from engine.batches import Batch
 from engine.errors import UserError
 from engine.products import linear
@@ -64,13 +64,20 @@ def hidden_states(causal_lm: Any, batch: Batch) -> Tensor:
     return hidden
 
 
+def hidden_at(causal_lm: Any, batch: Batch, row: Tensor, column: Tensor) -> Tensor:
+    """The hidden states at N places of the batch, all that is read of it: (N, D), differentiable."""
+    with blocks.reading(row, column, batch.ids.shape):
+        hidden = hidden_states(causal_lm, batch)
+    return hidden[row, column]
+
+
 def token_log_probs(causal_lm: Any, batch: Batch, temperature: float = 1.0) -> Tensor:
     """log p(target | what precedes it) of the N trained tokens: (N,), float32, differentiable.
 
     p is what tokens are drawn from at `temperature`.
     `causal_lm` is the transformers model (with its adapter's layers in place), not peft's wrapper.
     """
-    gathered = hidden_states(causal_lm, batch)[batch.row, batch.column]  # (N, D)
+    gathered = hidden_at(causal_lm, batch, batch.row, batch.column)  # (N, D)
     head = head_of(causal_lm).at(temperature)
     if head.weight.requires_grad and torch.is_grad_enabled():
         values: Tensor = _TrainedHead.apply(gathered, head.weight, head.bias, head, batch.targets)  # type: ignore[no-untyped-call]

@@ -10,7 +10,6 @@ import torch
 from accelerate import PartialState
 from torch.utils.checkpoint import checkpoint
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from engine.base_files import (
     context_length,
@@ -21,6 +20,7 @@ from engine.base_files import (
     read_config,
     weight_files,
 )
+from engine.blocks import as_now, blocks
 from engine.errors import UserError
 from engine.shards import Shards
 from engine.spec import Precision
@@ -144,16 +144,11 @@ def recompute_activations(base: Base) -> None:
             block.forward = _recomputing(block.forward)
 
 
-def blocks(causal_lm: Any) -> list[torch.nn.Module]:
-    """The layers that a model is a pile of; none when it is of a kind that transformers does not mark so."""
-    return [module for module in causal_lm.modules() if isinstance(module, GradientCheckpointingLayer)]
-
-
 def _recomputing(forward: Callable[..., Any]) -> Callable[..., Any]:
     def recomputing(*args: Any, **kwargs: Any) -> Any:
         if not torch.is_grad_enabled():
             return forward(*args, **kwargs)
-        return checkpoint(forward, *args, use_reentrant=False, **kwargs)
+        return checkpoint(as_now(forward), *args, use_reentrant=False, **kwargs)
 
     return recomputing
 
