@@ -163,7 +163,7 @@ def list_runs(store: Store, *, as_json: bool) -> None:
         step = runs.last_step(store, run.id)
         done = f"{step['step']}/{step['steps']}" if step else ""
         figure = words.headline(step) if step else ""
-        table.add_row(run.name, run.method, run.status, done, figure, run.created[:16].replace("T", " "))
+        table.add_row(run.title, run.method, run.status, done, figure, run.created[:16].replace("T", " "))
     Console(highlight=False).print(table)
 
 
@@ -179,12 +179,12 @@ def _steps(store: Store, run: Run) -> Iterator[RunEvent]:
 
 
 def run_action(home: Home, store: Store, action: str, name: str, *, as_json: bool) -> int:
-    """Show, stop, pause, resume or print the log of the run called `name`."""
+    """Show, stop, pause, resume or print the log of the run called `name`, or whose model is."""
     run = runs.get(store, name)
     if run is None:
         raise UserError(f"There is no run “{name}”.", do="List them: tuner runs")
     if action == "log":
-        log = home.run(name) / "log.txt"
+        log = home.run(run.name) / "log.txt"
         text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
         click.echo(visible(text) or "The log is empty.")
     elif action == "show":

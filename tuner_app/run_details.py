@@ -16,7 +16,7 @@ def details(store: Store, home: Home, run: Run) -> dict[str, str]:
     spec, events = run.spec, {event.kind: event.data for event in runs.events(store, run.id, kinds=_ONCE)}
     names = {row.id: row.name for row in models.adapters(store)}
     found = {
-        "run": run.name,
+        "run": run.title,
         "method": run.method,
         "status": f"{run.status} {run.error}".strip(),
         "base": spec["base"],

@@ -45,7 +45,7 @@ def recent(store: Store, home: Home) -> list[tuple[Run, str]]:
 
     def far(run: Run) -> str:
         done = progress(runs.last_step(store, run.id))
-        return f"◌ {run.name}" if run.name in waiting else f"▶ {run.name} {done}".rstrip()
+        return f"◌ {run.title}" if run.name in waiting else f"▶ {run.title} {done}".rstrip()
 
     return [(run, far(run) if run.status == "running" else "") for run in listed]
 

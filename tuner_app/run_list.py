@@ -31,12 +31,6 @@ class Listed:
         return turn + bool(self.waits_for), self.run.id
 
     @property
-    def source(self) -> str:
-        """The name of what it goes on from: an adapter, or the base."""
-        path = str(self.run.spec["parent"] or self.run.spec["base"]).rstrip("/").removesuffix("/adapter")
-        return path.rsplit("/", 1)[-1]
-
-    @property
     def left(self) -> str:
         """How long it has to go at the speed of its last step; "" when it is not under way."""
         if self.run.status != "running" or not self.step:

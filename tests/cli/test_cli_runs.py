@@ -1,4 +1,4 @@
-"""`tuner runs`: what is said of a run that failed, and what instead."""
+"""`tuner runs`: under which names runs are found, what is said of one that failed, and what instead."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import tiny
 from places import Place, new_place
 
 from tuner_app import launch
-from tuner_app.store import runs
+from tuner_app.store import models, runs
 from tuner_app.store.rows import Run
 from tuner_app.workers import supervisor
 
@@ -41,3 +41,17 @@ def test_one_that_ran_out_of_memory_is(tuner, place: Place, monkeypatch: pytest.
     said = tuner("runs", "resume", run.name)
     assert (said.status, started) == (1, [run.name])
     assert "Train again on a 4-bit base: precision nf4 (tuner train sft --precision nf4)." in said.err
+
+
+def test_a_run_is_found_under_what_its_model_is_called_now(tuner, place: Place) -> None:
+    run = launch.prepare(place.store, place.home, place.plan())
+    folder = place.home.run(run.name)
+    folder.mkdir(parents=True)
+    (folder / "log.txt").write_text("what its worker said")
+    made = models.add_adapter(
+        place.store, name=run.name, base_id=run.base_id, run_id=run.id, folder="f", hash="h"
+    )
+    models.rename(place.store, made, "warm")
+    assert "warm (sft-1)" in tuner("runs").out
+    assert "warm (sft-1)" in tuner("runs", "show", "warm").out
+    assert "what its worker said" in tuner("runs", "log", "warm").out

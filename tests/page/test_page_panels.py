@@ -29,7 +29,7 @@ from tuner_app.page.studio.option_fields import given, option_fields
 from tuner_app.page.studio.run_panel import Followed, panel, shown
 from tuner_app.paths import Home
 from tuner_app.run_facts import RunFacts
-from tuner_app.store import Store, batches, comments, labels, members, runs, sharing
+from tuner_app.store import Store, batches, comments, labels, members, models, runs, sharing
 from tuner_app.store.gold import answers as gold_answers
 from tuner_app.store.progress import Done, Far
 from tuner_app.store.rows import Asked, Batch, Reply, Verb
@@ -288,7 +288,7 @@ def test_a_link_to_export_is_made_of_what_can_be() -> None:
 
 def test_a_run_is_followed_from_where_it_was_seen_last(store: Store, home: Home) -> None:
     followed = Followed()
-    assert shown(store, home, followed, "", ENGLISH).names == ()
+    assert shown(store, home, followed, "", ENGLISH).choices == ()
     base = store_base(store)
     spec = {"method": "dpo", "parent": None, "base": "builtin", "precision": "fp32", "options": {}}
     run = runs.create(store, spec=spec, base_id=base, snapshot_hash="0" * 64)
@@ -314,6 +314,23 @@ def test_a_run_is_followed_from_where_it_was_seen_last(store: Store, home: Home)
     assert both.panel.count('<polyline class="beside-0"') == 10  # five figures, and the legend of each
     assert "beside-1" not in both.panel
     assert both.seal.split()[0] != second.seal.split()[0]
+
+
+def test_a_run_is_found_under_what_its_model_is_called_now(store: Store, home: Home) -> None:
+    spec = {"method": "dpo", "parent": None, "base": "builtin", "precision": "fp32", "options": {}}
+    old = runs.create(store, spec=spec, base_id=store_base(store), snapshot_hash="0" * 64)
+    made = models.add_adapter(
+        store, name=old.name, base_id=old.base_id, run_id=old.id, folder="runs/dpo-1/adapter", hash="h"
+    )
+    runs.create(store, spec=spec, base_id=old.base_id, parent_id=made.id, snapshot_hash="0" * 64)
+    models.rename(store, made, "warm")
+    runs.set_status(store, old.id, "done")
+    seen = shown(store, home, Followed(), "warm", ENGLISH)
+    assert seen.choices == (("dpo-2", "dpo-2"), ("warm (dpo-1)", "dpo-1"))
+    assert seen.name == "dpo-1"
+    assert "warm (dpo-1): dpo, builtin" in seen.panel
+    assert "<td>warm (dpo-1)</td>" in seen.table
+    assert "<td>warm</td>" in seen.table  # what the other went on from
 
 
 def test_what_to_do_after_an_error_stands_beside_it(store: Store) -> None:

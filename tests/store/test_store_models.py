@@ -42,6 +42,28 @@ def test_a_name_and_a_note_change_and_nothing_else(store: Store, base: Base) -> 
     assert [row.name for _, row in models.lineage(store)] == ["Small", "WARM"]
 
 
+def test_a_run_is_found_under_what_its_model_is_called_now(store: Store, base: Base) -> None:
+    run = a_run(store, base)
+    assert (run.title, run.source, run.adapter) == ("dpo-1", "builtin", "")
+    made = an_adapter(store, base, run)
+    found = runs.get(store, "dpo-1")
+    assert found is not None
+    assert found.title == "dpo-1"
+    models.rename(store, made, "warm")
+    found = runs.get(store, "warm")
+    assert found is not None
+    assert found == runs.get(store, "dpo-1")
+    assert (found.id, found.title) == (run.id, "warm (dpo-1)")
+    assert snapshots.of_run(store, "warm") == snapshots.of_run(store, "dpo-1")
+    assert a_run(store, base, parent_id=made.id).source == "warm"
+    with pytest.raises(UserError, match="dpo-1"):  # which its folder has
+        runs.check_name(store, "dpo-1")
+    renamed = models.adapter(store, "warm")
+    assert renamed is not None
+    models.rename(store, renamed, "dpo-1")  # as its run again
+    assert runs.listed(store)[1].title == "dpo-1"
+
+
 @pytest.mark.parametrize("name", ["dpo-2", "DPO-2", "Builtin", "base", "", "../up", "a b"])
 def test_a_name_that_is_taken_or_none_is_refused(store: Store, base: Base, name: str) -> None:
     made = an_adapter(store, base, a_run(store, base))

@@ -319,6 +319,29 @@ async def test_the_end_of_a_run_is_told_and_its_model_answers(
     assert settings.load(home).adapter == ""
 
 
+async def test_a_run_is_listed_under_what_its_model_is_called_now(
+    home: Home, run: Run, labelled: Store
+) -> None:
+    other = runs.create(
+        labelled, name="other", spec=run.spec, base_id=run.base_id, snapshot_hash=run.snapshot_hash
+    )
+    step(labelled, run, 1)
+    step(labelled, other, 1)
+    made = models.add_adapter(
+        labelled, name=run.name, base_id=run.base_id, run_id=run.id, folder="runs/sft-1/adapter", hash="h"
+    )
+    async with opened(home, (120, 40)) as person:
+        await person.press("ctrl+r")
+        await person.sees("sft-1", "▶ sft-1 1/40")
+        models.rename(labelled, made, "warm")
+        await person.sees("warm (sft-1)  sft", "▶ warm (sft-1) 1/40", "builtin")
+        await person.press("enter")
+        await person.sees("run warm (sft-1)", "sft from builtin")
+        await person.press("escape")
+        await person.press("space", "space", "o")
+        await person.sees("● warm (sft-1)  ▶ running", "● warm (sft-1) 0.5  ▲ other 0.5")
+
+
 async def test_stop_pause_and_resume(
     home: Home, run: Run, labelled: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

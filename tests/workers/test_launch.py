@@ -151,6 +151,7 @@ def adapter(
 def test_a_full_fine_tuning_is_not_gone_on_from_over_four_bits(place: Place) -> None:
     adapter(place, "sft", "whole", kind="full")
     adapter(place, "sft", "more", parent="whole")  # what goes on from a full one is a full one
+    models.rename(place.store, models.adapter(place.store, "whole"), "entire")  # type: ignore[arg-type]
     adapter(place, "sft", "small")
     with pytest.raises(UserError, match="4-bit base"):
         launch.prepare(place.store, place.home, place.plan(parent="more", precision="nf4"))

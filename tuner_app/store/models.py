@@ -110,10 +110,13 @@ def made_by(store: Store, run_id: int) -> AdapterRow | None:
 def rename(store: Store, row: Base | AdapterRow, name: str) -> None:
     """Call a base or an adapter otherwise; a UserError for a name that is taken or cannot be one.
 
-    Its files and its run stay where they are and keep their names.
+    Its files and its run stay where they are and keep their names; an adapter can be given its run's again.
     """
     with store.write():
-        if name.lower() != row.name.lower():
+        own = store.one(
+            "SELECT name FROM runs WHERE id = ?", (row.run_id if isinstance(row, AdapterRow) else None,)
+        )
+        if name.lower() not in (row.name.lower(), own and own["name"].lower()):
             runs.check_name(store, name)
             if store.one("SELECT 1 FROM bases WHERE lower(name) = ?", (name.lower(),)):
                 raise _name_taken(name)

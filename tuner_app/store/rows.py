@@ -290,7 +290,11 @@ class AdapterRow:
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: what it was asked to do and how far it is."""
+    """One training run: what it was asked to do and how far it is.
+
+    `source` and `adapter` are names as they are now: of what it goes on from, an adapter or the base, and of
+    what it has left ("" while that is nothing).
+    """
 
     id: int
     uid: str
@@ -309,6 +313,13 @@ class Run:
     created: str
     started: str | None
     ended: str | None
+    source: str
+    adapter: str
+
+    @property
+    def title(self) -> str:
+        """What a person knows it by: its name, after that of its model where the model was renamed."""
+        return f"{self.adapter} ({self.name})" if self.adapter not in ("", self.name) else self.name
 
     @property
     def makes_reward(self) -> bool:

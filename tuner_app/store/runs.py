@@ -13,7 +13,10 @@ from tuner_app.store.rows import Request, Run, RunEvent, RunStatus
 
 _RUN = (
     "id, uid, name, method, spec, base_id, parent_id, reward_id, snapshot_hash, status, request, pid, error,"
-    " versions, created, started, ended"
+    " versions, created, started, ended,"
+    " coalesce((SELECT a.name FROM adapters a WHERE a.id = runs.parent_id),"
+    " (SELECT b.name FROM bases b WHERE b.id = runs.base_id)) AS source,"
+    " coalesce((SELECT a.name FROM adapters a WHERE a.run_id = runs.id), '') AS adapter"
 )
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _RESERVED = "base"  # what the base alone is called where an adapter's name may stand
@@ -51,8 +54,12 @@ def create(
 
 
 def get(store: Store, name: str) -> Run | None:
-    """The run with this name, or None."""
-    row = store.one(f"SELECT {_RUN} FROM runs WHERE name = ?", (name,))
+    """The run with this name, or whose model is called so now; None where there is neither."""
+    row = store.one(
+        f"SELECT {_RUN} FROM runs WHERE name = :it"
+        " OR id = (SELECT a.run_id FROM adapters a WHERE a.name = :it)",
+        {"it": name},
+    )
     return row and _run(row)
 
 

@@ -13,7 +13,7 @@ from json.encoder import encode_basestring as _quoted
 
 from engine.errors import UserError
 from engine.examples import Example
-from tuner_app.store import picking, stamps
+from tuner_app.store import picking, runs, stamps
 from tuner_app.store.database import Store
 from tuner_app.store.rows import Snapshot
 from tuner_app.store.selection import Selection
@@ -103,12 +103,14 @@ def runs_that_learned(store: Store, example_id: int) -> list[str]:
 
 
 def of_run(store: Store, run_name: str) -> tuple[int, str]:
-    """The id of a run's snapshot and the kind of its first example; a UserError without such a run."""
+    """The id of a run's snapshot and the kind of its first example; a UserError without such a run (whose
+    name is as for `runs.get`)."""
+    run = runs.get(store, run_name)
     row = store.one(
         """SELECT s.id, x.kind FROM runs r JOIN snapshots s ON s.hash = r.snapshot_hash
            JOIN snapshot_examples m ON m.snapshot_id = s.id AND m.position = 0
-           JOIN examples x ON x.id = m.example_id WHERE r.name = ?""",
-        (run_name,),
+           JOIN examples x ON x.id = m.example_id WHERE r.id = ?""",
+        (run and run.id,),
     )
     if row is None:
         raise UserError(f"There is no run “{run_name}”.", do="Ctrl+R lists the runs.")

@@ -135,7 +135,7 @@ class TunerApp(TidyApp, InOrderApp, SparingApp):
             return  # the watcher has said so
         for run, _ in listed:
             if run.id in self._under_way and run.status != "running":
-                self.notify(f"{run.name}: {STATUS[run.status]}. Ctrl+R shows the runs.", markup=False)
+                self.notify(f"{run.title}: {STATUS[run.status]}. Ctrl+R shows the runs.", markup=False)
         self._under_way = {run.id for run, _ in listed if run.status == "running"}
         self.training = ", ".join(far for _, far in reversed(listed) if far)
 

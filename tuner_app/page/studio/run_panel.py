@@ -4,7 +4,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from threading import Lock
 
 from tuner_app import remedies, words
@@ -14,7 +13,7 @@ from tuner_app.page.studio.words import Words
 from tuner_app.paths import Home
 from tuner_app.run_facts import PAGE, STATUS, RunFacts, look, progress
 from tuner_app.run_list import Listed, listed, log_tail
-from tuner_app.store import Store
+from tuner_app.store import Store, runs
 from tuner_app.store.rows import Run
 from tuner_app.times import ago
 
@@ -45,9 +44,10 @@ class Followed:
 
 @dataclass(frozen=True)
 class Shown:
-    """All that the tab shows: the list, its names, the run that is open, and what can be done with it."""
+    """All that the tab shows: the list, what can be chosen of it as (title, name), the run that is open, and
+    what can be done with it."""
 
-    names: tuple[str, ...]
+    choices: tuple[tuple[str, str], ...]
     name: str
     table: Safe
     panel: Safe
@@ -60,7 +60,7 @@ class Shown:
     @property
     def seal(self) -> str:
         """Which of what it shows is the same: of what can be chosen, and of all."""
-        parts = (self.name, self.names), self
+        parts = (self.name, self.choices), self
         seals = [sha256(repr(part).encode()).hexdigest()[:16] for part in parts]
         return " ".join(seals)
 
@@ -68,20 +68,21 @@ class Shown:
 def shown(
     store: Store, home: Home, followed: Followed, name: str, words: Words, beside: Sequence[str] = ()
 ) -> Shown:
-    """The list, and the run called `name`, with the figures of the runs `beside` laid over its own; the first
-    of the list where there is none of that name."""
+    """The list, and the run that is called `name` or has left a model of that name, with the figures of the
+    runs `beside` laid over its own; the first of the list where there is none of that name."""
     found = listed(store, home)
-    names = tuple(one.run.name for one in found)
+    every = {one.run.name: one.run for one in found}
     listing = runs_table(found, words)
-    if not names:
+    if not every:
         return Shown((), "", listing, Safe(""), Safe(""))
-    name = name if name in names else names[0]
+    known = runs.get(store, name)
+    name = known.name if known and known.name in every else found[0].run.name
     run, facts = followed.of(store, name)
     offered = remedies.remedy(run)
-    others = [one for one in beside if one in names and one != name][:MOST_BESIDE]
-    laid_over = [(other, followed.of(store, other)[1]) for other in others]
+    others = [one for one in beside if one in every and one != name][:MOST_BESIDE]
+    laid_over = [(every[other].title, followed.of(store, other)[1]) for other in others]
     return Shown(
-        names,
+        tuple((each.title, each.name) for each in every.values()),
         name,
         listing,
         panel(run, facts, words, laid_over),
@@ -98,13 +99,13 @@ def runs_table(found: Sequence[Listed], said: Words) -> Safe:
     of = said.of_program
     rows = [
         (
-            short(one.run.name, 40),
+            short(one.run.title, 40),
             one.run.method,
             said("runs_after", run=one.waits_for) if one.waits_for else of(STATUS[one.run.status]),
             progress(one.step),
             of(one.left),
             of(words.headline(one.step)) if one.step else "",
-            short(one.source, 40),
+            short(one.run.source, 40),
             of(ago(one.run.started)),
         )
         for one in found
@@ -117,8 +118,7 @@ def runs_table(found: Sequence[Listed], said: Words) -> Safe:
 def panel(run: Run, facts: RunFacts, say: Words, beside: Sequence[tuple[str, RunFacts]] = ()) -> Safe:
     """One run: how far it is, what it says, and its figures."""
     spec, of = run.spec, say.of_program
-    source = Path(spec["parent"]).parent.name if spec["parent"] else Path(spec["base"]).name
-    heading = f"{of(STATUS[run.status])} · {run.name}: {run.method}, {source}, "
+    heading = f"{of(STATUS[run.status])} · {run.title}: {run.method}, {run.source}, "
     heading += str(facts.plan.get("precision", spec["precision"]))
     lines = [Safe(f"<h2>{short(heading, 200)}</h2>")]
     if run.error:

@@ -61,10 +61,12 @@ def add(studio: Studio) -> None:
         return [
             now.seal,
             now.table,
-            gr.skip() if listed and not value else gr.update(choices=list(now.names), **value),
+            gr.skip() if listed and not value else gr.update(choices=list(now.choices), **value),
             gr.skip()
             if listed
-            else gr.update(choices=[one for one in now.names if one != now.name], visible=len(now.names) > 1),
+            else gr.update(
+                choices=[one for one in now.choices if one[1] != now.name], visible=len(now.choices) > 1
+            ),
             now.panel,
             now.log,
             gr.update(visible=now.may_pause),

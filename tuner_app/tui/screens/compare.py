@@ -51,7 +51,7 @@ class CompareScreen(FiguresScreen):
 
     def _show(self) -> None:
         self.query_one("#apart", Static).update(self._apart(list(self._runs.values())))
-        self.figures.show(list(self._facts.items()))
+        self.figures.show([(run.title, self._facts[name]) for name, run in self._runs.items()])
 
     def _apart(self, found: list[Run]) -> Content:
         settings = [_settings(run) for run in found]
@@ -66,7 +66,7 @@ class CompareScreen(FiguresScreen):
             parts = [f"{STATUS[run.status]} {progress(facts.step)}".strip()]
             parts += [f"{name.replace('_', ' ')} {each[name]}" for name in differing if name in each]
             text = one_line(" · ".join(parts), 400)
-            lines.append(Content.assemble(f"{mark} ", (one_line(run.name, 24), "bold"), "  ", text))
+            lines.append(Content.assemble(f"{mark} ", (one_line(run.title, 24), "bold"), "  ", text))
         return Content("\n").join(lines)
 
 
@@ -75,7 +75,7 @@ def _settings(run: Run) -> dict[str, Any]:
     return {
         "method": run.method,
         "base": spec["base"],
-        "from": spec["parent"] or "the base",
+        "from": run.source if run.parent_id else "the base",
         "precision": spec["precision"],
         **spec["adapter"],
         **spec["options"],

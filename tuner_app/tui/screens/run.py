@@ -1,7 +1,6 @@
 """One run, live."""
 
 from functools import partial
-from pathlib import Path
 from typing import ClassVar
 
 from textual import work
@@ -86,6 +85,7 @@ class RunScreen(FiguresScreen):
     def _show(self, run: Run, log: list[str]) -> None:
         self.query_one("#facts", Static).update(self._summary(run))
         self.query_one(Tail).show(log)
+        self.query_one(TopBar).place(f"run {run.title}")
         self.figures.show([(run.name, self._facts)])
         if self._told != (state := run.status + run.error):  # what was said of another key stays until then
             self._told = state
@@ -102,8 +102,7 @@ class RunScreen(FiguresScreen):
 
     def _summary(self, run: Run) -> Content:
         facts, spec = self._facts, run.spec
-        source = Path(spec["parent"]).parent.name if spec["parent"] else Path(spec["base"]).name
-        first = f"{run.method} from {source}, {facts.plan.get('precision', spec['precision'])}"
+        first = f"{run.method} from {run.source}, {facts.plan.get('precision', spec['precision'])}"
         first += f" on {facts.plan['device']}" if facts.plan else ""
         first += f", started {ago(run.started)}" if run.started else ""
         state = standing(run, self._waits_for)

@@ -110,13 +110,13 @@ class RunsScreen(TunerScreen):
         run, step = one.run, one.step
         texts = (
             MARKS[self._marked.index(run.name)] if run.name in self._marked else " ",
-            run.name,
+            run.title,
             run.method,
             standing(run, one.waits_for),
             progress(step),
             one.left,
             words.headline(step) if step else "",
-            one.source,
+            run.source,
             ago(run.started) if run.started else "",
         )
         return [Text(one_line(text, 64)) for text in texts]
