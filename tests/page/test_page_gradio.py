@@ -125,3 +125,31 @@ def test_gradio_itself_checks_the_files_that_are_named(gated):
             processing_utils._check_allowed("/etc/passwd", check_in_upload_folder=True)
     finally:
         LocalContext.blocks.reset(token)
+
+
+NONSENSE = (None, 0, -1.5, True, "x", "x" * 20_001, [], ["x", [1]], {}, {"x": 1})
+
+
+@pytest.mark.parametrize("name", ["ann", "me"])
+def test_nonsense_for_any_listener_is_a_line_of_the_log_and_no_traceback(gated, capfd, name):
+    blocks, nonsense = gated.gradio().get_blocks(), cycle(NONSENSE)
+    with gated.client(name) as client:
+        for fn in list(blocks.fns.values()):
+            for value in (next(nonsense) for _ in range(3)):
+                body = asked(gated, data=[value] * len(fn.inputs), fn_index=fn._id, session_hash=f"by-{name}")
+                if fn.queue:
+                    assert client.post(f"{QUEUE}/join", json=body).is_success
+                    continue
+                answer = client.post("/studio/gradio_api/run/predict", json=body)
+                assert answer.is_success or answer.json().get("title") == "This did not work", (
+                    fn.fn,
+                    value,
+                    answer.text,
+                )
+        with client.stream(
+            "GET", f"{QUEUE}/data", params={"session_hash": f"by-{name}"}, timeout=60
+        ) as events:
+            assert any("close_stream" in line for line in events.iter_lines())  # all of them are done
+    printed = "".join(capfd.readouterr())
+    assert "Traceback" not in printed
+    assert "The studio was sent what it cannot take: " in printed

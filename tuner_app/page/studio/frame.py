@@ -12,6 +12,7 @@ from tuner_app.page.answering import Answering
 from tuner_app.page.studio import chat, data, new_run, people, progress, review, runs, words, write
 from tuner_app.page.studio.access import may
 from tuner_app.page.studio.answers import Answers
+from tuner_app.page.studio.blocks import Blocks
 from tuner_app.page.studio.parts import Studio
 from tuner_app.page.studio.words import Words, said
 from tuner_app.paths import Home
@@ -39,7 +40,7 @@ MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 def build(studio: Studio) -> gr.Blocks:
     """The tabs, without a server."""
-    blocks = gr.Blocks(title="tuner", analytics_enabled=False, fill_width=True)
+    blocks = Blocks(studio.home, title="tuner", analytics_enabled=False, fill_width=True)
     with blocks:
         gr.Markdown("# tuner", sanitize_html=True, elem_id="heading")  # for those who have it read to them
         gr.Button(said("to_labelling"), link="/", size="sm", min_width=80, elem_id="to-labelling")
