@@ -20,10 +20,18 @@ class Blocks(gr.Blocks):
         super().__init__(**how)
         self._home = home
 
-    async def process_api(self, *given: Any, request: Any = None, **named: Any) -> dict[str, Any]:
+    async def process_api(
+        self,
+        block_fn: Any,
+        inputs: list[Any],
+        state: Any = None,
+        request: Any = None,
+        *more: Any,
+        **named: Any,
+    ) -> dict[str, Any]:
         """What Gradio gives; a gr.Error that it prints nothing of where that is none."""
         try:
-            return await super().process_api(*given, request=request, **named)
+            return await super().process_api(block_fn, inputs, state, request, *more, **named)
         except Exception as error:
             if isinstance(error, gr.Error) and not error.print_exception:
                 raise
