@@ -9,7 +9,7 @@ import pytest
 from engine.errors import UserError
 from tuner_app.page import database as page_database
 from tuner_app.page.database import Database, NotNowError
-from tuner_app.store import Store, people, sqlite
+from tuner_app.store import Store, people, sqlite, waiting
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ async def test_what_waits_is_one_transaction(database, store, monkeypatch):
 
 
 async def test_a_locked_database_is_unavailable_and_nothing_is_kept(database, store, monkeypatch):
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(waiting, "BUSY_SECONDS", 0.1)
     with closing(sqlite.open_raw(store.path)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(NotNowError, match="locked"):

@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 import gate
 
 from tuner_app.page import connections, limits
-from tuner_app.store import sessions, sqlite
+from tuner_app.store import sessions, sqlite, waiting
 
 
 def test_ten_thousand_guesses_of_a_token_are_refused(gated):
@@ -142,7 +142,7 @@ def test_a_stranger_cannot_keep_the_database_busy_with_invented_sessions(tmp_pat
 
 
 def test_a_locked_database_is_said_and_a_link_stays_good(tmp_path, monkeypatch):
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(waiting, "BUSY_SECONDS", 0.1)
     with gate.gate(tmp_path) as page, page.stranger() as browser:
         token = {"token": sessions.invite(page.store, "ann")}
         with closing(sqlite.open_raw(page.home.database)) as other:

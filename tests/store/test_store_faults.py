@@ -16,7 +16,7 @@ import pytest
 
 from engine.errors import UserError
 from engine.examples import Demonstration, Message
-from tuner_app.store import Store, chats, examples, labels, new_uid, sqlite
+from tuner_app.store import Store, chats, examples, labels, new_uid, sqlite, waiting
 from tuner_app.store.rows import Item
 
 NOBODY = 65534
@@ -88,12 +88,17 @@ def test_a_lock_that_stays_is_named(
 ) -> None:
     other = sqlite3.connect(str(path))
     other.execute("BEGIN IMMEDIATE")
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.4)
-    impatient = Store.open(path)
+    monkeypatch.setattr(waiting, "BUSY_SECONDS", 0.4)
+    monkeypatch.setattr(waiting, "LONG_SECONDS", 0.1)
+    impatient, told = Store.open(path), []
+    impatient.waiting.on_long = lambda: told.append(time.monotonic())
     started = time.monotonic()
     with pytest.raises(UserError, match="locked") as caught:
         chats.start(impatient)
     assert 0.4 <= time.monotonic() - started < 4
+    assert len(told) == 1
+    assert told[0] - started >= 0.1
+    assert (impatient.waiting.in_vain, impatient.waiting.goes_on) == (True, True)
     assert "still there" in caught.value.kept
     assert chats.conversations(impatient) == []
     other.execute("COMMIT")

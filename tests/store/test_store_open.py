@@ -11,7 +11,7 @@ import pysqlite3 as sqlite3
 import pytest
 
 from engine.errors import UserError
-from tuner_app.store import Store, chats, migrations, sqlite
+from tuner_app.store import Store, chats, migrations, sqlite, waiting
 
 # Opens a database as the command line does, and prints what that has imported.
 OPEN = """
@@ -100,7 +100,7 @@ def test_an_affected_sqlite_refuses_a_wal_that_is_in_use(
 ) -> None:
     chats.start(store)
     monkeypatch.setattr(sqlite, "WAL_IS_SAFE", (99, 0, 0))
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(waiting, "BUSY_SECONDS", 0.1)
     with pytest.raises(UserError, match="can corrupt"):
         Store.open(path)
 
@@ -242,7 +242,7 @@ def test_no_step_while_another_program_has_it_open(
 ) -> None:
     chats.start(store, title="at work")
     add_step(monkeypatch, newer)
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(waiting, "BUSY_SECONDS", 0.1)
     with pytest.raises(UserError, match="another program has it open"):
         Store.open(path, migrate=True)
     chats.start(store, title="still at work")

@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.errors import UserError
 from tuner_app.store import migrations, sqlite
+from tuner_app.store.waiting import Waiting
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 
@@ -24,11 +25,13 @@ class Store:
     """One database, for any number of threads: each gets a connection of its own on first use.
 
     Reading is `query` and `one`; writing is `execute` inside `with store.write():`. What was written is on
-    disk when the outermost `write` block has ended. Errors that a person can mend are UserErrors.
+    disk when the outermost `write` block has ended. Errors that a person can mend are UserErrors. `waiting`
+    knows of waits for locks that others hold.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.waiting = Waiting()
         self._connections: weakref.WeakKeyDictionary[threading.Thread, sqlite.Connection] = (
             weakref.WeakKeyDictionary()
         )
@@ -62,7 +65,7 @@ class Store:
         with self._lock:
             connection = self._connections.get(thread)
             if connection is None:
-                connection = self._connections[thread] = sqlite.connect(self.path)
+                connection = self._connections[thread] = sqlite.connect(self.path, self.waiting)
         return connection
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[sqlite.Row]:
@@ -198,7 +201,7 @@ class Store:
         """
         with self._lock, sqlite.translated(self.path):
             if self._watcher is None:
-                self._watcher = sqlite.connect(self.path)
+                self._watcher = sqlite.connect(self.path, self.waiting)
             (version,) = self._watcher.execute("PRAGMA data_version").fetchone()
             return int(version)
 

@@ -1,11 +1,9 @@
 """One SQLite connection: how it is opened, copied and checked, and what its errors mean to a person."""
 
 import os
-import random
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,8 +11,8 @@ from typing import Any
 import pysqlite3 as sqlite3
 
 from engine.errors import UserError
+from tuner_app.store.waiting import BUSY_SECONDS, Waiting
 
-BUSY_SECONDS = 5.0
 WAL_BYTES = 1 << 26  # which the WAL's file keeps once it is empty again
 OPENING = 1 << 16  # bytes on the disk that opening takes beside the file
 # Older versions can corrupt a WAL database that two connections checkpoint at once:
@@ -36,13 +34,13 @@ class FullError(UnavailableError):
     """There is no room left for it, or its disk fails."""
 
 
-def connect(path: Path) -> Connection:
+def connect(path: Path, waiting: Waiting) -> Connection:
     """A connection for reading and writing an existing file, with every pragma set.
 
     One thread at a time may use it. Transactions are ours alone: outside of them each statement is its own.
     """
     with translated(path):
-        db = open_raw(path)
+        db = open_raw(path, waiting=waiting)
         db.row_factory = sqlite3.Row
         for pragma in ("trusted_schema=OFF", "recursive_triggers=ON", "synchronous=FULL", "foreign_keys=ON"):
             db.execute(f"PRAGMA {pragma}")
@@ -51,31 +49,13 @@ def connect(path: Path) -> Connection:
         return db
 
 
-def open_raw(path: Path, mode: str = "rw") -> Connection:
+def open_raw(path: Path, mode: str = "rw", waiting: Waiting | None = None) -> Connection:
     """A connection with SQLite's own defaults, except that it waits for locks and never makes the file."""
     db = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
     )
-    db.set_busy_handler(_patience())
+    db.set_busy_handler((waiting or Waiting()).patience())
     return db
-
-
-def _patience() -> Callable[[int], bool]:
-    """What SQLite asks, with the number of times it has asked before, when a lock is taken: wait on?
-
-    SQLite's own timeout soon sleeps for 100 ms at a time, and so can miss, for seconds on end, the
-    milliseconds between the transactions of a busy writer.
-    """
-    deadline = 0.0
-
-    def wait(asked: int) -> bool:
-        nonlocal deadline
-        if asked == 0:
-            deadline = time.monotonic() + BUSY_SECONDS
-        time.sleep(random.uniform(0.0005, 0.004))
-        return time.monotonic() < deadline
-
-    return wait
 
 
 def use_journal(db: Connection, path: Path) -> None:

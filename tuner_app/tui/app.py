@@ -25,8 +25,9 @@ from tuner_app.tui import themes
 from tuner_app.tui.database import Database
 from tuner_app.tui.drafts import Drafts
 from tuner_app.tui.endings import heed_signals
+from tuner_app.tui.held import HeldApp
 from tuner_app.tui.in_order import InOrderApp
-from tuner_app.tui.messages import Link, StoreChanged, WatchFailed
+from tuner_app.tui.messages import Link, StoreChanged
 from tuner_app.tui.screens.chat import ChatScreen
 from tuner_app.tui.sparing import SparingApp
 from tuner_app.tui.tidying import TidyApp
@@ -55,7 +56,7 @@ def run(home: Home) -> int:
         return app.return_code or 0
 
 
-class TunerApp(TidyApp, InOrderApp, SparingApp):
+class TunerApp(TidyApp, InOrderApp, SparingApp, HeldApp):
     """Chat, label, train, and chat with the result."""
 
     TITLE = "tuner"
@@ -175,9 +176,6 @@ class TunerApp(TidyApp, InOrderApp, SparingApp):
         yield from super().get_system_commands(screen)
         yield SystemCommand("Tour", "The way round, in five steps", lambda: self.action_go("tour"))
         yield from import_module("tuner_app.tui.keys").commands(screen)
-
-    def on_watch_failed(self, event: WatchFailed) -> None:
-        self.notify(event.reason, severity="error", markup=False)
 
     def _handle_exception(self, error: Exception) -> None:
         """A fault of ours that nothing caught: its traceback is for a file, not for the person.

@@ -14,6 +14,7 @@ from tuner_app.settings import Settings
 if TYPE_CHECKING:
     from tuner_app.tui.app import TunerApp
 
+HELD = "◌ another program holds the database; nothing is lost "
 _STATES = {
     "off": ("○ not loaded", "$foreground-muted"),
     "starting": ("◌ starting", "$text-warning"),
@@ -35,7 +36,7 @@ class TopBar(Horizontal):
 
     def on_mount(self) -> None:
         self.place(self._place)
-        for name in ("settings", "link", "training"):
+        for name in ("settings", "link", "training", "held"):
             self.watch(self.app, name, self._show_who, init=False)
         self._show_who()
 
@@ -54,6 +55,8 @@ class TopBar(Horizontal):
             (f"{one_line(_answering(app.model_link.named(app.settings)), 34)} ", "bold"),
             (state, style),
         ]
+        if app.held:
+            parts = [(HELD, "$text-warning")]
         content, who = Content.assemble(*parts), self.query_one("#who", Static)
         as_wide = isinstance(who.content, Content) and who.content.cell_length == content.cell_length
         who.update(
