@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from axe import faults
-from labelling import DESK, PHONE, Browser, Page, enter, expect, walk
+from labelling import DESK, PHONE, Browser, Page, enter, expect, until, walk
 from served import Served, pairs
 
 from tuner_app import settings
@@ -169,6 +169,37 @@ def keeps_what_is_typed_for_another_method(page: Page) -> None:
     expect(field(page, "new-kind")).to_have_value("dora")
 
 
+def test_a_choice_by_enter_keeps_the_focus_and_is_one_choice(browser: Browser, served: Served) -> None:
+    asked: list[int] = []
+    with studio(browser, served, people.ME) as page:
+        open_tab(page, "Data")
+        page.get_by_text("Share a batch").click()
+        batch, options = field(page, "share-batch"), page.locator("#share-batch [role=option]")
+        batch.focus()
+        page.on(
+            "request", lambda one: asked.append(one.post_data_json["fn_index"]) if one.post_data else None
+        )
+        page.keyboard.press("ArrowDown")
+        expect(batch).to_have_attribute("aria-activedescendant", re.compile("option"))
+        with page.expect_request("**/gradio_api/run/**") as choosing:
+            page.keyboard.press("Enter")
+        expect(batch).to_be_focused()
+        expect(options).to_have_count(0)
+        asked.clear()
+        page.keyboard.press("Tab")
+        expect(field(page, "share-overlap")).to_be_focused()
+        field(page, "share-overlap").fill("3")
+        page.locator("#share-save").click()
+        expect(page.locator("#data-told")).to_contain_text("sums")
+        assert choosing.value.post_data_json["fn_index"] not in asked  # it would write over what is typed
+        batch.focus()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        expect(options).to_have_count(0)
+        batch.click()  # the list opens for who goes on
+        expect(options.first).to_be_visible()
+
+
 def row(page: Page, text: str) -> Any:
     """The line of a member."""
     return page.locator("#people-list").get_by_role("row", name=re.compile(text))
@@ -224,8 +255,11 @@ def test_a_file_is_looked_at_imported_and_comes_out_again(
         expect(page.locator("#import-told")).to_have_text("preference (jsonl): 1 pair, 1 refused")
         expect(page.locator("#import-rows")).to_contain_text("<img")
         expect(page.locator("#import-rows")).to_contain_text("is missing")
+        learned = page.locator("#data-counts")
+        expect(learned.get_by_role("row", name=re.compile("^pairs .* 0$"))).to_be_visible()
         page.locator("#import-keep").click()
         expect(page.locator("#import-told")).to_have_text("Imported: 1 new, 0 already there, 1 refused.")
+        expect(learned.get_by_role("row", name=re.compile("^pairs .* 1$"))).to_be_visible()
         page.get_by_text("Export", exact=True).click()
         choose(page, "export-format", "preference")
         field(page, "export-data").fill("imports")
@@ -262,6 +296,16 @@ def test_a_batch_is_made_and_shared_and_what_keeps_it_from_answers_is_told(
     assert (offered.overlap, offered.guidelines) == (2, "Be **kind**.")
 
 
+# The charts take all of the panel's width, and no more; a line ends at its chart's right.
+FILLED = """(() => {
+  const right = (one) => one.getBoundingClientRect().right;
+  const charts = [...document.querySelectorAll(".t-chart")];
+  const edge = right(document.querySelector("#runs-panel .t"));
+  return Math.abs(Math.max(...charts.map(right)) - edge) < 2 && edge <= innerWidth
+    && charts.every((one) => Math.abs(right(one) - right(one.querySelector("circle"))) < 16);
+})()"""
+
+
 @pytest.mark.slow
 def test_a_run_is_started_watched_paused_resumed_and_stopped(browser: Browser, served: Served) -> None:
     settings.save(served.home, settings.Settings())
@@ -281,6 +325,9 @@ def test_a_run_is_started_watched_paused_resumed_and_stopped(browser: Browser, s
         panel = page.locator("#runs-panel")
         expect(panel.get_by_text(re.compile("step \\d+ of 3000"))).to_be_visible(timeout=120_000)
         expect(panel.get_by_role("figure", name=re.compile("^loss "))).to_be_visible()
+        for size in (PHONE, DESK):
+            page.set_viewport_size(size)  # type: ignore[arg-type]
+            until(page, FILLED)
         for press, status in (
             ("pause", "paused"),
             ("resume", "running"),

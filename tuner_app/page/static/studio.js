@@ -1,5 +1,7 @@
 // The studio beside Gradio: files go in by a route of our own, and keys decide in a review.
+import * as charts from "./charts.js";
 import * as drafts from "./drafts.js";
+import * as focus from "./focus.js";
 import * as names from "./names.js";
 import * as trouble from "./trouble.js";
 import { language, load } from "./words.js";
@@ -149,6 +151,7 @@ function importForm() {
     if (found.error) return show(found);
     file.value = "";
     another();
+    document.getElementById("data-imported").click(); // what there is to learn from is more now
     say(t("kept", { new: found.new, known: found.known, refused: found.refused_count }), "good");
   });
   return make("div", { className: "t t-form", id: "import-form" },
@@ -182,6 +185,8 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+charts.start();
+focus.start();
 drafts.start();
 await load();
 trouble.start();

@@ -10,7 +10,7 @@ from tuner_app.page.studio.markup import Safe, short, text
 from tuner_app.page.studio.words import Words
 from tuner_app.run_facts import RunFacts
 
-WIDTH, HEIGHT = 320, 120  # as tables.css has them: a viewBox does not pass Gradio's cleaning of HTML
+WIDTH, HEIGHT = 320, 120  # static/charts.js lets them grow
 LEFT, TOP, BOTTOM = 56, 8, 16  # room for the numbers
 MOST = 9
 MOST_BESIDE = 3  # other runs: as many as there are kinds of line in tables.css

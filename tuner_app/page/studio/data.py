@@ -47,6 +47,7 @@ def add(studio: Studio) -> None:
     with gr.Accordion(label("data_export"), open=False, elem_id="data-export"):
         _export(tab)
     counts = page(elem_id="data-counts")
+    imported = gr.Button(elem_id="data-imported", elem_classes="t-kept")  # static/studio.js presses it
 
     async def look(member: Member, words: Words) -> Safe:
         return await database.beside(batches_table, answering.states, words)
@@ -55,7 +56,8 @@ def add(studio: Studio) -> None:
         return await database.beside(counts_table, words)
 
     looking: dict[str, Any] = {"fn": may("admin", look), "outputs": listing, "queue": False, **QUIET}
-    tab.select(may("admin", count), None, counts, queue=False, **QUIET)
+    for event in (tab.select, imported.click):
+        event(may("admin", count), None, counts, queue=False, **QUIET)
     tab.select(**looking).then(may("admin", begin), None, timer, queue=False, **QUIET)
     timer.tick(**looking)
 
