@@ -270,5 +270,7 @@ def test_a_full_disk_is_called_so_when_it_fails_to_open(
         raise error
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=0))
-    with pytest.raises(UserError, match="the disk is full"), sqlite.translated(tmp_path / "x.sqlite"):
+    refused = pytest.raises(UserError, match="its disk is full")
+    with refused as caught, sqlite.translated(tmp_path / "x.sqlite"):
         raise error
+    assert f"copy {tmp_path} to another disk" in caught.value.do

@@ -16,6 +16,7 @@ from places import PROMPT, Place
 from engine.errors import UserError
 from tuner_app import launch
 from tuner_app.client import ChatClient
+from tuner_app.paths import Home
 from tuner_app.workers import locks, supervisor
 
 MESSAGES = [{"role": "user", "content": PROMPT}]
@@ -170,6 +171,16 @@ def test_broken_weights_end_the_worker_with_the_reason(place: Place, tmp_path: P
     with pytest.raises(UserError, match="cannot be loaded") as caught:
         supervisor.ensure_chat(place.home, str(broken))
     assert "Traceback" not in str(caught.value)
+
+
+def test_a_chat_worker_that_ends_without_a_word_may_have_had_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path)
+    home.create()
+    monkeypatch.setattr(supervisor, "_start_chat", lambda *_: True)
+    with pytest.raises(UserError, match="left no word: the disk may be full"):
+        supervisor.ensure_chat(home, "builtin")
 
 
 def test_a_second_chat_worker_refuses(shared_place: Place) -> None:

@@ -159,7 +159,7 @@ def translated(path: Path) -> Iterator[None]:
         if _code(error) not in _MEANINGS:
             raise
         failed = _code(error) == sqlite3.SQLITE_IOERR
-        meaning = _FULL if failed and _is_full(path.parent) else _MEANINGS[_code(error)]
+        meaning = _NO_ROOM if failed and _is_full(path.parent) else _MEANINGS[_code(error)]
         raise _unavailable(meaning, path, error) from error
     except UnicodeEncodeError as error:
         raise UserError(
@@ -181,6 +181,12 @@ _FULL = (
     "The database {path} cannot grow: the disk is full or a limit on file sizes is reached ({error}).",
     _UNCHANGED,
     "Free some space, then do it again.",
+)
+_NO_ROOM = (
+    "The database {path} cannot be opened: its disk is full, and even to be read it takes"
+    f" {OPENING >> 10} KiB beside it ({{error}}).",
+    _UNCHANGED,
+    "Free some space, or copy {folder} to another disk and name it there: tuner --home COPY",
 )
 _FAILED = (
     "The disk failed while the database {path} was read or written: it may be full ({error}).",
@@ -217,7 +223,7 @@ _MEANINGS = {
 
 def _unavailable(meaning: tuple[str, str, str], path: Path, error: object) -> UnavailableError:
     what, kept, do = (part.format(path=path, folder=path.parent, error=error) for part in meaning)
-    kind = FullError if meaning in (_FULL, _FAILED) else UnavailableError
+    kind = FullError if meaning in (_FULL, _NO_ROOM, _FAILED) else UnavailableError
     return kind(what, kept=kept, do=do)
 
 

@@ -26,6 +26,7 @@ from tuner_app.workers import locks
 POLL = 0.05
 BUSY_POLL = 0.5
 KILL_PATIENCE = 5.0  # seconds between SIGTERM and SIGKILL, and after SIGKILL
+NO_WORD = "It has left no word: the disk may be full, or something has killed it."
 LOG_LINES = 12
 IDLE_CHAT = 1800  # seconds; a model is not to fill the memory for ever after the last interface was closed
 EVERY = 10**9  # no limit
@@ -90,7 +91,7 @@ def ensure_chat(
             if locks.owner(locks.chat(home)) is None:
                 if started:
                     raise UserError(
-                        f"The chat worker for {base} ended.\n{_tail(log)}",
+                        f"The chat worker for {base} ended.\n{_tail(log) or NO_WORD}",
                         kept="Conversations and labels are in the database.",
                         do=f"Mend what it says, then try again. Its log: {log}",
                     )
