@@ -89,6 +89,12 @@ class Gate:
         assert session
         return session
 
+    @property
+    def under_way(self) -> int:
+        """How many requests have begun and are not answered."""
+        cycles = [one.cycle for one in list(self._server.server_state.connections)]
+        return sum(cycle is not None and not cycle.response_complete for cycle in cycles)
+
     def sends(self, data: bytes, seconds: float = 5) -> bytes:
         """What comes back for these bytes, to the connection's end or so many seconds."""
         with socket.create_connection(("127.0.0.1", self.place.port), timeout=seconds) as wire:

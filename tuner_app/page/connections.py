@@ -1,6 +1,7 @@
 """Connections: who says nothing, reads nothing or opens too many is cut off."""
 
 import asyncio
+import ipaddress
 import resource
 from contextlib import suppress
 from typing import Any
@@ -10,6 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 HEADER_SECONDS = 10.0  # in which a request's headers have to be there
 READ_SECONDS = 30.0  # for which a browser may read nothing of what is sent
 MOST_OPEN = 2_000
+MOST_OF_ONE = 1_000  # of one address: a hundred people behind it, with a browser's six each and their streams
 
 
 class Connection(H11Protocol):
@@ -19,20 +21,29 @@ class Connection(H11Protocol):
     _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the headers, or refuse: there are too many."""
+        """Wait for the headers. Of too many, the one that is idle the longest gives way, and where all are in
+        use, this one."""
         super().connection_made(transport)
-        if len(self.connections) > MOST_OPEN:
-            transport.abort()
-        else:
-            self._wait()
+        self._heard, self._network = self.loop.time(), network(self.client[0] if self.client else "")
+        everyone: list[Connection] = [one for one in self.connections if isinstance(one, Connection)]
+        crowd = [one for one in everyone if one._network == self._network]
+        if len(crowd) <= MOST_OF_ONE:
+            crowd = everyone if len(everyone) > MOST_OPEN else []
+        self._wait()
+        if crowd:
+            idle = [one for one in crowd if one is not self and one._is_idle]
+            leaving = min(idle, key=lambda one: one._heard, default=self)
+            self.connections.discard(leaving)  # at once: the next that comes is not to find it again
+            leaving.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Read on; the deadline ends when the headers are there."""
+        self._heard = self.loop.time()
         before = self.cycle
         super().data_received(data)
         if self.cycle is not before:
             self._stop()
-        elif self._deadline is None and (before is None or before.response_complete):
+        elif self._deadline is None and self._is_idle:
             self._wait()  # a kept connection's next request has begun
 
     def pause_writing(self) -> None:
@@ -51,6 +62,10 @@ class Connection(H11Protocol):
         self._has_read()
         super().connection_lost(exc)
 
+    @property
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
     def _has_read(self) -> None:
         if self._unread is not None:
             self._unread.cancel()
@@ -63,6 +78,13 @@ class Connection(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def network(address: str) -> str:
+    """Whose an address is: of IPv6 the first half, which one person has all of."""
+    if ":" in address:
+        return str(ipaddress.ip_network((address.partition("%")[0], 64), strict=False))
+    return address
 
 
 def allow_many() -> None:

@@ -1,7 +1,6 @@
 """How much one client may ask for: requests, sizes, time, open streams. 413, 408, 429 and 503 say so."""
 
 import asyncio
-import ipaddress
 import math
 import time
 from collections import OrderedDict
@@ -13,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tuner_app.page.access import NONSENSE, Sessions, cookie_of, refuse
+from tuner_app.page.connections import network
 
 MIB = 1 << 20
 BODIES = {"/api/import": 2048 * MIB, "/api/join": 1024}  # bytes of a request's body
@@ -271,8 +271,4 @@ def _most(scope: Scope) -> int:
 
 
 def _network(scope: Scope) -> str:
-    """The client's address; of IPv6 the first half, which one person has all of."""
-    address = scope["client"][0] if scope["client"] else ""
-    if ":" in address:
-        return str(ipaddress.ip_network((address.partition("%")[0], 64), strict=False))
-    return address
+    return network(scope["client"][0] if scope["client"] else "")
