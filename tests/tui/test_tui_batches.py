@@ -1,14 +1,16 @@
 """Batches of prompts: listed, made by a short form, put away."""
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from person import Person, opened
 from scripted_server import ScriptedServer
-from textual.widgets import Select
+from textual.widgets import Input, Select
 
 from engine.examples import Message, Pair, Rated
-from tuner_app import settings
+from tuner_app import labelling, settings
 from tuner_app.paths import Home
 from tuner_app.settings import Settings
 from tuner_app.store import Store, batches, chats, examples, models
@@ -50,6 +52,42 @@ async def test_enter_enter_labels_what_was_asked_in_the_chat(
     assert (batch.kind, batch.makers) == ("pair", (Maker("builtin"),))
     assert (batch.decoding["temperature"], batch.decoding["max_tokens"]) == (1.0, 256)
     assert {request["n"] for request in server.requests} == {2}
+
+
+@pytest.mark.parametrize("asked", [True, False])  # whether what is offered is what was asked in the chat
+async def test_offers_that_come_late_move_nothing_under_who_types(
+    home: Home, store: Store, monkeypatch: pytest.MonkeyPatch, asked: bool
+) -> None:
+    if asked:
+        chats.add(store, chats.start(store).id, role="user", content="A cow?")
+    may, offered = threading.Event(), labelling.offered
+
+    def late(*args: Any) -> Any:
+        assert may.wait(20)
+        return offered(*args)
+
+    monkeypatch.setattr(labelling, "offered", late)
+    async with opened(home, (100, 40)) as person:
+        await form(person)
+        name = person.app.screen.query_one("#name", Input)
+        await person.type("co")
+        may.set()
+        await person.until(lambda: name.placeholder == "batch 1")
+        await person.until(lambda: not any(worker.is_running for worker in person.app.workers))
+        await person.type("ws")
+        assert (name.value, name.has_focus) == ("cows", True)
+        assert person.app.screen.query_one("#origin", Select).value == "typed"
+        may.clear()
+        await person.press("escape", "n")
+        typed = person.app.screen.query_one("#typed")
+        typed.focus()
+        await person.type("A c")
+        name = person.app.screen.query_one("#name", Input)
+        may.set()
+        await person.until(lambda: name.placeholder == "batch 1")
+        await person.type("ow?")
+        await person.sees("A cow?")
+        assert typed.has_focus
 
 
 async def test_prompts_are_pasted_and_answered_by_two_models(

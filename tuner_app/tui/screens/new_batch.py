@@ -93,13 +93,15 @@ class NewBatchScreen(TunerScreen):
             self.notice.fail(error)
             return
         name, origin, imports, makers = offers
-        self.query_one("#name", Input).placeholder = name
         self._row("#source").offer({"": "all of them"} | {one: one_line(one, 40) for one in imports}, "")
         self._row("#first").offer(makers, chosen.adapter)
         self._row("#second").offer({SAME: "the same"} | makers, SAME)
-        self.query_one("#origin", Select).value = origin
-        if origin == "typed":
-            self.query_one("#typed").focus()
+        field = self.query_one("#name", Input)
+        field.placeholder = name
+        if field.has_focus and not field.value:  # else the person has begun: nothing moves under them
+            self.query_one("#origin", Select).value = origin
+            if origin == "typed":
+                self.query_one("#typed").focus()
         self._summarise()
 
     @property
