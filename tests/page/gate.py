@@ -107,7 +107,7 @@ class Gate:
                 pass
             return got
 
-    def dribbles(self, first: bytes, seconds: float = 5) -> tuple[bytes, bool]:
+    def dribbles(self, first: bytes, seconds: float = 8) -> tuple[bytes, bool]:
         """What comes back when a byte follows these every 50 ms, and whether the server closed."""
         with socket.create_connection(("127.0.0.1", self.place.port), timeout=0.05) as wire:
             wire.sendall(first)

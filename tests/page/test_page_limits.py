@@ -73,8 +73,8 @@ def test_a_body_without_an_end_or_of_nonsense_is_refused(ann):
 
 
 def test_who_dribbles_is_cut_off(tmp_path, monkeypatch):
-    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.3)
-    monkeypatch.setattr(limits, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 1.0)  # whoever does not dribble is done in that time
+    monkeypatch.setattr(limits, "BODY_SECONDS", 1.0)
     with gate.gate(tmp_path) as page, page.client("ann") as ann:
         host = f"Host: 127.0.0.1:{page.place.port}\r\n"
         head = f"POST /api/join HTTP/1.1\r\n{host}Origin: {page.url}\r\nX-Tuner: 1\r\nContent-Length: 900\r\n"

@@ -64,9 +64,10 @@ async def test_closing_carries_out_what_is_being_written_and_cancels_what_comes_
 ) -> None:
     store = Store.open(home.database)
     database = Database(store)
-    may_end, written = threading.Event(), []
+    begun, may_end, written = threading.Event(), threading.Event(), []
 
     def write(_: Store) -> None:
+        begun.set()
         may_end.wait(5)
         written.append("it")
 
@@ -75,7 +76,7 @@ async def test_closing_carries_out_what_is_being_written_and_cancels_what_comes_
         await database(lambda _: written.append("a look at what nobody sees any more"))
 
     saving = asyncio.create_task(save_and_look())
-    await asyncio.sleep(0.05)
+    assert await asyncio.to_thread(begun.wait, 20)
     threading.Timer(0.05, may_end.set).start()
     database.close()
     await asyncio.wait({saving})
