@@ -1,5 +1,8 @@
 """The way round: shown on a first start alone, and whenever it is asked for."""
 
+from collections.abc import Iterator
+
+import pytest
 from person import opened
 from scripted_server import ScriptedServer
 
@@ -9,9 +12,18 @@ from tuner_app.tui.screens.tour import STEPS, TourScreen
 from tuner_app.workers import supervisor
 
 
-async def test_a_first_start_shows_five_steps_and_a_second_none(home: Home, server: ScriptedServer) -> None:
+@pytest.fixture
+def new_home(home: Home) -> Iterator[Home]:
+    """A home without settings, where the app starts a chat worker of its own: it ends with the test."""
     home.settings.unlink()
-    async with opened(home, ready="1 of 5") as person:
+    yield home
+    supervisor.stop_chat(home)
+
+
+async def test_a_first_start_shows_five_steps_and_a_second_none(
+    new_home: Home, server: ScriptedServer
+) -> None:
+    async with opened(new_home, ready="1 of 5") as person:
         press = person.pilot.press  # a model is looked for meanwhile: nobody waits for it
         for number, (title, _) in enumerate(STEPS, 1):
             await person.sees(f"{number} of 5  {title}")
@@ -24,9 +36,8 @@ async def test_a_first_start_shows_five_steps_and_a_second_none(home: Home, serv
             await press("enter")
         await person.until(lambda: "of 5" not in person.screen())
         await person.sees("A new conversation")
-    supervisor.stop_chat(home)  # without settings the app has started one of its own
-    settings.save(home, settings.Settings(chat_url=server.url))
-    async with opened(home) as person:
+    settings.save(new_home, settings.Settings(chat_url=server.url))
+    async with opened(new_home) as person:
         assert "of 5" not in person.screen()
         await person.press("ctrl+p")
         await person.type("tour")
