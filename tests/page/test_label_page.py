@@ -222,6 +222,23 @@ def test_a_held_key_judges_once_and_a_clicked_button_leaves_the_keys_alone(
     assert served.verbs(name) == ["choose", "choose", "skip"]
 
 
+LOOK = "one => getComputedStyle(one).backgroundColor"
+
+
+def test_the_name_is_whole_however_much_is_not_saved(page: Page, name: str) -> None:
+    page.context.set_offline(True)
+    page.keyboard.press("1")
+    expect(page.locator("#state")).to_contain_text("Not saved: 1")
+    fits = "one => one.scrollWidth <= one.clientWidth"
+    page.evaluate("document.getElementById('far').textContent += ' · 12,483 an hour'")
+    page.locator("#who").evaluate("one => { one.textContent = 'Ann Exampleson' }")
+    page.locator("#batch").evaluate(
+        "one => { one.hidden = false; one.append(new Option('A long name of a batch')) }"
+    )
+    assert page.locator("#who").evaluate(fits)
+    assert page.locator("header").evaluate("one => one.clientHeight") < 60  # one line
+
+
 def test_a_thumb_on_a_phone(join: Callable[..., Page], served: Served, name: str) -> None:
     page = join(name, viewport=PHONE, has_touch=True, is_mobile=True)
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
@@ -236,15 +253,34 @@ def test_a_thumb_on_a_phone(join: Callable[..., Page], served: Served, name: str
     sees(page, "Question 1")
     page.get_by_role("button", name="Undo").tap()
     sees(page, "Question 0")
+    looks = [page.get_by_role("button", name=name).evaluate(LOOK) for name in ("Undo", "Skip")]
+    assert looks[0] == looks[1]  # a tap leaves no mark on a button, as a pointer does that rests there
     page.get_by_role("button", name="More actions").tap()
-    page.get_by_role("button", name="Correct").tap()
+    correct, said = page.get_by_role("button", name="Correct"), page.locator("#said")
+    correct.tap()
+    expect(said).to_have_text("Correct the first or the second? “Correct” again goes back.")
+    correct.tap()
+    expect(said).to_have_text("")
+    correct.tap()
     page.get_by_role("button", name="First is better").tap()
+    expect(page.get_by_text("Ctrl+Enter")).to_be_hidden()
     page.get_by_label("Your correction").fill("Mended.")
     page.get_by_role("button", name="Save as the better answer").tap()
     sees(page, "Question 1")
     saved(page)
     assert served.verbs(name) == ["choose", "undo", "correct"]
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    page.get_by_role("button", name="Help and keys").tap()
+    help = page.get_by_role("dialog", name="Help and keys")
+    expect(help.get_by_text("Skip this one")).to_be_visible()
+    for of_keys in (
+        help.locator("kbd").first,
+        help.get_by_text("Usual keys"),
+        help.get_by_text("Key", exact=True),
+    ):
+        expect(of_keys).to_be_hidden()
+    help.get_by_role("link", name="Studio").tap()  # on the page itself there is no room for it
+    page.wait_for_url("**/studio/", wait_until="commit")
 
 
 def test_two_columns_on_a_wide_screen_scroll_together(join: Callable[..., Page], served: Served) -> None:

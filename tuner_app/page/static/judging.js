@@ -67,8 +67,10 @@ export async function undo() {
 export function askWhich() {
   if (!desk.work.current || desk.editing !== null) return;
   if (desk.work.current.replies.length === 1) return correct(0);
-  desk.asked = true;
-  tell(say("said.which", { first: panels.keyName(desk.keys.of["choose-first"][0]), second: panels.keyName(desk.keys.of["choose-second"][0]) }));
+  desk.asked = !desk.asked;
+  if (!desk.asked) return tell("");
+  const thumb = matchMedia("(pointer: coarse)").matches;
+  tell(say(thumb ? "said.which.thumb" : "said.which", { first: panels.keyName(desk.keys.of["choose-first"][0]), second: panels.keyName(desk.keys.of["choose-second"][0]) }));
 }
 
 function correct(place) {

@@ -69,7 +69,7 @@ export function edit(place, text, { written, save, close }) {
   area.setAttribute("aria-label", say("correct.field"));
   const [done, leave] = [make("button", "main", say("correct.save")), make("button", "", say("correct.close"))];
   const row = make("div", "row");
-  row.append(done, leave, make("span", "hint", say("correct.hint")));
+  row.append(done, leave, make("span", "hint keys", say("correct.hint")));
   const form = make("div", "correction");
   form.append(area, row);
   card.querySelector(".body").hidden = true;
