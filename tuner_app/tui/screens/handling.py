@@ -145,7 +145,10 @@ class HandlingScreen(TunerScreen):
     async def _undo(self, step: Step) -> None:
         self._under_way = True
         try:
-            for back in step.backs:
+            for number, back in enumerate(step.backs):
+                if number:
+                    await self.tuner.database.beside(Store.rest)
+                    self.notice.wait(f"Undoing: {step.what}, part {number + 1} of {len(step.backs)} …")
                 await self.tuner.database(back)
         except UserError as error:
             self._steps.append(step)
