@@ -233,7 +233,7 @@ def test_the_proxy_alone_says_what_was_https_and_who_came(tmp_path):
         answer = ann.get("/api/me", headers=host | forwarded)
         assert "strict-transport-security" in answer.headers
         secure = host | forwarded | {"Origin": "https://label.example.org"}
-        token = sessions.invite(page.store, "bea")
+        token = sessions.invite(page.store, "ann")
         joined = ann.post("/api/join", json={"token": token}, headers=secure)
         assert "Secure" in joined.headers["set-cookie"]
         assert audit.listed(page.store)[0].address == "203.0.113.9", "the one that the proxy has added"
