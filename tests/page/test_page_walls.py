@@ -81,6 +81,14 @@ async def test_guesses_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -
     assert database.times == 5, "and forgotten, for there were too many"
 
 
+async def test_what_is_no_request_reaches_nothing() -> None:
+    async def reached(*_: Any) -> None:
+        pytest.fail("a websocket is not let in, not even to be told so")
+
+    walls = access.Access(reached, Sessions(Asked()), "c")  # type: ignore[arg-type]
+    await walls({"type": "websocket", "path": "/join", "headers": []}, None, None)  # type: ignore[arg-type]
+
+
 # --- limits
 
 
