@@ -71,6 +71,6 @@ def _chat_has_it(home: Home) -> bool:
 
 
 def _holder(home: Home, store: Store) -> str:
-    """The title of the run that has the seat; "" when it is no run."""
+    """The name of the run that has the seat; "" when it is no run."""
     pid = locks.owner(locks.seat(home))
-    return next((run.title for run in runs.listed(store) if pid and run.pid == pid), "")
+    return next((run.name for run in runs.listed(store) if pid and run.pid == pid), "")
