@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.errors import UserError
 from tuner_app.paths import Home
-from tuner_app.workers.supervisor import ENVIRONMENT
+from tuner_app.workers.processes import ENVIRONMENT
 
 OnEvent = Callable[[str, Mapping[str, Any]], None]
 

@@ -38,10 +38,10 @@ def standing(run: Run, waits_for: str) -> str:
 
 def recent(store: Store, home: Home) -> list[tuple[Run, str]]:
     """The latest runs, each with how far it is while it is under way: “▶ sft-2 12/40”, “◌ sft-3”."""
-    from tuner_app.workers import supervisor  # here, because the app's first picture does not wait for it
+    from tuner_app.workers import queue  # here, because the app's first picture does not wait for it
 
     listed = runs.listed(store, 20)
-    waiting = supervisor.waiting(home, listed)
+    waiting = queue.waiting(home, listed)
 
     def far(run: Run) -> str:
         done = progress(runs.last_step(store, run.id))

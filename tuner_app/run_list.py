@@ -9,7 +9,7 @@ from tuner_app.paths import Home
 from tuner_app.store import Store, runs
 from tuner_app.store.rows import Run
 from tuner_app.times import lasting
-from tuner_app.workers import supervisor
+from tuner_app.workers import queue
 
 LOG_BYTES = 4096
 
@@ -41,7 +41,7 @@ class Listed:
 def listed(store: Store, home: Home) -> list[Listed]:
     """The latest runs, those under way first."""
     found = runs.listed(store)
-    waiting = supervisor.waiting(home, found)
+    waiting = queue.waiting(home, found)
     rows = [Listed(run, runs.last_step(store, run.id), waiting.get(run.name, "")) for run in found]
     return sorted(rows, key=lambda row: row.place)
 

@@ -14,7 +14,7 @@ from engine.errors import UserError
 from tuner_app import launch
 from tuner_app.store import runs
 from tuner_app.store.rows import Request, Run
-from tuner_app.workers import locks, seat, supervisor, train
+from tuner_app.workers import locks, queue, seat, supervisor, train
 
 LOADED = 240  # seconds that a worker may take to load, on a busy machine
 ON_A_GPU = """
@@ -88,7 +88,7 @@ def test_runs_train_in_the_order_in_which_they_were_made(place: Place) -> None:
     with taken:
         assert not held
         assert told[0] == "Queued behind second: it begins when that is over, or paused."
-        assert supervisor.waiting(place.home, runs.listed(place.store)) == {
+        assert queue.waiting(place.home, runs.listed(place.store)) == {
             "first": "third",
             "second": "first",
         }

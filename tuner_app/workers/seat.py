@@ -12,7 +12,7 @@ from engine.errors import UserError
 from tuner_app.paths import Home
 from tuner_app.store import Store, runs
 from tuner_app.store.rows import Request, Run
-from tuner_app.workers import locks, supervisor
+from tuner_app.workers import locks, queue, supervisor
 
 POLL = 0.25
 
@@ -47,7 +47,7 @@ def for_training(
         if locks.owner(locks.seat(home)) is not None and _chat_has_it(home):
             note("Chat leaves the GPU to this run: pause it to chat in between.")
             supervisor.stop_chat(home)
-        before = supervisor.before(home, runs.listed(store), run)
+        before = queue.before(home, runs.listed(store), run)
         if not before and (seat := locks.take(locks.seat(home), None)):
             return seat
         if should_stop():

@@ -6,33 +6,24 @@ are process groups of their own and outlive whoever started them.
 """
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from engine.errors import UserError
 from tuner_app.paths import Home
 from tuner_app.store import Store, runs
 from tuner_app.store.rows import Request, Run, RunStatus
-from tuner_app.workers import locks
+from tuner_app.workers import locks, processes
 
-POLL = 0.05
 BUSY_POLL = 0.5
-KILL_PATIENCE = 5.0  # seconds between SIGTERM and SIGKILL, and after SIGKILL
 NO_WORD = "It has left no word: the disk may be full, or something has killed it."
 LOG_LINES = 12
 IDLE_CHAT = 1800  # seconds; a model is not to fill the memory for ever after the last interface was closed
 EVERY = 10**9  # no limit
-ENVIRONMENT = {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
-
-_children: set[int] = set()  # ours to wait for once they ended, or they would stay as zombies
 
 
 @dataclass(frozen=True)
@@ -98,7 +89,7 @@ def ensure_chat(
                 started = _start_chat(home, base, log)
                 if started and (held := locks.hold(locks.starting(home))):
                     waiting.enter_context(held)
-            time.sleep(POLL)
+            time.sleep(processes.POLL)
     if busy:
         raise UserError(
             f"{busy} has been loading or answering in another window for {timeout:.0f} seconds, and a home "
@@ -125,7 +116,7 @@ def _in_silence(line: str) -> None:
 
 def stop_chat(home: Home) -> None:
     """End the chat worker, if there is one, and its running answers with it."""
-    _end(locks.chat(home))
+    processes.end(locks.chat(home))
 
 
 def start_run(home: Home, store: Store, run: Run) -> int:
@@ -139,7 +130,7 @@ def start_run(home: Home, store: Store, run: Run) -> int:
     runs.request(store, run.id, "")
     runs.set_status(store, run.id, "running")
     log = home.run(run.name) / "log.txt"
-    return _spawn("tuner_app.workers.train", ["--home", str(home.folder), run.name], lock, log, "ab")
+    return processes.spawn("tuner_app.workers.train", ["--home", str(home.folder), run.name], lock, log, "ab")
 
 
 def stop_run(home: Home, store: Store, run: Run, *, request: Request = "stop", grace: float = 20.0) -> None:
@@ -149,8 +140,8 @@ def stop_run(home: Home, store: Store, run: Run, *, request: Request = "stop", g
     """
     runs.request(store, run.id, request)
     lock = locks.run(home, run.name)
-    if not _free(lock, grace):
-        _end(lock)
+    if not processes.wait_until_free(lock, grace):
+        processes.end(lock)
     with store.write():
         if _status(store, run) == "queued":
             runs.set_status(store, run.id, "paused" if request == "pause" else "stopped")
@@ -159,7 +150,7 @@ def stop_run(home: Home, store: Store, run: Run, *, request: Request = "stop", g
 
 def reap(home: Home, store: Store) -> list[Run]:
     """Mark the runs whose worker died without a word, and say what is left of them; returns those runs."""
-    _collect()
+    processes.collect()
     dead = []
     for run in runs.listed(store):
         if run.status != "running" or locks.owner(locks.run(home, run.name)) is not None:
@@ -173,33 +164,6 @@ def reap(home: Home, store: Store) -> list[Run]:
         assert found is not None
         dead.append(found)
     return dead
-
-
-def waiting(home: Home, listed: Iterable[Run]) -> dict[str, str]:
-    """Of the runs, those that wait for their turn, by name, and the title of the run that waits before it or
-    trains ("chat": the chat worker, on a GPU)."""
-    pid, listed = locks.owner(locks.seat(home)), list(listed)
-    if not pid:
-        return {}
-    holder = next((run.title for run in listed if run.pid == pid), "chat")
-    queue = sorted((run for run in listed if _waits(run, pid)), key=lambda run: run.id)
-    ahead = [holder, *(run.title for run in queue)]
-    return {run.name: after for run, after in zip(queue, ahead, strict=False)}
-
-
-def before(home: Home, listed: Iterable[Run], run: Run) -> list[str]:
-    """The titles of the runs whose turn comes before that of `run`, in their order: those at work that were
-    made before it, but for the one that trains."""
-    pid = locks.owner(locks.seat(home)) or 0
-    return [
-        other.title
-        for other in sorted(listed, key=lambda other: other.id)
-        if other.id < run.id and _waits(other, pid) and locks.owner(locks.run(home, other.name)) is not None
-    ]
-
-
-def _waits(run: Run, pid: int) -> bool:
-    return run.status == "running" and bool(run.pid) and run.pid != pid
 
 
 def _status(store: Store, run: Run) -> str:
@@ -244,77 +208,7 @@ def _start_chat(home: Home, base: str, log: Path) -> bool:
     folder = Path(base).expanduser()
     base = str(folder.resolve()) if folder.is_dir() else base
     arguments = ["--home", str(home.folder), "--base", base, "--idle", str(IDLE_CHAT)]
-    _spawn("tuner_app.workers.chat", arguments, lock, log, "wb")
-    return True
-
-
-def _spawn(module: str, arguments: list[str], lock: IO[bytes], log: Path, mode: str) -> int:
-    _collect()
-    command = [sys.executable, "-P", "-m", module, "--lock-fd", str(lock.fileno()), *arguments]
-    with lock:
-        try:
-            with log.open(mode) as output:
-                child = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    pass_fds=[lock.fileno()],
-                    env=os.environ | ENVIRONMENT,
-                )
-        except OSError as error:
-            raise UserError(
-                f"The worker cannot be started: {error.strerror} ({log}).",
-                kept="Nothing was changed.",
-                do="Free some space or memory, then try again.",
-            ) from error
-        locks.sign(lock, child.pid)  # so that it can be ended even before it comes to sign by itself
-    child.returncode = 0  # or Popen complains that the child outlives it, as it should
-    _children.add(child.pid)
-    return child.pid
-
-
-def _collect() -> None:
-    for pid in list(_children):
-        try:
-            ended, _ = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            ended = pid
-        if ended:
-            _children.discard(pid)
-
-
-def _end(lock: Path) -> None:
-    """SIGTERM, then SIGKILL, to whoever holds `lock`, and to the rest of its process group."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        deadline = time.monotonic() + KILL_PATIENCE
-        signalled = False
-        while (pid := locks.owner(lock)) is not None and time.monotonic() < deadline:
-            if pid and not signalled:
-                _signal(pid, number)
-                signalled = True
-            time.sleep(POLL)
-    _collect()
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        if os.getpgid(pid) == pid:
-            os.killpg(pid, number)
-        else:  # somebody's foreground process: its group is a terminal's
-            os.kill(pid, number)
-    except ProcessLookupError:
-        pass
-
-
-def _free(lock: Path, timeout: float) -> bool:
-    """Wait until nobody holds `lock`; whether that came about in `timeout` seconds."""
-    deadline = time.monotonic() + timeout
-    while locks.owner(lock) is not None:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL)
+    processes.spawn("tuner_app.workers.chat", arguments, lock, log, "wb")
     return True
 
 

@@ -27,7 +27,7 @@ from tuner_app.tui.widgets.key_bar import KeyBar
 from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.tail import Tail
 from tuner_app.tui.widgets.top_bar import TopBar
-from tuner_app.workers import supervisor
+from tuner_app.workers import queue, supervisor
 
 
 class RunScreen(FiguresScreen):
@@ -229,7 +229,7 @@ def _what_next(run: Run) -> str:
 
 def _around(store: Store, home: Home, run: Run) -> tuple[str, bool]:
     """Which run this one waits for, and whether it has left an adapter."""
-    waits_for = supervisor.waiting(home, runs.listed(store)).get(run.name, "")
+    waits_for = queue.waiting(home, runs.listed(store)).get(run.name, "")
     return waits_for, models.made_by(store, run.id) is not None
 
 
