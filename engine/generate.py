@@ -7,87 +7,22 @@ the same answer, whatever runs beside it, up to the rounding of products of anot
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from engine import beams, sampling
-from engine.errors import UserError
+from engine import beams, caches, sampling
+from engine.answers import Answer, Delta, Finish, Request, room
 from engine.models import out_of_memory
 from engine.sampling import Sampling
 from engine.text_stream import TextStream
 
 MOST_ANSWERS = 64  # that run beside each other, unless one conversation wants more
 MOST_PADDING = 4096  # tokens of memory that may be lost on answers of unlike lengths
-
-
-class ContextFullError(UserError):
-    """The prompt leaves no room for an answer."""
-
-
-Finish = Literal["", "stop", "length", "cancelled"]
-
-
-@dataclass(frozen=True)
-class Delta:
-    """More text of answer `index`; `tokens` counts that answer's tokens so far, its end token included.
-
-    The last delta of each answer has a `finish`: "stop" at an end token or stop string, "length" at the
-    limit, "cancelled" when `should_stop` said so.
-    """
-
-    index: int
-    text: str
-    tokens: int
-    finish: Finish = ""
-
-
-@dataclass(eq=False)
-class Request:
-    """The answers to one prompt, at most `limit` tokens each; `running` are those that have not ended."""
-
-    sampling: Sampling
-    limit: int
-    should_stop: Callable[[], bool]
-    running: list["Answer"] = field(default_factory=list)
-
-
-@dataclass(eq=False)
-class Answer:
-    """One answer as it grows; `ids` are its tokens behind those of the prompt."""
-
-    request: Request
-    index: int
-    ids: list[int]
-    stream: TextStream
-    generator: torch.Generator
-    tokens: int = 0
-
-    @property
-    def sampling(self) -> Sampling:
-        """How it is drawn."""
-        return self.request.sampling
-
-    def add(self, token: int, *, ends: Collection[int], cancelled: bool) -> Delta:
-        """Take one more token; its text, and whether the answer ends with it."""
-        self.ids.append(token)
-        self.tokens += 1
-        if token in ends:
-            return self._delta(self.stream.end(), "stop")
-        text = self.stream.add(token)
-        if self.stream.stopped:
-            return self._delta(text, "stop")
-        if cancelled or self.tokens == self.request.limit:
-            return self._delta(text + self.stream.end(), "cancelled" if cancelled else "length")
-        return self._delta(text)
-
-    def _delta(self, text: str, finish: Finish = "") -> Delta:
-        return Delta(self.index, text, self.tokens, finish)
 
 
 def generate(
@@ -148,7 +83,7 @@ class Batch:
         Raises UserError when it is empty or leaves no room for an answer, and whatever its first pass does;
         nothing else is changed then.
         """
-        limit = min(_room(len(prompt), self.context), wanted.max_tokens or self.context)
+        limit = min(room(len(prompt), self.context), wanted.max_tokens or self.context)
         request = Request(wanted, limit, should_stop)
         request.running = [
             Answer(request, index, list(prompt), TextStream(self.tokenizer, wanted.stop), generator)
@@ -262,7 +197,7 @@ class Batch:
         if ids:
             self._run(torch.tensor([ids], device=self.model.device), cache)
             cache.reorder_cache(torch.zeros(len(answers), dtype=torch.long, device=self.model.device))
-        self._cache = _beside(self._cache, cache) if self._answers else cache
+        self._cache = caches.beside(self._cache, cache) if self._answers else cache
         self._answers += answers
 
     def _forward(self) -> Tensor:
@@ -294,7 +229,7 @@ class Batch:
             return
         # What beam search does between steps is the one selection of rows that every kind of cache can do.
         self._cache.reorder_cache(torch.tensor(rows, device=self.model.device))
-        _crop(self._cache, width - max(len(answer.ids) for answer in self._answers))
+        caches.crop(self._cache, width - max(len(answer.ids) for answer in self._answers))
 
     def _go_apart(self, error: Exception) -> None:
         """Send half of the requests away, to go on later, after an error in the pass of all together: memory
@@ -314,36 +249,3 @@ class Batch:
         self._answers, self._cache, self._most = [], DynamicCache(config=self.model.config), most
         for request in requests:
             self._begin(request)
-
-
-def _room(length: int, context: int) -> int:
-    if not length:
-        raise UserError("The conversation is empty.", do="Send at least one message.")
-    if length >= context:
-        raise ContextFullError(
-            f"The conversation is {length} tokens; the model takes {context}, its answer included.",
-            kept="Nothing was cut off.",
-            do="Start a new conversation, or shorten this one.",
-        )
-    return context - length
-
-
-def _beside(one: DynamicCache, other: DynamicCache) -> DynamicCache:
-    """The rows of both caches, of plain layers, in `one`: padded on the left to the same width."""
-    width = max(one.get_seq_length(), other.get_seq_length())
-    for ours, theirs in zip(one.layers, other.layers, strict=True):
-        if ours.is_initialized:  # not so where a layer shares another's
-            ours.keys = torch.cat([_widened(part.keys, width) for part in (ours, theirs)])
-            ours.values = torch.cat([_widened(part.values, width) for part in (ours, theirs)])
-    return one
-
-
-def _widened(part: Tensor, width: int) -> Tensor:
-    return pad(part, (0, 0, width - part.shape[2], 0))
-
-
-def _crop(cache: DynamicCache, columns: int) -> None:
-    """Drop `columns` on the left, which are padding in every row."""
-    for layer in cache.layers:
-        if columns and layer.is_initialized:
-            layer.keys, layer.values = layer.keys[:, :, columns:], layer.values[:, :, columns:]

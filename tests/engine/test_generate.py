@@ -10,8 +10,9 @@ import tiny
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from engine.answers import Delta
 from engine.errors import UserError
-from engine.generate import Delta, generate
+from engine.generate import generate
 from engine.sampling import Sampling, _inverse_cdf, generators
 from engine.text_stream import TextStream
 

@@ -11,8 +11,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 from engine import generate as module
 from engine import sampling
+from engine.answers import Request
 from engine.errors import UserError
-from engine.generate import Batch, Request
+from engine.generate import Batch
 from engine.sampling import Sampling
 
 Answers = list[tuple[str, int, str]]  # text, tokens, finish

@@ -7,9 +7,10 @@ import torch
 
 from engine import adapters
 from engine import models as engine_models
+from engine.answers import ContextFullError
 from engine.errors import UserError
 from engine.examples import Message
-from engine.generate import Batch, ContextFullError
+from engine.generate import Batch
 from engine.template import Template, template_for
 from tuner_app import bases
 from tuner_app.paths import Home

@@ -14,8 +14,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from engine.answers import Delta
 from engine.errors import UserError
-from engine.generate import Delta
 from tuner_app.workers.model import BASE, ChatModel
 from tuner_app.workers.openai_api import ApiError, ChatRequest, Reply, event, parse, parse_conversation
 from tuner_app.workers.turns import Turns

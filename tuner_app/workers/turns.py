@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from engine.generate import Batch, Delta, Request
+from engine.answers import Delta, Request
+from engine.generate import Batch
 from tuner_app.store.rows import AdapterRow
 from tuner_app.workers.model import ChatModel
 from tuner_app.workers.openai_api import ChatRequest, Reply
