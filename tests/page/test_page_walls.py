@@ -12,6 +12,7 @@ from tuner_app.page.access import Sessions
 from tuner_app.page.database import NotNowError
 from tuner_app.page.gradio_gate import GradioGate
 from tuner_app.page.limits import Limits, Rate, Streams
+from tuner_app.page.origin import Origin, Place
 from tuner_app.store.rows import Member
 
 
@@ -87,6 +88,41 @@ async def test_what_is_no_request_reaches_nothing() -> None:
 
     walls = access.Access(reached, Sessions(Asked()), "c")  # type: ignore[arg-type]
     await walls({"type": "websocket", "path": "/join", "headers": []}, None, None)  # type: ignore[arg-type]
+
+
+# --- where a request was meant for
+
+
+async def meant(path: str = "/x", **scope: Any) -> int:
+    """The status of a request to the page at this machine; each case is one that nothing else refuses."""
+    headers = scope.pop("headers", [(b"host", b"127.0.0.1:7077")])
+    wall = Origin(anything, Place("127.0.0.1", 7077))
+    return await ask(wall, path, raw_path=path.encode(), scheme="http", headers=headers, **scope)
+
+
+async def test_a_request_has_one_host() -> None:
+    host = (b"host", b"127.0.0.1:7077")
+    assert await meant() == 200
+    assert [await meant(headers=headers) for headers in ([], [host, host])] == [400, 400]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/a%2fb", "/a%5Cb", "/a%00", "/%252e", "/%2E/a", "//a", "/a\\b", "/a\x01", "/a b", "/../a", "/a/."],
+)
+async def test_a_path_that_could_be_read_as_another_is_refused(path: str) -> None:
+    assert await meant(path) == 400
+
+
+async def test_another_sites_page_opens_this_one_and_asks_nothing_of_it() -> None:
+    elsewhere = [(b"host", b"127.0.0.1:7077"), (b"sec-fetch-site", b"cross-site")]
+    opened = [*elsewhere, (b"sec-fetch-dest", b"document")]
+    sent = [*opened, (b"origin", b"http://127.0.0.1:7077")]
+    assert await meant(headers=elsewhere) == 403
+    assert await meant(headers=opened) == 200
+    assert await meant(headers=sent, method="POST") == 403
+    twice = [(b"host", b"127.0.0.1:7077"), *[(b"origin", b"http://127.0.0.1:7077")] * 2]
+    assert [await meant(headers=twice[:n], method="POST") for n in (1, 2, 3)] == [403, 200, 403]
 
 
 # --- limits
