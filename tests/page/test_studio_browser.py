@@ -133,9 +133,36 @@ def test_writing_on_a_phone_in_chinese(studio: Callable[..., Page], name: str, s
     page.locator(".write-answered textarea").first.fill("巴黎。")
     page.locator("#save-example").click()
     expect(page.locator("#write-status").get_by_text("已保存")).to_be_visible()
-    asked.press_sequentially(f"法国的首都是哪里呢？那里有多少人？{name}")
+    asked.focus()
+    page.keyboard.insert_text(
+        f"法国的首都是哪里呢？那里有多少人？{name}"
+    )  # as an input method does, without keys
     expect(page.locator("#near").get_by_text("巴黎。")).to_be_visible()
     page.locator("#save-example").click()
     expect(page.locator("#write-status").get_by_text("每个问题都要有回答")).to_be_visible()
     expect(asked).to_have_value(re.compile("法国"))  # what was typed stays
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_on_a_phone_two_answers_stand_one_above_the_other(
+    studio: Callable[..., Page], server: ScriptedServer
+) -> None:
+    server.answers = ["A small plant.", "A tall plant."]
+    page = studio(viewport=PHONE, has_touch=True)
+    ask(page, "What is a tree, and what is it good for?")
+    says(page, "A small plant.")
+    expect(page.locator("#second")).to_be_enabled()
+    before = page.locator("#prompt").bounding_box()
+    page.locator("#chat [aria-label='Like']").tap()
+    status(page, "Saved")
+    assert (
+        abs(page.locator("#prompt").bounding_box()["y"] - before["y"]) < 3
+    )  # what is said above has its place
+    whole = "one => one.scrollWidth <= one.clientWidth"
+    acts = page.locator("#acts button:visible")
+    assert all(acts.nth(place).evaluate(whole) for place in range(acts.count()))
+    assert acts.last.bounding_box()["y"] < PHONE["height"]
+    page.locator("#second").tap()
+    expect(page.locator("#side-second")).to_contain_text("plant")
+    first, second = (page.locator(f"#side-{side}").bounding_box() for side in ("first", "second"))
+    assert first["y"] + first["height"] <= second["y"]

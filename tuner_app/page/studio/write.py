@@ -87,7 +87,7 @@ class Write:
         on(self.save.click, self.keep, [self.changes, *form], out)
         on(self.remove.click, self.take_away, [self.changes], out)
         on(self.more.click, self.add_turn, self.turns, [*self.rows, self.more, self.status])
-        self.turns[0].input(
+        self.turns[0].change(  # its `input` knows keys alone, not what is pasted or an input method writes
             may("annotator", self.look),
             [self.changes, self.turns[0]],
             [self.near],
