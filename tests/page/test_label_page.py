@@ -57,6 +57,9 @@ def test_a_link_for_somebody_else_puts_nobody_out_unasked(page: Page, served: Se
     page.goto(link)
     expect(page.locator("#said")).to_have_text(f"You are {name}. This link is for somebody else.")
     expect(page.get_by_role("button", name=f"Continue as {other}")).to_be_focused()
+    sides = [page.get_by_role("button", name=name).bounding_box() for name in ("Continue as", "Stay")]
+    middle = (sides[0]["x"] + sides[1]["x"] + sides[1]["width"]) / 2
+    assert abs(middle - DESK["width"] / 2) < 2
     page.get_by_role("button", name=f"Stay {name}").click()
     sees(page, "Question 0")
     expect(page.locator("#who")).to_have_text(name)
@@ -281,6 +284,21 @@ def test_a_thumb_on_a_phone(join: Callable[..., Page], served: Served, name: str
         expect(of_keys).to_be_hidden()
     help.get_by_role("link", name="Studio").tap()  # on the page itself there is no room for it
     page.wait_for_url("**/studio/", wait_until="commit")
+
+
+def test_a_thumb_on_a_single_answer_finds_two_rows_of_three(
+    join: Callable[..., Page], served: Served
+) -> None:
+    served.member("Thumb")
+    served.share(singles(2), "For a thumb", people=["Thumb"])
+    page = join("Thumb", first="", viewport=PHONE, has_touch=True, is_mobile=True)
+    page.get_by_role("button", name="More actions").tap()
+    rows = [
+        [page.get_by_role("button", name=name).bounding_box()["y"] for name in row]
+        for row in (("Skip", "Undo", "More actions"), ("Correct", "Tags", "Comment"))
+    ]
+    assert [len(set(row)) for row in rows] == [1, 1]
+    assert rows[0][0] < rows[1][0]
 
 
 def test_two_columns_on_a_wide_screen_scroll_together(join: Callable[..., Page], served: Served) -> None:
