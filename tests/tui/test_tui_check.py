@@ -16,6 +16,7 @@ from tuner_app.store import Store, labels, runs
 from tuner_app.store.rows import Reply
 from tuner_app.store.rows import Run as RunRow
 from tuner_app.tui.screens import check
+from tuner_app.tui.widgets.form import Row
 from tuner_app.workers import supervisor
 
 FOUND = Findings(
@@ -104,6 +105,35 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[RunRow]:
     runs_started: list[RunRow] = []
     monkeypatch.setattr(supervisor, "start_run", lambda home, store, run: runs_started.append(run))
     return runs_started
+
+
+async def test_a_form_that_is_refused_leads_to_the_field_that_is_wrong(
+    home: Home, scripted: type[Scripted]
+) -> None:
+    async with opened(home) as person:
+        await person.press("ctrl+t")
+        await person.sees("3 demonstrations")
+        for id, value, said in (
+            ("#data", "nothing", "is no selection"),
+            ("#name", "a/b", "cannot be a run's name"),
+        ):
+            field = person.app.screen.query_one(id, Input)
+            was, field.value = field.value, value
+            await person.sees(said)
+            person.app.screen.query_one("#seed").focus()
+            await person.press("ctrl+s")
+            await person.until(lambda field=field: field.has_focus)
+            field.value = was
+            await person.until(lambda: not any(row.is_wrong for row in person.app.screen.query(Row)))
+
+
+async def test_a_letter_finds_an_entry_of_an_open_list(home: Home, scripted: type[Scripted]) -> None:
+    async with opened(home) as person:
+        await person.press("ctrl+t")
+        await person.sees("3 demonstrations")
+        person.app.screen.query_one("#method").focus()
+        await person.press("enter", "k", "enter")
+        await person.sees("Kahneman")
 
 
 async def test_the_loss_mask_is_seen_before_a_run_starts(

@@ -150,6 +150,22 @@ async def test_undo_goes_back_over_restarts(home: Home, store: Store) -> None:
     assert [event.verb for event in events(store)] == ["tie", "both_bad", "undo", "undo", *["tie"] * 3]
 
 
+async def test_what_is_taken_back_is_shown_as_it_was(home: Home, store: Store) -> None:
+    make(store, [pair(n) for n in range(12)])
+    async with opened(home) as person:
+        await labelling(person)
+        orders = []
+        for number in range(12):
+            await person.sees(f"Question {number}?")
+            orders.append(order(person))
+            await person.press("1")
+        await person.sees("this batch is done")
+        for number in reversed(range(12)):
+            await person.press("u")
+            await person.sees(f"Question {number}?")
+            assert order(person) == orders[number]
+
+
 async def test_a_label_that_cannot_be_saved_stays(
     home: Home, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,11 +1,13 @@
 """Going about in a text field."""
 
+import pytest
 from person import opened
 from scripted_server import ScriptedServer
 from textual.events import Key
 from textual.widgets import Input, TextArea
 
 from tuner_app.paths import Home
+from tuner_app.tui.app import TunerApp
 
 
 async def test_ctrl_home_and_ctrl_end_go_along_a_wrapped_text_and_select(
@@ -28,6 +30,21 @@ async def test_ctrl_home_and_ctrl_end_go_along_a_wrapped_text_and_select(
         await person.sees("^home", "to the text's start", "^end", "to the text's end")
         keys = person.screen().partition("Keys ")[2]
         assert keys.index("Typing a prompt") < keys.index("^home"), "what has the focus comes first"
+
+
+async def test_ctrl_z_takes_back_what_was_typed_and_then_puts_the_app_aside(
+    home: Home, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aside: list[str] = []
+    monkeypatch.setattr(TunerApp, "action_suspend_process", lambda app: aside.append("aside"))
+    async with opened(home) as person:
+        box = person.app.screen.query_one("PromptBox", TextArea)
+        await person.type("word")
+        await person.press("ctrl+z")
+        await person.until(lambda: box.text == "")
+        assert not aside
+        await person.press("ctrl+z")
+        await person.until(lambda: aside == ["aside"])
 
 
 async def test_keys_that_come_at_once_are_acted_on_in_their_order(home: Home, server: ScriptedServer) -> None:

@@ -60,6 +60,25 @@ async def test_a_file_is_looked_at_and_then_imported(home: Home, store: Store, t
         await person.sees("0 new, 3 already there")
 
 
+async def test_a_file_that_cannot_be_read_leaves_its_name_to_be_mended(
+    home: Home, store: Store, tmp_path: Path
+) -> None:
+    broken, good = tmp_path / "broken.jsonl", lines(tmp_path / "good.jsonl", PAIRS)
+    broken.write_text("no rows\n")
+    async with opened(home, (120, 40)) as person:
+        await person.press("f4", "i")
+        await person.sees("found out")
+        await person.type(str(broken))
+        await person.press("enter")
+        await person.sees("cannot be read")
+        await person.until(lambda: person.app.screen.query_one("PathField").has_focus)
+        await person.press("ctrl+s")
+        await person.sees("▌ ✗", "expecting value")
+        put(person, "#path", good)
+        await person.sees("3 pairs")
+        assert "expecting value" not in person.screen(), "which was said of another file"
+
+
 async def test_unknown_columns_are_guessed_and_mended(home: Home, store: Store, tmp_path: Path) -> None:
     file = lines(tmp_path / "asked.jsonl", ASKED)
     async with opened(home, (120, 40)) as person:

@@ -176,11 +176,13 @@ def undo_last(store: Store, batch_id: int, *, person: str = people.ME, uid: str)
         )
         if last is None:
             return None
-        labels.undo(store, last["hash"], person=person, uid=uid)
+        undone = labels.undo(store, last["hash"], person=person, uid=uid)
+        taken_back = labels.find(store, undone.undoes or "")
         if not again:
             leases.hold_again(store, batch_id, last["position"], people.get(store, person).id)
         before = labels.head(store, last["hash"], person)
-        return Waiting(last["position"], labels.item(store, last["hash"]), before.uid if before else None)
+        standing, shown = before.uid if before else None, taken_back.shown if taken_back else ()
+        return Waiting(last["position"], labels.item(store, last["hash"]), standing, shown)
 
 
 def given_since(store: Store, since: str, person: str = people.ME) -> list[str]:

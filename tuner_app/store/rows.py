@@ -189,11 +189,12 @@ class Progress:
 @dataclass(frozen=True)
 class Waiting:
     """An item of a batch that can be judged; `standing` is the uid of the label that it has all the same,
-    because a later one was taken back."""
+    because a later one was taken back, and `shown` the order of its replies when that one was given."""
 
     position: int
     item: Item
     standing: str | None = None
+    shown: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

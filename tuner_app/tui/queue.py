@@ -22,9 +22,10 @@ class Shown:
 
     @staticmethod
     def of(waiting: Waiting, width: int, *, differing: bool) -> "Shown":
-        """With its replies in random order."""
-        order = list(range(len(waiting.item.replies)))
-        random.SystemRandom().shuffle(order)
+        """With its replies in random order; after an undo as they were: now the other key is right."""
+        order = list(waiting.shown or range(len(waiting.item.replies)))
+        if not waiting.shown:
+            random.SystemRandom().shuffle(order)
         return Shown(waiting, tuple(order), lay_out(waiting.item, order, width, differing=differing))
 
 

@@ -162,7 +162,7 @@ async def test_compare(home: Home, store: Store, album: Album) -> None:
     async with opened(home) as person:
         await person.press("ctrl+r")
         await person.sees("dpo-1", "sft-1")
-        await person.press("down", "space", "space", "enter")
+        await person.press("down", "space", "space", "o")
         await album.take(person, "busy", "2 runs", "beta")
         await person.press("a")
         await album.take(person, "all figures", "of training")

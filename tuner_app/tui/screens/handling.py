@@ -119,7 +119,8 @@ class HandlingScreen(TunerScreen):
             self._under_way = False
         if backs:
             self._steps.append(Step(what, tuple(reversed(backs))))
-        self.look(stay=True)
+        if changed or not failure:  # else the marks are kept for another try
+            self.look(stay=True)
         self.refresh_bindings()
         if failure:
             done = f"{rows(changed)} done before; u undoes them. " if changed else ""

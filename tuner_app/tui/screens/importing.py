@@ -98,10 +98,11 @@ class ImportScreen(TunerScreen):
 
     @on(Input.Changed, "#path")
     def _another_file(self) -> None:
-        """What was guessed of one file's columns says nothing of another's."""
+        """What was said of one file, and guessed of its columns, says nothing of another's."""
         columns = self.query_one("#columns", Input)
         if self._guess and columns.value == self._guess:
             columns.value = self._guess = ""
+        if not self._importing:
             self.notice.clear()
 
     def preview(self) -> None:
@@ -139,7 +140,7 @@ class ImportScreen(TunerScreen):
         except UnknownColumnsError as error:
             tell(self._propose, error)
         except UserError as error:
-            tell(self._preview.say, f"✗ {error}")
+            tell(self._unreadable, error)
         except Cancelled:
             pass
 
@@ -162,6 +163,11 @@ class ImportScreen(TunerScreen):
             return
         columns.value = self._guess = ",".join(f"{role}={name}" for role, name in error.proposal.items())
         self.notice.wait(f"{error.what} The columns above are a guess: mend it where it is wrong.")
+
+    def _unreadable(self, error: UserError) -> None:
+        self._preview.say(f"✗ {error}")
+        if self.query_one(RowTable).has_focus:  # which has no rows
+            self.query_one(PathField).focus()
 
     def _count(self, report: Report, whole: bool) -> None:
         self._preview.count(report, whole)

@@ -163,7 +163,7 @@ class ModelsScreen(ChoosingScreen):
                 await self.tuner.database(lambda store: library.check_deletable(home, store, row))
                 self._to_delete = row
                 bytes = next(line.bytes for line in self.lines if line.row == row)
-                self.notice.fail(f"Delete {one_line(row.name, 64)}, {words.sized(bytes)}? d again does.")
+                self.notice.wait(f"Delete {one_line(row.name, 64)}, {words.sized(bytes)}? d again does.")
                 return
             said = await self.tuner.database(lambda store: library.delete(home, store, row))
         except UserError as error:

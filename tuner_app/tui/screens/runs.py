@@ -31,7 +31,7 @@ LEAST = 8  # cells that are left of them
 
 
 class RunsScreen(TunerScreen):
-    """The list: Enter opens a run, or lays those that are marked over each other."""
+    """The list: Enter opens a run, o lays those that are marked over each other."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "mark"),
@@ -142,10 +142,7 @@ class RunsScreen(TunerScreen):
         self.app.push_screen(CompareScreen(list(self._marked)))
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        if len(self._marked) > 1:
-            self.action_overlay()
-        else:
-            self.app.push_screen(RunScreen(str(event.row_key.value)))
+        self.app.push_screen(RunScreen(str(event.row_key.value)))
 
 
 def _fit(rows: Sequence[list[Text]], room: int) -> None:

@@ -251,9 +251,16 @@ class TrainScreen(TunerScreen):
         try:
             plan, where = self._plan(), self.query_one(RunRows).machines(self._method)
         except UserError as error:
-            self.notice.fail(error)
+            self._refuse(error)
             return
         self._check(plan, where)
+
+    def _refuse(self, error: UserError) -> None:
+        """Say what is wrong, and go to where it can be mended."""
+        wrong = next((row for row in self.query(Row) if row.is_wrong), None)
+        if wrong:
+            wrong.control.focus()
+        self.notice.fail(error)
 
     def _plan(self) -> Plan:
         method = method_named(self._method)
@@ -276,8 +283,8 @@ class TrainScreen(TunerScreen):
     async def _check(self, plan: Plan, where: Machines) -> None:
         try:
             await self.tuner.database.beside(launch.check, self.tuner.home, plan)
-        except UserError as error:  # said here, where it can be mended
-            self.notice.fail(error)
+        except UserError as error:
+            self._refuse(error)
             return
         self.tuner.push_screen(CheckScreen(plan, where))
 

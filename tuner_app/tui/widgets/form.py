@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import Field, fields
 from typing import Any
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -69,7 +70,7 @@ class Row(Horizontal):
     def offer(self, choices: Mapping[str, str], value: str) -> None:
         """Offer other choices, with `value` chosen where it is one of them, else the first."""
         assert isinstance(self.control, Select)
-        self.control.set_options([(Content(text), key) for key, text in choices.items()])
+        self.control.set_options(_options(choices))
         self.control.value = value if value in choices else next(iter(choices))
 
 
@@ -83,8 +84,12 @@ def text_row(
 
 def choice_row(label: str, choices: Mapping[str, str], value: str, help: str, *, id: str) -> Row:
     """A line with a choice; `choices` maps values to what is shown."""
-    options = [(Content(text), key) for key, text in choices.items()]
-    return Row(label, Select(options, value=value, allow_blank=False, id=id, compact=True), help)
+    return Row(label, Select(_options(choices), value=value, allow_blank=False, id=id, compact=True), help)
+
+
+def _options(choices: Mapping[str, str]) -> list[tuple[Text, str]]:
+    """As `Text`, which is no markup: in a `Content` no letter typed into the open list is looked for."""
+    return [(Text(text), key) for key, text in choices.items()]
 
 
 class Fields(Vertical):

@@ -31,6 +31,11 @@ class TextBox(TextArea):
             visible(text), id=id, placeholder=placeholder, compact=True, highlight_cursor_line=False
         )
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "undo" and not self.history.undo_stack:
+            return False  # Ctrl+Z goes on to the app, which puts itself aside
+        return super().check_action(action, parameters)
+
     async def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
         clean = events.Paste(visible(event.text.replace("\r\n", "\n").replace("\r", "\n")))
