@@ -293,12 +293,14 @@ def test_a_thumb_on_a_single_answer_finds_two_rows_of_three(
     served.share(singles(2), "For a thumb", people=["Thumb"])
     page = join("Thumb", first="", viewport=PHONE, has_touch=True, is_mobile=True)
     page.get_by_role("button", name="More actions").tap()
-    rows = [
-        [page.get_by_role("button", name=name).bounding_box()["y"] for name in row]
-        for row in (("Skip", "Undo", "More actions"), ("Correct", "Tags", "Comment"))
+    bad, *rows = [
+        [page.get_by_role("button", name=name).bounding_box() for name in row]
+        for row in (("Bad",), ("Skip", "Undo", "More actions"), ("Correct", "Tags", "Comment"))
     ]
-    assert [len(set(row)) for row in rows] == [1, 1]
-    assert rows[0][0] < rows[1][0]
+    assert [len({one["y"] for one in row}) for row in rows] == [1, 1]
+    assert rows[0][0]["y"] < rows[1][0]["y"]
+    right = bad[0]["x"] + bad[0]["width"]
+    assert all(abs(row[-1]["x"] + row[-1]["width"] - right) < 2 for row in rows)  # all of the width
 
 
 def test_two_columns_on_a_wide_screen_scroll_together(join: Callable[..., Page], served: Served) -> None:
