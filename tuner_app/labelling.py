@@ -49,7 +49,7 @@ def gather(store: Store, wish: Wish) -> list[Asked]:
         case "typed":
             found = _lines(wish.text)
         case "file":
-            found = _file(Path(wish.file).expanduser())
+            found = _file(Path(wish.file).expanduser()) if wish.file else iter(())
         case "conversations":
             found = _conversations(store)
         case "examples":

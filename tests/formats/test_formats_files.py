@@ -67,6 +67,7 @@ def test_utf16_with_a_mark_reads(tmp_path: Path) -> None:
         ('{"prompt": "NaN", "x": [-Infinity]}', "column 25: -Infinity is not JSON"),
         ('{"prompt": "q", "prompt": "r"}', "the key “prompt” is there twice"),
         ('{"prompt": "q" "completion": "a"}', "column 16: expecting ',' delimiter"),
+        ('{"prompt": "q"', "column 15: expecting ',' delimiter"),
         (ROW + "}", "column 35: more text after the value"),
         (f'{{"x": {"[" * 32}{"]" * 32}}}', "column 38: nested deeper than 32"),
         (f'{{"x": {"[" * 100_000}}}', "column 38: nested deeper than 32"),

@@ -123,6 +123,8 @@ async def test_a_file_and_what_is_wrong_with_it(home: Home, store: Store, tmp_pa
     async with opened(home, (100, 40)) as person:
         await form(person)
         await choose(person, "#origin", "file")
+        await person.sees("No prompts here yet")
+        assert "is a folder" not in person.screen(), "no file is named yet"
         person.app.screen.query_one("#file").focus()
         await person.paste(str(tmp_path / "prompts.txt"))
         await person.sees("cannot be read")

@@ -138,7 +138,7 @@ def lines(stream: TextIO) -> Iterator[Element]:
 
 def _line(line: str, number: int) -> Element:
     try:
-        value, doubled = _whole(line)
+        value, doubled = _whole(line.rstrip("\r\n"))  # else what is cut off is missed on a line of its own
     except JSONError as error:
         return Element(number, None, bad_byte(line) or f"column {error.column}: {error.reason}")
     return Element(number, value, bad_byte(line) or _doubled(doubled))
