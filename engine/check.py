@@ -174,8 +174,8 @@ class Rehearsal:
 
 
 def longest(job: Job, trees: Sequence[Tree]) -> list[int]:
-    """The trees (numbers) of the largest micro-batches, one for each process, that an optimiser's batch can
-    have.
+    """The trees (numbers) of the largest micro-batches that an optimiser's batch can have: as many as the
+    method holds, for each process.
 
     The two longest trees are among them, and of rated replies one of each kind, because a method may need
     them. Of prompts it is those of a whole phase, whose replies are drawn together.
@@ -186,7 +186,8 @@ def longest(job: Job, trees: Sequence[Tree]) -> list[int]:
     if phase:
         return ranked[:phase]
     groups = micro_batches(ranked[: job.options.batch_size], lengths, job.room.micro_tokens)
-    largest = sorted(groups, key=lambda group: -_tokens(group, lengths))[: PartialState().num_processes]
+    count = PartialState().num_processes * method_named(job.spec.method).held
+    largest = sorted(groups, key=lambda group: -_tokens(group, lengths))[:count]
     chosen = list(dict.fromkeys([*ranked[:FEWEST], *chain(*largest)]))
     for good in (True, False):
         of_kind = [i for i in ranked if _is_rated(job.examples[i], good)]

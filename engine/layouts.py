@@ -49,7 +49,7 @@ def check_head(causal_lm: Any, vocabulary: int) -> None:
             "precision.",
             do="Try precision fp32; if that does not help, get another copy of the model.",
         )
-    if not _close(_log_probs(causal_lm, tree, "padded"), own, causal_lm):
+    if not close(_log_probs(causal_lm, tree, "padded"), own, causal_lm):
         raise UserError(
             f"{type(causal_lm).__name__} makes logits of hidden states in a way that is not known here.",
             do="Choose a model of another architecture.",
@@ -152,7 +152,7 @@ def _probe(vocabulary: int) -> Tree:
 
 def _gives(causal_lm: Any, tree: Tree, layout: Layout, expected: torch.Tensor) -> bool:
     try:
-        return _close(_log_probs(causal_lm, tree, layout), expected, causal_lm)
+        return close(_log_probs(causal_lm, tree, layout), expected, causal_lm)
     except (TypeError, ValueError, RuntimeError, IndexError):
         return False
 
@@ -173,7 +173,8 @@ def _own_log_probs(causal_lm: Any, prompt: Sequence[int], reply: Sequence[int]) 
     return values
 
 
-def _close(found: torch.Tensor, expected: torch.Tensor, causal_lm: Any) -> bool:
+def close(found: torch.Tensor, expected: torch.Tensor, causal_lm: Any) -> bool:
+    """Whether log-probs are those expected, up to the rounding of the model's precision."""
     exact = causal_lm.get_input_embeddings().weight.dtype == torch.float32
     tolerance = 1e-4 if exact else 0.1
     return bool(torch.allclose(found, expected, rtol=tolerance, atol=tolerance))

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import Cache
 
 from engine import blocks, shards
 from engine.batches import Batch
@@ -56,18 +57,27 @@ def head_of(causal_lm: Any) -> Head:
     return Head(layer.weight, layer.bias, scale, getattr(config, "final_logit_softcapping", None) or 0.0)
 
 
-def hidden_states(causal_lm: Any, batch: Batch) -> Tensor:
-    """What the vocabulary head, or a scalar one, is put on: (R, T, D), differentiable."""
+def hidden_states(causal_lm: Any, batch: Batch, cache: Cache | None = None) -> Tensor:
+    """What the vocabulary head, or a scalar one, is put on: (R, T, D), differentiable.
+
+    Each layer's keys and values are left in `cache`.
+    """
     hidden: Tensor = causal_lm.base_model(
-        input_ids=batch.ids, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False
+        input_ids=batch.ids,
+        attention_mask=batch.mask,
+        position_ids=batch.positions,
+        past_key_values=cache,
+        use_cache=cache is not None,
     ).last_hidden_state
     return hidden
 
 
-def hidden_at(causal_lm: Any, batch: Batch, row: Tensor, column: Tensor) -> Tensor:
+def hidden_at(
+    causal_lm: Any, batch: Batch, row: Tensor, column: Tensor, cache: Cache | None = None
+) -> Tensor:
     """The hidden states at N places of the batch, all that is read of it: (N, D), differentiable."""
     with blocks.reading(row, column, batch.ids.shape):
-        hidden = hidden_states(causal_lm, batch)
+        hidden = hidden_states(causal_lm, batch, cache)
     return hidden[row, column]
 
 
@@ -78,17 +88,26 @@ def token_log_probs(causal_lm: Any, batch: Batch, temperature: float = 1.0) -> T
     `causal_lm` is the transformers model (with its adapter's layers in place), not peft's wrapper.
     """
     gathered = hidden_at(causal_lm, batch, batch.row, batch.column)  # (N, D)
+    return log_probs_at(causal_lm, gathered, batch.targets, temperature)
+
+
+def log_probs_at(causal_lm: Any, hidden: Tensor, targets: Tensor, temperature: float = 1.0) -> Tensor:
+    """log p(target) by the vocabulary head on hidden states (N, D): (N,), float32, differentiable."""
     head = head_of(causal_lm).at(temperature)
     if head.weight.requires_grad and torch.is_grad_enabled():
-        values: Tensor = _TrainedHead.apply(gathered, head.weight, head.bias, head, batch.targets)  # type: ignore[no-untyped-call]
+        values: Tensor = _TrainedHead.apply(hidden, head.weight, head.bias, head, targets)  # type: ignore[no-untyped-call]
     else:
-        values = _HeadLogProbs.apply(gathered, head, batch.targets)  # type: ignore[no-untyped-call]
+        values = _HeadLogProbs.apply(hidden, head, targets)  # type: ignore[no-untyped-call]
     return values
 
 
 def branch_log_probs(causal_lm: Any, batch: Batch) -> Tensor:
     """Sum of the trained tokens' log-probs of each branch: (B,), float32, differentiable."""
-    tokens = token_log_probs(causal_lm, batch)
+    return summed(token_log_probs(causal_lm, batch), batch)
+
+
+def summed(tokens: Tensor, batch: Batch) -> Tensor:
+    """The sum over each branch of numbers of its trained tokens: (N,) → (B,)."""
     return tokens.new_zeros(batch.branches).index_add(0, batch.owner, tokens)
 
 

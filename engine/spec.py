@@ -170,7 +170,8 @@ class Method:
     `metadata={"help": …}` and, where they have them, `"choices"` or `"min"` and `"max"`. A reward model
     scores replies and writes none. `references` gives, of a run's rows, all that the run takes log-probs of
     under the weights that it starts from: a tree for each row. `refuse` raises UserError for what can be
-    told to fail from the specification and the files that it names, before anything is loaded.
+    told to fail from the specification and the files that it names, before anything is loaded. `held`
+    micro-batches at most have their graphs in memory at once.
     """
 
     name: str
@@ -182,6 +183,7 @@ class Method:
     makes: Literal["policy", "reward model"] = "policy"
     references: "Callable[[Job, Sequence[Tree]], Sequence[Tree]] | None" = None
     refuse: Callable[[Spec], None] | None = None
+    held: int = 1
 
     @property
     def kind(self) -> str:

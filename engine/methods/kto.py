@@ -13,9 +13,9 @@ whole batch, however it is cut into micro-batches. Rows are shuffled anew in eac
 Departures: the reference is the weights that the run starts from, as for DPO; its log-probs are computed
 once, before the first step, and all that follows a prompt, its own replies and the mismatched ones of every
 epoch, shares the computation of that prompt. λ_D and λ_U are chosen, where they are not given, such that
-λ_D·n_D / λ_U·n_U lies in [1, 4/3]. z₀ is taken in a pass of its own before each step, without gradient:
-to share the policy's prompts too, all micro-batches' graphs would have to be held until z₀ is known
-(tests/bench/README.md has what that costs).
+λ_D·n_D / λ_U·n_U lies in [1, 4/3]. Before each step the mismatched replies are read, without gradient, on
+what the policy's own pass over the prompts has left in each layer (`engine.continuing`). All micro-batches'
+graphs are held until z₀ is known; where these are too many tokens, z₀ is taken in a pass of its own.
 """
 
 from collections.abc import Sequence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from engine.job import Job, Outcome
     from engine.loop import Trainer
 
+HELD = 2  # micro-batches, whose graphs may be held at once: measured, tests/bench/README.md
 MOST = 4 / 3  # of λ_D·n_D / λ_U·n_U, whose least is 1
 
 
@@ -53,6 +54,7 @@ def train(job: "Job") -> "Outcome":
     import torch
 
     from engine import losses
+    from engine.continuing import Held
     from engine.encode import encode
     from engine.logps import branch_log_probs
     from engine.loop import fit
@@ -72,19 +74,24 @@ def train(job: "Job") -> "Outcome":
     reference, reference_strangers = keep["reference"], keep["mismatched"]
     baseline = torch.zeros((), device=device)
     share: dict[str, float] = {}
+    held = Held(job, trees, HELD)
 
     def before(trainer: "Trainer") -> None:
         nonlocal baseline, share
         batch = order[trainer.step]
         start = sum(map(len, order[: trainer.step]))
         these = slice(start, start + len(batch))
-        sums = _log_probs(job, trainer, strangers[these])
+        sums = held.read(batch, [stranger.branches[0].ids for stranger in strangers[these]])
+        if sums is None:
+            sums = _log_probs(job, trainer, strangers[these])
         baseline = losses.kto_baseline(mismatched=sums, reference_mismatched=reference_strangers[these])
         found = int(good[batch].sum())
         share = {"reward_good": found / len(batch), "reward_bad": 1 - found / len(batch)}
 
     def objective(numbers: Sequence[int], batch: "Batch") -> "tuple[Tensor, dict[str, Tensor]]":
-        reply = branch_log_probs(job.base.model, batch)
+        reply = held.take(numbers)
+        if reply is None:
+            reply = branch_log_probs(job.base.model, batch)
         loss = losses.kto(
             reply=reply,
             reference=reference[numbers],
@@ -269,4 +276,5 @@ METHOD = Method(
     paper="arXiv:2402.01306",
     refuse=refuse,
     references=references,
+    held=HELD,
 )

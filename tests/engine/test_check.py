@@ -244,6 +244,7 @@ def test_a_lack_of_memory_shows_before_the_run(model: Path, monkeypatch: pytest.
 def test_the_longest_rows_are_rehearsed() -> None:
     class Job:
         room = type("Room", (), {"micro_tokens": 20})
+        spec = type("Spec", (), {"method": "sft"})
         options = type("Options", (), {"batch_size": 3})
         examples: tuple[Example, ...] = tuple(Rated(ASKED, "x", i != 0) for i in range(5))
 
@@ -255,6 +256,11 @@ def test_the_longest_rows_are_rehearsed() -> None:
     assert check.longest(job, trees) == [2, 4, 0], "and a reply of the other kind, which KTO needs"
     job.room.micro_tokens = 5
     assert check.longest(job, trees)[:2] == [2, 4], "two at least"
+    job.room.micro_tokens, job.options.batch_size = 20, 4
+    assert check.longest(job, trees) == [2, 4, 0]
+    job.spec.method = "kto"
+    assert check.longest(job, trees) == [2, 4, 3, 1, 0], "as many micro-batches as are held at once"
+    job.options.batch_size = 3
     job.room.micro_tokens = 1000
     assert check.longest(job, trees)[:3] == [2, 4, 3], "no more than an optimiser's batch has"
 
