@@ -14,7 +14,7 @@ from architectures import COUNTING, EVERY, WINDOWED, model_named
 from small_run import Reports, run
 from torch import Tensor
 
-from engine import models
+from engine import continuing, models
 from engine.batches import Branch, Tree, collate
 from engine.continuing import Held, with_others
 from engine.logps import branch_log_probs
@@ -111,6 +111,26 @@ class TestHeld:
         torch.testing.assert_close(own, branch_log_probs(job.base.model, job.collate(TREES[:1])))
         assert held.take([0]) is None
         assert held.take([2]) is None, "the batch has been cut anew: nothing of it is of use"
+        job.room.micro_tokens = 1000  # one micro-batch, the longest row first
+        sums = held.read([1, 2, 0], [OTHERS[1], OTHERS[2], OTHERS[0]])
+        torch.testing.assert_close(sums, expected[[1, 2, 0]], rtol=1e-5, atol=1e-5)
+
+    def test_nothing_is_held_of_a_try_that_ran_out_of_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        job, tried = job_on(model_named("Llama")), list[int]()
+        job.emit = lambda event: None
+        held = Held(job, TREES, 2)
+        job.room.micro_tokens = 12
+
+        def full(job: Any, trees: list[Tree], others: list[list[int]]) -> tuple[Tensor, Tensor]:
+            tried.append(len(trees))
+            if len(tried) == 2:
+                raise MemoryError
+            return with_others(job, trees, others)
+
+        monkeypatch.setattr(continuing, "with_others", full)
+        assert held.read([0, 1, 2], OTHERS) is None  # with half as much at a time it is too much to hold
+        assert tried == [1, 1]
+        assert not held._held
 
     def test_no_more_is_held_than_twice_what_is_computed_at_a_time(self) -> None:
         job = job_on(model_named("Llama"))
@@ -144,13 +164,18 @@ class TestHeld:
 def test_a_run_that_holds_is_one_that_does_not(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs = []
+    runs, passes = [], []
+    monkeypatch.setattr(
+        continuing, "with_others", lambda *args: passes.append(len(runs)) or with_others(*args)
+    )
     for most in (2, 0):
         monkeypatch.setattr("engine.methods.kto.HELD", most)
         reports = Reports()
         run(tmp_path / str(most), model, "kto", reports=reports, options={"micro_tokens": 64, "epochs": 3})
         runs.append(reports.of("step"))
     assert any(step["metrics"]["kl"] > 0.01 for step in runs[0])
+    assert passes.count(0) > len(runs[0])  # one pass to try it, then one or two each step
+    assert passes.count(1) == 1
     for one, other in zip(*runs, strict=True):
         for key in ("loss", "grad_norm"):
             assert other[key] == pytest.approx(one[key], rel=1e-4)
