@@ -248,3 +248,17 @@ async def test_the_chosen_server_is_asked_with_its_key(home: Home, server: Scrip
     async with opened(home) as person:
         await person.ask("hi", "ok")
     assert server.keys == ["Bearer sesame"]
+
+
+async def test_a_click_on_a_key_of_the_bar_does_what_the_key_does(home: Home) -> None:
+    async with opened(home) as person:
+        await person.sees("^r runs")
+        for word, seen in (
+            ("^r runs", "No runs yet"),
+            ("esc back", "Type a prompt"),
+            ("F4 data", "from:labels"),
+        ):
+            rows = person.screen().split("\n")
+            row = next(at for at, text in enumerate(rows) if word in text)
+            await person.pilot.click(offset=(rows[row].index(word) + 4, row))
+            await person.sees(seen)

@@ -2,8 +2,9 @@
 
 from textual.app import App
 from textual.content import Content
-from textual.events import Resize
+from textual.events import Click, Resize
 from textual.screen import Screen
+from textual.style import Style
 from textual.widgets import DataTable, Input, OptionList, Static
 
 from tuner_app.tui.wrapping import lines_of
@@ -12,7 +13,10 @@ TAKEN = "slash"  # by a text field, which Textual knows of all characters but th
 
 
 class KeyBar(Static):
-    """The keys of the focus and the screen, and under them the app's; wraps, so that none is cut off."""
+    """The keys of the focus and the screen, and under them the app's; wraps, so that none is cut off.
+
+    A click on one does what the key does.
+    """
 
     def __init__(self, enter: str = "", *, field: str = "") -> None:
         """What Enter does where a list has the focus, and in a `field`: both hide their own keys."""
@@ -26,6 +30,10 @@ class KeyBar(Static):
     def on_resize(self, _: Resize) -> None:
         self._show(self.screen)
 
+    def on_click(self, event: Click) -> None:
+        if key := event.style.meta.get("key"):
+            self.app.simulate_key(key)
+
     def _show(self, screen: Screen[object]) -> None:
         here: dict[str, Content] = {}
         everywhere: dict[str, Content] = {}
@@ -35,9 +43,9 @@ class KeyBar(Static):
             key = self.app.get_key_display(binding)
             if binding.show and active.enabled and not (typing and name == TAKEN):
                 group = everywhere if isinstance(active.node, App) else here
-                group.setdefault(key, _word(key, binding.description))
+                group.setdefault(key, _word(key, binding.description, name))
         if enter := self._field if typing else self._enter if _is_list(screen) else "":
-            here = {"⏎": _word("⏎", enter)} | here
+            here = {"⏎": _word("⏎", enter, "enter")} | here
         lines = [
             line
             for group in (here, everywhere)
@@ -50,5 +58,6 @@ def _is_list(screen: Screen[object]) -> bool:
     return isinstance(screen.focused, (OptionList, DataTable))
 
 
-def _word(key: str, meaning: str) -> Content:
-    return Content.assemble((key, "bold $text-accent"), " ", meaning)
+def _word(shown: str, meaning: str, key: str) -> Content:
+    word = Content.assemble((shown, "bold $text-accent"), " ", meaning)
+    return word.stylize(Style.from_meta({"key": key}))
