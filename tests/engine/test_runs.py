@@ -207,17 +207,18 @@ def test_weights_whose_loss_is_no_number_are_never_the_last_good_ones(
 ) -> None:
     """Step 4 is saved, and then found to give no number: what is left, gone on from and made is step 2."""
     small_run.reward_model(model)  # PPO's, before anything is broken
-    real = loop.Trainer.gradients
+    real = loop.Trainer.pause
 
-    def gradients(trainer: loop.Trainer, *arguments: Any, **named: Any) -> Any:
+    def pause(trainer: loop.Trainer, *arguments: Any) -> Any:
+        stopped = real(trainer, *arguments)
         if trainer.step == 4:
             with torch.no_grad():
                 for name, tensor in trainer.tensors.items():
                     if "lora_B" in name:
                         tensor.fill_(math.inf)
-        return real(trainer, *arguments, **named)
+        return stopped
 
-    monkeypatch.setattr(loop.Trainer, "gradients", gradients)
+    monkeypatch.setattr(loop.Trainer, "pause", pause)
     reports = Reports()
     with pytest.raises(DivergedError, match="no longer a number at step 5 of 6") as caught:
         run(tmp_path, model, method, reports=reports)
