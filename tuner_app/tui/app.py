@@ -93,10 +93,8 @@ class TunerApp(TidyApp, InOrderApp, SparingApp, HeldApp):
         self._chat = ChatScreen()
         self._under_way: set[int] = set()
 
-    def get_default_screen(self) -> Screen[None]:
-        return self._chat
-
     def on_mount(self) -> None:
+        self.push_screen(self._chat)  # as the default screen it would not be drawn anew at a new size
         self._watcher.start()
         heed_signals(self)
         themes.follow(self)
