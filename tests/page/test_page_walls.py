@@ -187,8 +187,8 @@ async def test_so_many_streams_of_one_and_of_all(monkeypatch: pytest.MonkeyPatch
     await open_one("bea")
     assert not streams.room_for("cy")
     streams.close()
-    assert not streams.room_for("dee"), "the server ends"
     await asyncio.gather(*running, return_exceptions=True)
+    assert not streams.room_for("dee"), "all are closed, but the server ends"
 
 
 # --- Gradio's gate
