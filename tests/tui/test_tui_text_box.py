@@ -59,7 +59,7 @@ async def test_keys_that_come_at_once_are_acted_on_in_their_order(home: Home, se
         burst("ctrl+end", "?", "enter", "m", "o", "r", "e")
         await person.sees("Ohiworld!?", "ok")
         await person.until(lambda: box.text == "more", lambda: box.text)
-        await person.until(lambda: not person.app.screen.query("Draft"))
+        await person.until(lambda: not any(worker.is_running for worker in person.app.workers))  # it is kept
         burst("escape", "a", "escape", "s")
         await person.sees("Fed 1 thumb")
         await person.until(lambda: box.text == "mores", lambda: box.text)
