@@ -39,7 +39,11 @@ class Person:
         await self.paste(text)
         await self.press("enter")
         await self.sees(answer)
-        await self.until(lambda: not self.app.screen.query("Draft"))
+        await self.kept()
+
+    async def kept(self) -> None:
+        """Wait for the answer that is coming to stand in the conversation."""
+        await self.until(lambda: not (self.app.screen.query("Draft") or self.app.screen.writing))
 
     async def paste(self, text: str) -> None:
         self.app.post_message(Paste(text))

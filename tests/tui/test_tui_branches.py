@@ -50,7 +50,7 @@ async def test_a_prompt_is_edited_and_sent_again_beside_the_old_one(
         server.answers = ["Meuh."]
         await person.press("ctrl+s")
         await person.sees("A cow or a calf?", "← 2 of 2 →", "Meuh.")
-        await person.until(lambda: not person.app.screen.query("Draft"))
+        await person.kept()
         assert selected(person) == "PromptBox"
         assert said(store) == ["A cow or a calf?", "Meuh."]
         assert [m["content"] for m in server.requests[-1]["messages"]] == ["A cow or a calf?"]
@@ -118,7 +118,7 @@ async def test_the_branch_of_the_chosen_answer_is_shown_again(
         await person.sees("★ chosen")
         await person.press("tab", "home", "e", "!", "ctrl+s")
         await person.sees("← 2 of 2 →")
-        await person.until(lambda: not person.app.screen.query("Draft"))
+        await person.kept()
         await person.press("tab", "up", "left")
         await person.sees("Woof.")
     assert said(store)[-1] == "Woof.", "not the newer one, which was passed over"
@@ -179,7 +179,7 @@ async def test_the_view_stays_where_it_is_read_while_an_answer_comes(
         await person.sees("line 30")
         before = seen(person)
         server.gate.set()
-        await person.until(lambda: not person.app.screen.query("Draft"))
+        await person.kept()
         await person.pilot.resize_terminal(80, 24)
         assert seen(person) == before
 

@@ -225,7 +225,7 @@ async def test_an_answer_that_cannot_be_saved_stays_on_the_screen(
             await person.press("enter")
             await person.sees("The answer is not saved: The disk is full.", "Costly answer.", "^s save again")
         await person.press("ctrl+s")
-        await person.until(lambda: not person.app.screen.query("Draft"))
+        await person.kept()
         await person.sees("Costly answer.")
     assert path(store)[-1].content == "Costly answer."
 

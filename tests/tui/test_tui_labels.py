@@ -297,7 +297,7 @@ async def test_the_same_answer_given_again_is_labelled_where_it_stands(
         await asked(person)
         await person.press("r")
         await person.sees("← 2 of 2 →")
-        await person.until(lambda: not person.app.screen.query("Draft"))
+        await person.kept()
         await person.press("a")
         await person.sees("builtin   ▲ good   ← 2 of 2 →")
         await person.press("ctrl+n")

@@ -180,7 +180,7 @@ async def test_hostile_text_is_shown_and_not_obeyed(home: Home, server: Scripted
         await person.sees(
             "[bold red]x[/] [/nope] ␛[2J␛]0;title␇ ⟨U+202E⟩gnirts⟨U+202C⟩ ⟨U+009B⟩31m {0} $x a␀b"
         )
-        await person.until(lambda: not person.app.screen.query("Draft"))
+        await person.kept()
         await person.until(lambda: person.screen().count("[bold red]x[/] [/nope] ␛[2J") == 3)  # and the title
         assert not unsafe & set(person.screen())
         await person.press("tab")

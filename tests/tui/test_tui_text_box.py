@@ -59,10 +59,30 @@ async def test_keys_that_come_at_once_are_acted_on_in_their_order(home: Home, se
         burst("ctrl+end", "?", "enter", "m", "o", "r", "e")
         await person.sees("Ohiworld!?", "ok")
         await person.until(lambda: box.text == "more", lambda: box.text)
-        await person.until(lambda: not any(worker.is_running for worker in person.app.workers))  # it is kept
+        await person.kept()
         burst("escape", "a", "escape", "s")
         await person.sees("Fed 1 thumb")
         await person.until(lambda: box.text == "mores", lambda: box.text)
         burst("ctrl+l", "slash", "w", "o", "r")
         await person.until(lambda: [field.value for field in person.app.screen.query(Input)] == ["wor"])
         assert box.text == "mores"
+
+
+async def test_who_goes_to_the_prompt_while_a_label_is_shown_stays_there(
+    home: Home, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(home) as person:
+        await person.ask("hi", "ok")
+        await person.press("tab")
+        screen, box = person.app.screen, person.app.screen.query_one("PromptBox", TextArea)
+        reload = screen.reload
+
+        async def reloaded() -> None:
+            await reload()
+            box.focus()
+
+        monkeypatch.setattr(screen, "reload", reloaded)
+        await person.press("a")
+        await person.sees("Fed 1 thumb")
+        await person.press("x")
+        assert box.text == "x"

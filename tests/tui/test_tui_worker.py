@@ -91,7 +91,7 @@ async def test_a_killed_worker_is_named_and_started_again(home: Home, workers: W
         workers.alive = None
         workers.server.gate.set()
         await person.sees("✗ failed", "The chat worker has ended.", "What it had written is kept.")
-        await person.until(lambda: not person.app.screen.query("Draft"))
+        await person.kept()
         await person.press("tab", "r")
         await person.sees("● ready", "Whole.")
     assert workers.started == ["builtin", "builtin"]

@@ -66,7 +66,7 @@ async def test_chat(home: Home, server: ScriptedServer, album: Album) -> None:
         await person.press("enter")
         await album.take(person, "busy", "Half", "esc stop")
         server.gate.set()
-        await person.until(lambda: not person.app.screen.query("Draft"))
+        await person.kept()
         server.answers = [ConnectionError()]
         await person.paste("Go on.")
         await person.press("enter")

@@ -146,7 +146,7 @@ class JudgingScreen(SavingScreen):
         selected = answer.has_focus
         await self.reload()
         stops = self.transcript.stops()
-        if selected and place < len(stops):
+        if selected and not answer.is_attached and place < len(stops):
             self.transcript.select(stops[place])
 
     # --- two answers
