@@ -33,6 +33,10 @@ class Typist(Terminal):
         )
         return [dict(row) for row in rows]
 
+    def reads(self, *sentences: str) -> None:
+        """Wait for sentences, wherever their lines end: that labels contradict each other comes between."""
+        self.until(lambda: all(text in " ".join(self.shown.split()) for text in sentences), f"{sentences}")
+
     def asks(self, question: str) -> str:
         """In a new conversation, send a question, wait until its answer is kept, and go to it."""
         before = len(self.answers())
@@ -121,9 +125,9 @@ def train(person: Typist) -> None:
     person.press("enter")
     person.sees("kto", "ppo", "reward")
     person.press("home", "enter")
-    person.sees("2 pairs: 2 from labels", "10 steps.")
+    person.reads("2 pairs: 2 from labels", "10 steps.")
     person.press(*["tab"] * 9, "end", "backspace", "backspace", "3")
-    person.sees("2 pairs: 2 from labels", " 3 steps.")
+    person.reads("2 pairs: 2 from labels", " 3 steps.")
     person.press("ctrl+s")
     person.sees("check dpo", "The run, at that speed", timeout=TRAINING)
     person.press("ctrl+s")
