@@ -72,6 +72,13 @@ class Person:
             await self.pilot.pause(0.02)
 
 
+async def asked(person: Person) -> None:
+    """Ask about a cow, and select the answer."""
+    await person.ask("A cow?", "Moo.")
+    await person.press("tab")
+    await person.sees("a good")
+
+
 @asynccontextmanager
 async def opened(
     home: Home, size: tuple[int, int] = (80, 24), *, ready: str = "● ready", notifications: bool = False

@@ -6,7 +6,7 @@ from typing import Any
 
 import pysqlite3 as sqlite3
 import pytest
-from person import Person, opened
+from person import asked, opened
 from scripted_server import ScriptedServer
 
 from tuner_app.paths import Home
@@ -20,12 +20,6 @@ def other(home: Home, store: Store) -> Iterator[Any]:
     """Another program's connection to the home's database."""
     with closing(sqlite3.connect(str(home.database), isolation_level=None)) as opened:
         yield opened
-
-
-async def asked(person: Person) -> None:
-    await person.ask("A cow?", "Moo.")
-    await person.press("tab")
-    await person.sees("a good")
 
 
 @pytest.fixture(autouse=True)

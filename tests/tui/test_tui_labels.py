@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from person import Person, opened
+from person import asked, opened
 from scripted_server import ScriptedServer
 from textual.widgets import TextArea
 
@@ -27,13 +27,6 @@ def standing(store: Store) -> list[LabelEvent]:
     ids = [m.id for m in chats.answers(store, chats.path(store, conversation.id)[0].id)]
     events = (event for found in labels.on_messages(store, ids).values() for event in found)
     return list({event.uid: event for event in events}.values())
-
-
-async def asked(person: Person) -> None:
-    """Ask about a cow, and select the answer."""
-    await person.ask("A cow?", "Moo.")
-    await person.press("tab")
-    await person.sees("a good")
 
 
 @pytest.fixture(autouse=True)
