@@ -27,7 +27,10 @@ def script(server: ScriptedServer) -> None:
     server.answers = ["Moo."]
 
 
-async def test_a_long_wait_is_said_and_its_end(home: Home, store: Store, other: Any) -> None:
+async def test_a_long_wait_is_said_and_its_end(
+    home: Home, store: Store, other: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "BUSY_SECONDS", 30.0)  # not given up before a slow machine has drawn it
     async with opened(home, notifications=True) as person:
         await asked(person)
         assert WAITING not in person.screen()

@@ -85,7 +85,9 @@ class RunsScreen(TunerScreen):
         table, under = self._table, self._under_cursor
         names = [one.run.name for one in self._listed]
         rows = [self._cells(one) for one in self._listed]
-        _fit(rows, table.size.width)
+        # set here: what the table measures by itself comes a moment later, and may miss what it has drawn
+        for column, width in zip(table.columns.values(), _fit(rows, table.size.width), strict=True):
+            column.auto_width, column.width = False, width
         if [key.value for key in table.rows] != names:
             table.clear()
             for name, cells in zip(names, rows, strict=True):
@@ -145,8 +147,11 @@ class RunsScreen(TunerScreen):
         self.app.push_screen(RunScreen(str(event.row_key.value)))
 
 
-def _fit(rows: Sequence[list[Text]], room: int) -> None:
-    """Cut cells so that all columns can be seen in so many cells, with the space on both sides of each."""
+def _fit(rows: Sequence[list[Text]], room: int) -> list[int]:
+    """Cut cells so that all columns can be seen in so many cells, with the space on both sides of each.
+
+    Returns each column's width in cells.
+    """
     widths = [max(cell_len(name), *(row[at].cell_len for row in rows), 0) for at, name in enumerate(COLUMNS)]
     while sum(widths) + 2 * len(widths) > room:
         widest = max(FLEXIBLE, key=lambda at: widths[at])
@@ -156,3 +161,4 @@ def _fit(rows: Sequence[list[Text]], room: int) -> None:
     for row in rows:
         for cell, width in zip(row, widths, strict=True):
             cell.truncate(width, overflow="ellipsis")
+    return widths
