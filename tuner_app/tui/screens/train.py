@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from functools import partial
 from typing import Any, ClassVar
 
 from textual import on, work
@@ -14,24 +13,21 @@ from textual.widgets import Button, Input, Select, Static
 
 from engine.errors import UserError
 from engine.spec import PRECISIONS, Adapter, method_named, methods
-from tuner_app import launch, offers, prospects, words
-from tuner_app.clean import one_line
-from tuner_app.conversing.link import in_background
-from tuner_app.launch import WHERE_FROM, Plan
+from tuner_app import launch, offers, words
+from tuner_app.launch import Plan
 from tuner_app.machines import Machines
-from tuner_app.store import Selection, runs
+from tuner_app.store import runs
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.screens.check import CheckScreen
+from tuner_app.tui.widgets.data_rows import DataRows
 from tuner_app.tui.widgets.form import Fields, Row, choice_row, text_row
 from tuner_app.tui.widgets.key_bar import KeyBar
+from tuner_app.tui.widgets.model_rows import ModelRows
 from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.run_rows import RunRows
-from tuner_app.tui.widgets.selection_words import SelectionWords
 from tuner_app.tui.widgets.top_bar import TopBar
 
 FIRST = "sft"
-NO_PARENT = {"": "nothing: a new one"}
-NO_REWARD = {"": "none yet"}
 
 
 class TrainScreen(TunerScreen):
@@ -60,8 +56,6 @@ class TrainScreen(TunerScreen):
         self._start_plan = plan or Plan(FIRST if FIRST in methods() else next(iter(methods())))
         self._given = plan is not None
         self._where = where or Machines()
-        self._words = SelectionWords()
-        self._surveying = self._outdated = False
 
     def compose(self) -> ComposeResult:
         plan = self._start_plan
@@ -69,11 +63,8 @@ class TrainScreen(TunerScreen):
         yield TopBar("train")
         with VerticalScroll(id="form", can_focus=False):
             yield choice_row("method", names, plan.method, _about(plan.method), id="method")
-            yield text_row("data", str(plan.selection), "", id="data", suggester=self._words)
-            yield Static(markup=False, id="summary")
-            yield choice_row("base", {"": "…"}, "", "the model; Ctrl+O adds another", id="base")
-            yield choice_row("go on from", NO_PARENT, "", "an adapter to train further", id="from")
-            yield choice_row("reward model", NO_REWARD, "", "", id="reward")
+            yield DataRows(plan.selection, method_named(plan.method).kind)
+            yield ModelRows(plan)
             yield text_row("name", "", "of the run and its adapter", id="name", placeholder="next free")
             precisions = {key: key for key in PRECISIONS}
             yield choice_row(
@@ -101,7 +92,8 @@ class TrainScreen(TunerScreen):
     @work
     async def _load(self) -> None:
         plan, settings = self._start_plan, self.tuner.settings
-        self._words.known = await self.tuner.database(prospects.selection_words)
+        data = self.query_one(DataRows)
+        await data.learn_words()
         try:
             known = await self.tuner.database(offers.bases_to_train, settings.base)
         except UserError as error:
@@ -109,26 +101,10 @@ class TrainScreen(TunerScreen):
             return
         if not self.query("#base"):
             return  # the screen is going
-        self._say_words()
-        self._row("#base").offer(known, plan.base or offers.named(known, settings.base))
-        await self._offer(plan.parent or ("" if self._given else settings.adapter), plan.reward)
-        self._survey()
-
-    async def _offer(self, parent: str | None = None, reward: str | None = None) -> None:
-        """Offer what the method can go on from, and be led by, on the base; None keeps what is chosen."""
-        method = method_named(self._method)
-        parents, rewards = await self.tuner.database(
-            offers.to_go_on_from, method, str(self._select("#base").value)
-        )
-        if not self.query("#reward"):
-            return
-        parent = str(self._select("#from").value) if parent is None else parent
-        reward = str(self._select("#reward").value) if reward is None else reward
-        self._row("#from").offer(NO_PARENT | parents, parent)
-        row = self._row("#reward")
-        row.display = method.needs_reward
-        row.offer(rewards or NO_REWARD, reward)
-        row.help("says how good an answer is" if rewards else "Train one first: method “reward”, on pairs.")
+        models = self.query_one(ModelRows)
+        models.offer_bases(known, plan.base or offers.named(known, settings.base))
+        await models.offer(plan.parent or ("" if self._given else settings.adapter), plan.reward)
+        data.survey()
 
     def _row(self, control: str) -> Row:
         return self.query_one(control).query_ancestor(Row)
@@ -157,21 +133,16 @@ class TrainScreen(TunerScreen):
         sections = [*self.query(".section")]
         await self.query_one("#form").mount(self._options(method.name, kept), before=sections[-1])
         self._say_fold()
-        await self._offer()
-        self._survey()
-
-    @on(Select.Changed, "#base")
-    async def _base_changed(self) -> None:
-        await self._offer()
+        await self.query_one(ModelRows).set_method(method)
+        self.query_one(DataRows).survey(method.kind)
 
     @on(Select.Changed, "#precision")
     def _precision_changed(self, event: Select.Changed) -> None:
         self._row("#precision").help(PRECISIONS[str(event.value)])
 
-    @on(Input.Changed, "#data, #options-batch_size, #options-epochs")
-    def _data_changed(self) -> None:
-        self._say_words()
-        self._survey()
+    @on(Input.Changed, "#options-batch_size, #options-epochs")
+    def _length_changed(self) -> None:
+        self.query_one(DataRows).survey()
 
     @on(Input.Changed, "#name")
     async def _name_changed(self) -> None:
@@ -201,41 +172,12 @@ class TrainScreen(TunerScreen):
         text = f"▸ {len(rare)} more (Ctrl+E): {', '.join(rare)}"
         self.query_one("#fold", Static).update(Content("▾ Ctrl+E folds" if self.has_class("-all") else text))
 
-    def _say_words(self) -> None:
-        matching = self._words.matching(self._input("#data"))
-        self._row("#data").help(one_line("  ".join(matching or self._words.known), 300))
-
-    def _survey(self) -> None:
-        """Say how much there is to learn from; what is typed meanwhile is looked at afterwards, once."""
-        self._outdated = True
-        if not self._surveying:
-            self._surveying = True
-            self._look()
-
-    @work
-    async def _look(self) -> None:
-        try:
-            while self._outdated and self.is_attached:
-                self._outdated = False
-                kind = method_named(self._method).kind
-                try:
-                    selection = Selection.parse(self._input("#data"))
-                    # in a thread of its own: a million rows take a while, and labels must not wait
-                    found = await in_background(
-                        partial(prospects.prospect, self.tuner.store, kind, selection)
-                    )
-                except UserError as error:
-                    self._row("#data").wrong(str(error))
-                    self._summary("", 0)
-                    continue
-                none = f"✗ No {words.PLURALS[kind]} here. {WHERE_FROM[kind]}."
-                self._summary(str(found) if found.found.examples else none, found.found.examples)
-        finally:
-            self._surveying = False
-
-    def _summary(self, text: str, rows: int) -> None:
+    @on(DataRows.Found)
+    def _found(self, event: DataRows.Found) -> None:
+        """Say how much there is to learn from, propose as many epochs as suit it, and count the steps."""
         if not self.query("#summary"):
             return  # the screen is going
+        rows, text = event.rows, event.text
         options, kind = self.query_one("#options", Fields), method_named(self._method).kind
         batch = self._input("#options-batch_size")
         if rows and batch.isdecimal() and int(batch):
@@ -244,7 +186,7 @@ class TrainScreen(TunerScreen):
             seen = self._input("#options-epochs")
             if seen.isdecimal() and not options.query("#options-rollout_batch"):
                 text += f" {-(-rows // int(batch)) * int(seen):,} steps."
-        self.query_one("#summary", Static).update(Content(text))
+        self.query_one(DataRows).say(text)
 
     def action_check(self) -> None:
         self.notice.clear()
@@ -263,16 +205,16 @@ class TrainScreen(TunerScreen):
         self.notice.fail(error)
 
     def _plan(self) -> Plan:
-        method = method_named(self._method)
+        models = self.query_one(ModelRows)
         adapter = self.query_one("#adapter", Fields).values()
         options = self.query_one("#options", Fields).values()
         return Plan(
-            method=method.name,
-            base=str(self._select("#base").value),
-            parent=str(self._select("#from").value),
-            reward=str(self._select("#reward").value) if method.needs_reward else "",
+            method=self._method,
+            base=models.base,
+            parent=models.goes_on_from,
+            reward=models.reward,
             name=self._input("#name"),
-            selection=Selection.parse(self._input("#data")),
+            selection=self.query_one(DataRows).selection(),
             adapter=Adapter(**adapter),
             precision=str(self._select("#precision").value),
             options=options,
