@@ -7,7 +7,7 @@ from engine.examples import Demonstration, Message, Pair
 from tuner_app import launch
 from tuner_app.paths import Home
 from tuner_app.store import Store, examples, runs
-from tuner_app.store.rows import Run
+from tuner_app.store.run_rows import Run
 from tuner_app.workers import train
 
 PROMPT = "What colour is a lemon?"

@@ -11,7 +11,7 @@ import engine
 from engine.errors import UserError
 from tuner_app.paths import Home, builtin_base
 from tuner_app.store import Store, models
-from tuner_app.store.rows import Base
+from tuner_app.store.run_rows import Base
 
 BUILTIN = "builtin"
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+|[\w-]+")

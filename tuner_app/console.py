@@ -22,7 +22,7 @@ from tuner_app.machines import Machines
 from tuner_app.paths import Home
 from tuner_app.run_details import details
 from tuner_app.store import Store, models, runs
-from tuner_app.store.rows import AdapterRow, Base, Run, RunEvent
+from tuner_app.store.run_rows import AdapterRow, Base, Run, RunEvent
 from tuner_app.workers import supervisor
 
 POLL_SECONDS = 0.25

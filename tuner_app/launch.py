@@ -23,7 +23,8 @@ from tuner_app import bases, machines, settings
 from tuner_app.machines import ALONE, Machines
 from tuner_app.paths import Home
 from tuner_app.store import Store, models, picking, runs, snapshots
-from tuner_app.store.rows import AdapterRow, Base, Run, Summary
+from tuner_app.store.rows import Summary
+from tuner_app.store.run_rows import AdapterRow, Base, Run
 from tuner_app.store.selection import Selection
 from tuner_app.words import PLURALS
 

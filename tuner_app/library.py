@@ -9,7 +9,7 @@ from tuner_app import bases, settings, words
 from tuner_app.errands import Errand
 from tuner_app.paths import Home
 from tuner_app.store import Store, models
-from tuner_app.store.rows import AdapterRow, Base
+from tuner_app.store.run_rows import AdapterRow, Base
 
 SMALLER = "precision bf16 takes half of fp32's memory; a smaller base"
 

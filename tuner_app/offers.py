@@ -4,7 +4,7 @@ from engine.spec import Method
 from tuner_app import bases, launch
 from tuner_app.clean import one_line
 from tuner_app.store import Store, models, runs
-from tuner_app.store.rows import AdapterRow
+from tuner_app.store.run_rows import AdapterRow
 
 
 def bases_to_train(store: Store, chosen: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.errors import UserError
 from tuner_app.launch import Plan
-from tuner_app.store.rows import Run
+from tuner_app.store.run_rows import Run
 
 FEWEST_TOKENS = 64  # rows shorter than this are hardly worth training on
 

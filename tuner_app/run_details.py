@@ -8,7 +8,7 @@ from engine.spec import Spec, method_named
 from tuner_app import report, words
 from tuner_app.paths import Home
 from tuner_app.store import Store, models, runs, snapshots
-from tuner_app.store.rows import Run
+from tuner_app.store.run_rows import Run
 
 
 def details(store: Store, home: Home, run: Run) -> dict[str, str]:

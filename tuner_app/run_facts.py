@@ -10,7 +10,7 @@ from tuner_app import words
 from tuner_app.curves import Curve
 from tuner_app.paths import Home
 from tuner_app.store import Store, runs
-from tuner_app.store.rows import Run, RunEvent
+from tuner_app.store.run_rows import Run, RunEvent
 from tuner_app.times import lasting
 
 STATUS = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from tuner_app.paths import Home
 from tuner_app.store import Store, runs
-from tuner_app.store.rows import Run
+from tuner_app.store.run_rows import Run
 from tuner_app.times import lasting
 from tuner_app.workers import queue
 

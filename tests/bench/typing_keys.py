@@ -25,7 +25,7 @@ from tests.terminal import Terminal
 from tuner_app import launch, settings
 from tuner_app.paths import Home
 from tuner_app.store import Store, examples, runs
-from tuner_app.store.rows import Run
+from tuner_app.store.run_rows import Run
 from tuner_app.workers import supervisor
 
 BETWEEN = 0.1  # seconds

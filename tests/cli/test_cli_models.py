@@ -18,7 +18,7 @@ from tuner_app import fit, library, settings, weights
 from tuner_app.paths import Home
 from tuner_app.store import Store
 from tuner_app.store import models as rows
-from tuner_app.store.rows import AdapterRow
+from tuner_app.store.run_rows import AdapterRow
 
 
 @pytest.fixture

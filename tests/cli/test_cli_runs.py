@@ -8,7 +8,7 @@ from places import Place, new_place
 
 from tuner_app import launch
 from tuner_app.store import models, runs
-from tuner_app.store.rows import Run
+from tuner_app.store.run_rows import Run
 from tuner_app.workers import supervisor
 
 

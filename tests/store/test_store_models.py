@@ -5,7 +5,7 @@ import pytest
 from engine.errors import UserError
 from engine.examples import Message, Pair
 from tuner_app.store import Store, examples, models, runs, snapshots
-from tuner_app.store.rows import AdapterRow, Base, Run
+from tuner_app.store.run_rows import AdapterRow, Base, Run
 
 PROMPT = (Message("user", "Why?"),)
 

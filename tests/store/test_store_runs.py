@@ -10,7 +10,7 @@ from engine.errors import UserError
 from engine.examples import Pair
 from tuner_app.store import Store, examples, models, people, runs, snapshots
 from tuner_app.store.reference import ReferenceFile
-from tuner_app.store.rows import Run
+from tuner_app.store.run_rows import Run
 
 
 @pytest.fixture

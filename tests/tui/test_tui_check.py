@@ -14,7 +14,7 @@ from tuner_app.machines import Machines
 from tuner_app.paths import Home
 from tuner_app.store import Store, labels, runs
 from tuner_app.store.rows import Reply
-from tuner_app.store.rows import Run as RunRow
+from tuner_app.store.run_rows import Run as RunRow
 from tuner_app.tui.screens import check
 from tuner_app.tui.widgets.form import Row
 from tuner_app.workers import supervisor

@@ -6,7 +6,7 @@ import pytest
 
 from tuner_app.curves import MOST, Bucket, Curve, smoothed
 from tuner_app.run_facts import RunFacts
-from tuner_app.store.rows import RunEvent
+from tuner_app.store.run_rows import RunEvent
 from tuner_app.tui import plot
 
 

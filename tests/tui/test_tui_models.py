@@ -12,7 +12,7 @@ from engine.errors import UserError
 from tuner_app import settings
 from tuner_app.paths import Home
 from tuner_app.store import Store, models
-from tuner_app.store.rows import AdapterRow
+from tuner_app.store.run_rows import AdapterRow
 from tuner_app.tui.screens import models as screen
 from tuner_app.workers import supervisor
 

@@ -17,7 +17,8 @@ from engine.spec import Spec, methods
 from tuner_app import bases, settings
 from tuner_app.paths import Home, builtin_base
 from tuner_app.store import Store, labels, models, runs, snapshots
-from tuner_app.store.rows import Reply, Request, Run
+from tuner_app.store.rows import Reply
+from tuner_app.store.run_rows import Request, Run
 from tuner_app.workers import locks, supervisor
 
 STEP = {"loss": 0.5, "learning_rate": 1e-4, "grad_norm": 1.0, "seconds": 0.5, "tokens": 100, "metrics": {}}

@@ -14,7 +14,8 @@ from tuner_app.launch import Plan
 from tuner_app.paths import Home
 from tuner_app.remedies import remedy
 from tuner_app.store import Selection, Store, labels, models, runs
-from tuner_app.store.rows import Reply, Run
+from tuner_app.store.rows import Reply
+from tuner_app.store.run_rows import Run
 from tuner_app.workers import locks, supervisor
 
 

@@ -15,7 +15,7 @@ from engine.errors import UserError
 from tuner_app import launch, machines
 from tuner_app.machines import Machines
 from tuner_app.store import runs
-from tuner_app.store.rows import Run
+from tuner_app.store.run_rows import Run
 from tuner_app.workers import helper, locks, supervisor
 
 TWO = Machines(processes=2)

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tuner_app.store.rows import Request
+from tuner_app.store.run_rows import Request
 from tuner_app.workers import leaving
 
 

@@ -13,7 +13,7 @@ from test_train_worker import LONG, wait_for
 from engine.errors import UserError
 from tuner_app import launch
 from tuner_app.store import runs
-from tuner_app.store.rows import Request, Run
+from tuner_app.store.run_rows import Request, Run
 from tuner_app.workers import locks, queue, seat, supervisor, train
 
 LOADED = 240  # seconds that a worker may take to load, on a busy machine

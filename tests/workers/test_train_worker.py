@@ -15,7 +15,7 @@ from places import OPTIONS, PROMPT, Place, new_place
 from engine.examples import Message, Rated
 from tuner_app import bases, launch
 from tuner_app.store import Store, examples, models, runs
-from tuner_app.store.rows import Base, Request, Run
+from tuner_app.store.run_rows import Base, Request, Run
 from tuner_app.workers import locks, supervisor, train
 from tuner_app.workers.model import ChatModel
 from tuner_app.workers.openai_api import ApiError

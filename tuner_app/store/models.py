@@ -3,7 +3,7 @@
 from engine.errors import UserError
 from tuner_app.store import runs, stamps
 from tuner_app.store.database import Store
-from tuner_app.store.rows import AdapterRow, Base
+from tuner_app.store.run_rows import AdapterRow, Base
 
 _BASE = "id, name, source, fingerprint, created, note"
 _ADAPTER = """SELECT a.id, a.name, a.base_id, a.parent_id, a.run_id, a.folder, a.hash, a.created,

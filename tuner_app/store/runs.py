@@ -9,7 +9,7 @@ from engine.errors import UserError
 from engine.examples import canonical
 from tuner_app.store import stamps
 from tuner_app.store.database import Store
-from tuner_app.store.rows import Request, Run, RunEvent, RunStatus
+from tuner_app.store.run_rows import Request, Run, RunEvent, RunStatus
 
 _RUN = (
     "id, uid, name, method, spec, base_id, parent_id, reward_id, snapshot_hash, status, request, pid, error,"

@@ -15,7 +15,7 @@ from engine.errors import UserError
 from engine.examples import Example
 from tuner_app.store import picking, runs, stamps
 from tuner_app.store.database import Store
-from tuner_app.store.rows import Snapshot
+from tuner_app.store.run_rows import Snapshot
 from tuner_app.store.selection import Selection
 
 _ALL = Selection()

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from itertools import count
 
 from tuner_app.run_facts import PAGE, RunFacts, look
-from tuner_app.store.rows import Run
+from tuner_app.store.run_rows import Run
 from tuner_app.tui.database import Database
 
 PAGES = 20  # pages after which the figures are drawn

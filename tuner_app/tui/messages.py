@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from textual.message import Message
 
 from tuner_app.conversing.link import State
-from tuner_app.store.rows import RunEvent
+from tuner_app.store.run_rows import RunEvent
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from tuner_app.clean import one_line
 from tuner_app.paths import Home
 from tuner_app.settings import Settings
 from tuner_app.store import Store, models
-from tuner_app.store.rows import AdapterRow, Base
+from tuner_app.store.run_rows import AdapterRow, Base
 from tuner_app.times import ago
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from engine.errors import UserError
 from tuner_app.paths import Home
 from tuner_app.store import Store, runs
-from tuner_app.store.rows import RunEvent
+from tuner_app.store.run_rows import RunEvent
 from tuner_app.tui.messages import StoreChanged, WatchFailed
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from tuner_app.workers import locks, seat
 
 if TYPE_CHECKING:
     from tuner_app.store import Store
-    from tuner_app.store.rows import Base
+    from tuner_app.store.run_rows import Base
 
 IDLE_POLL = 0.5
 GRACE = 2  # seconds that running answers have to end when the worker is told to

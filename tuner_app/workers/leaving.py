@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from engine.spec import ShouldStop
-from tuner_app.store.rows import Request
+from tuner_app.store.run_rows import Request
 
 POLL = 0.25
 

@@ -15,7 +15,7 @@ from engine.template import Template, template_for
 from tuner_app import bases
 from tuner_app.paths import Home
 from tuner_app.store import Store, models
-from tuner_app.store.rows import AdapterRow, Base
+from tuner_app.store.run_rows import AdapterRow, Base
 from tuner_app.workers.openai_api import ApiError
 
 BASE = "base"  # the name on the wire of the base alone

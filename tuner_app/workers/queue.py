@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tuner_app.paths import Home
-from tuner_app.store.rows import Run
+from tuner_app.store.run_rows import Run
 from tuner_app.workers import locks
 
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from engine.errors import UserError
 from tuner_app.paths import Home
 from tuner_app.store import Store, runs
-from tuner_app.store.rows import Request, Run
+from tuner_app.store.run_rows import Request, Run
 from tuner_app.workers import locks, queue, supervisor
 
 POLL = 0.25

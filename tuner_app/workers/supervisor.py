@@ -16,7 +16,7 @@ from typing import Any
 from engine.errors import UserError
 from tuner_app.paths import Home
 from tuner_app.store import Store, runs
-from tuner_app.store.rows import Request, Run, RunStatus
+from tuner_app.store.run_rows import Request, Run, RunStatus
 from tuner_app.workers import locks, processes
 
 BUSY_POLL = 0.5

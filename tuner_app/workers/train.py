@@ -25,7 +25,7 @@ from tuner_app.paths import Home
 from tuner_app.paths import home as home_at
 from tuner_app.store import Store, models, runs, snapshots
 from tuner_app.store.reference import ReferenceFile
-from tuner_app.store.rows import Base, Request, Run, RunStatus
+from tuner_app.store.run_rows import Base, Request, Run, RunStatus
 from tuner_app.workers import helper, helpers, leaving, locks, seat
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from engine.answers import Delta, Request
 from engine.generate import Batch
-from tuner_app.store.rows import AdapterRow
+from tuner_app.store.run_rows import AdapterRow
 from tuner_app.workers.model import ChatModel
 from tuner_app.workers.openai_api import ChatRequest, Reply
 

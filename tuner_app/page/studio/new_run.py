@@ -21,7 +21,8 @@ from tuner_app.page.studio.words import Words, said_by_program
 from tuner_app.page.studio.words import said as label
 from tuner_app.paths import Home
 from tuner_app.store import Selection, Store, audit
-from tuner_app.store.rows import Member, Run
+from tuner_app.store.rows import Member
+from tuner_app.store.run_rows import Run
 from tuner_app.words import PLURALS
 from tuner_app.workers import supervisor
 

@@ -14,7 +14,7 @@ from tuner_app.paths import Home
 from tuner_app.run_facts import PAGE, STATUS, RunFacts, look, progress
 from tuner_app.run_list import Listed, listed, log_tail
 from tuner_app.store import Store, runs
-from tuner_app.store.rows import Run
+from tuner_app.store.run_rows import Run
 from tuner_app.times import ago
 
 MOST_FOLLOWED = 32

@@ -17,7 +17,8 @@ from tuner_app.page.studio.words import Words
 from tuner_app.page.studio.words import said as label
 from tuner_app.paths import Home
 from tuner_app.store import Store, audit, runs
-from tuner_app.store.rows import Member, Request, Run
+from tuner_app.store.rows import Member
+from tuner_app.store.run_rows import Request, Run
 from tuner_app.workers import supervisor
 
 TICK_SECONDS = 1.0

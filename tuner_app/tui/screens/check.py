@@ -21,7 +21,7 @@ from tuner_app.launch import Plan
 from tuner_app.machines import Machines
 from tuner_app.paths import Home
 from tuner_app.store import Store
-from tuner_app.store.rows import Run
+from tuner_app.store.run_rows import Run
 from tuner_app.tui.screens.base import TunerScreen
 from tuner_app.tui.screens.run import RunScreen
 from tuner_app.tui.widgets.key_bar import KeyBar

@@ -10,7 +10,7 @@ from engine.errors import UserError
 from tuner_app import fit
 from tuner_app.clean import one_line
 from tuner_app.conversing.link import in_background
-from tuner_app.store.rows import AdapterRow, Base
+from tuner_app.store.run_rows import AdapterRow, Base
 from tuner_app.tui import model_list
 from tuner_app.tui.model_list import Entry, Line, Served
 from tuner_app.tui.screens.base import TunerScreen

@@ -9,7 +9,7 @@ from textual.widgets import Static
 
 from tuner_app.clean import one_line
 from tuner_app.run_facts import STATUS, RunFacts, progress
-from tuner_app.store.rows import Run
+from tuner_app.store.run_rows import Run
 from tuner_app.tui.following import follow
 from tuner_app.tui.screens.figures import FIGURE_KEYS, FiguresScreen
 from tuner_app.tui.widgets.chart import MARKS

@@ -13,7 +13,7 @@ from tuner_app.clean import one_line
 from tuner_app.conversing.link import in_background
 from tuner_app.errands import Errand
 from tuner_app.store import models
-from tuner_app.store.rows import AdapterRow, Base
+from tuner_app.store.run_rows import AdapterRow, Base
 from tuner_app.tui.screens.choosing import ChoosingScreen
 
 Purpose = Literal["add", "rename", "note", "export", "merge"]

@@ -18,7 +18,7 @@ from tuner_app.paths import Home
 from tuner_app.run_facts import STATUS, RunFacts, standing
 from tuner_app.run_list import log_tail
 from tuner_app.store import Store, models, runs
-from tuner_app.store.rows import Request, Run
+from tuner_app.store.run_rows import Request, Run
 from tuner_app.times import ago
 from tuner_app.tui.following import follow
 from tuner_app.tui.screens.figures import FIGURE_KEYS, FiguresScreen
