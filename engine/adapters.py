@@ -14,7 +14,7 @@ precision: in bf16, 0.01 − 1e-5 is 0.01, and at DPO's learning rate nothing wo
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,13 @@ from engine.adapter_files import WEIGHTS as WEIGHTS
 from engine.adapter_files import Shape
 from engine.adapter_files import hash_of as hash_of
 from engine.adapter_files import read as read
+from engine.attached import BASE, Attached, trains_base
+from engine.attached import activate as activate
+from engine.attached import learning as learning
+from engine.attached import state as state
+from engine.attached import stop_dropout as stop_dropout
+from engine.attached import train as train
+from engine.attached import using as using
 from engine.cards import CARD as CARD
 from engine.cards import card as card
 from engine.errors import UserError
@@ -41,24 +48,7 @@ if TYPE_CHECKING:
     from engine.heads import RewardHead
 
 START = "start"  # the name of the adapter that a run goes on from, once that is asked for
-BASE = ""  # the base's own weights, where full adapters take their place
 PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")  # whose versions are noted
-
-
-@dataclass
-class Attached:
-    """An adapter in memory: its parameters, by the names they have in its files, and where they are used.
-
-    A low-rank one is known to peft's `layers` by its `keys`; a full one goes into the `slots` of the base's
-    own parameters. `start` is the folder that a trained one goes on from, None when it started at the base.
-    """
-
-    kind: str
-    parameters: dict[str, nn.Parameter]
-    keys: list[str] = field(default_factory=list)
-    layers: list[Any] = field(default_factory=list)
-    slots: full.Slots = field(default_factory=dict)
-    start: Path | None = None
 
 
 def add(base: Base, adapter: Adapter, seed: int) -> None:
@@ -119,29 +109,6 @@ def attach(base: Base, name: str, folder: Path, *, to_train: bool = False) -> No
     activate(base, None)
 
 
-def activate(base: Base, name: str | None) -> None:
-    """Let the adapter called `name` answer, or with None the base alone; nothing is trained meanwhile."""
-    for other in base.attached.values():
-        for parameter in other.parameters.values():
-            parameter.requires_grad_(False)
-        for layer in other.layers:
-            layer._disable_adapters = True  # peft's own way walks through every parameter of the model
-    attached = base.attached[name] if name else None
-    if any(other.kind == "full" for other in base.attached.values()):
-        weights = attached if attached and attached.kind == "full" else _weights_of_base(base)
-        full.put(weights.parameters, weights.slots)
-    if attached:
-        for layer in attached.layers:
-            layer._active_adapter, layer._disable_adapters = attached.keys, False
-
-
-def train(base: Base, name: str = TRAINED) -> None:
-    """Let the adapter called `name` answer, and be what gradients reach."""
-    activate(base, name)
-    for tensor in state(base, name).values():
-        tensor.requires_grad_(True)
-
-
 def detach(base: Base, name: str) -> None:
     """Take the adapter called `name` out of memory; the base alone answers."""
     activate(base, None)
@@ -152,16 +119,6 @@ def detach(base: Base, name: str) -> None:
             for layer in attached.layers:
                 layer.delete_adapter(key)
             base.model.peft_config.pop(key, None)
-
-
-@contextmanager
-def using(base: Base, name: str | None) -> Iterator[None]:
-    """The adapter called `name`, with None the base alone, while the context lasts; then the trained one."""
-    activate(base, name)
-    try:
-        yield
-    finally:
-        train(base)
 
 
 @contextmanager
@@ -176,44 +133,6 @@ def without(base: Base) -> Iterator[None]:
         _attach(base, START, start, to_train=True)
     with using(base, START if start else None):
         yield
-
-
-@contextmanager
-def learning(base: Base) -> Iterator[None]:
-    """For a forward and backward pass whose gradient is wanted: dropout is on, if the adapter has any.
-
-    Everywhere else it is off: in the log-probs of a reference or an old policy, scores, and answers.
-    """
-    dropped = _with_dropout(base)
-    try:
-        for layer in dropped:
-            layer.training = layer.lora_dropout[TRAINED].training = True
-        yield
-    finally:
-        for layer in dropped:
-            layer.training = layer.lora_dropout[TRAINED].training = False
-
-
-def stop_dropout(base: Base) -> bool:
-    """Train without dropout from now on; whether the adapter had any."""
-    dropped = _with_dropout(base)
-    for layer in dropped:
-        layer.lora_dropout[TRAINED] = nn.Identity()
-    return bool(dropped)
-
-
-def state(base: Base, name: str = TRAINED) -> dict[str, Tensor]:
-    """An adapter's parameters by the names they have in its files, without copying.
-
-    Raises UserError when one is not float32: it could not be trained.
-    """
-    found: dict[str, Tensor] = dict(base.attached[name].parameters)
-    if any(tensor.dtype != torch.float32 for tensor in found.values()):
-        raise UserError(
-            "An adapter in half precision cannot be trained: steps smaller than its rounding would be lost.",
-            do="Load it through adapters.resume, which makes it float32.",
-        )
-    return found
 
 
 def merged(base: Base, into: Any | None = None) -> Any:
@@ -272,7 +191,7 @@ def _attach(base: Base, name: str, folder: Path, to_train: bool) -> None:
     own = full.own(base.model)
     _fit(base, folder, own, tensors)
     where = full.slots(base.model)
-    if BASE not in base.attached and not _trains_base(base):
+    if BASE not in base.attached and not trains_base(base):
         base.attached[BASE] = Attached("full", own, slots=where)
     weights = full.frozen(tensors, own, torch.float32 if to_train else None)
     base.attached[name] = Attached("full", weights, slots=where)
@@ -339,20 +258,3 @@ def _add_full(base: Base, tensors: Mapping[str, Tensor] | None, start: Path | No
     weights = full.frozen(tensors or own, own, torch.float32)
     base.attached[TRAINED] = Attached("full", weights, slots=full.slots(base.model), start=start)
     train(base)
-
-
-def _with_dropout(base: Base) -> list[Any]:
-    layers = base.attached[TRAINED].layers
-    return [layer for layer in layers if isinstance(layer.lora_dropout[TRAINED], nn.Dropout)]
-
-
-def _trains_base(base: Base) -> bool:
-    return TRAINED in base.attached and base.attached[TRAINED].kind == "full"
-
-
-def _weights_of_base(base: Base) -> Attached:
-    """The base's own weights, in the precision of those in their place; read again if they were not kept."""
-    if BASE not in base.attached:
-        weights = full.frozen(models.weights(base), full.own(base.model), None)
-        base.attached[BASE] = Attached("full", weights, slots=full.slots(base.model))
-    return base.attached[BASE]  # type: ignore[no-any-return]
