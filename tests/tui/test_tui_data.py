@@ -14,9 +14,10 @@ from tuner_app.clean import one_line
 from tuner_app.paths import Home
 from tuner_app.store import Store, edits, examples, labels, people, tags
 from tuner_app.store.rows import Reply
+from tuner_app.tui.columns import fitted
 from tuner_app.tui.screens import handling
 from tuner_app.tui.screens.history import changed
-from tuner_app.tui.widgets.row_table import RowTable, _fitted
+from tuner_app.tui.widgets.row_table import RowTable
 
 HOSTILE = "[bold red]x[/] [@click=app.quit]y[/] \x1b[2J\x1b]0;t\x07 \u202egnirts\u202c \x9b31m {0} $x"
 ASKED = (Message("user", "What does a cow eat?"),)
@@ -287,7 +288,7 @@ def test_columns_stay_straight() -> None:
         texts = wide + json.loads((Path(folder) / "data/nasty/blns.json").read_text(encoding="utf-8"))
     for text in texts:
         for width in (1, 2, 7, 20):
-            assert _fitted(one_line(text, 400), width, Style()).cell_length == width, text
+            assert fitted(one_line(text, 400), width, Style()).cell_length == width, text
 
 
 def test_a_history_says_what_changed(store: Store) -> None:

@@ -96,8 +96,8 @@ class RunsScreen(TunerScreen):
                 table.move_cursor(row=names.index(under))
         else:
             for name, cells in zip(names, rows, strict=True):
-                for column, cell in zip(table.columns, cells, strict=True):
-                    table.update_cell(name, column, cell, update_width=True)
+                for key, cell in zip(table.columns, cells, strict=True):
+                    table.update_cell(name, key, cell, update_width=True)
         if not names:
             self.notice.say("No runs yet: Ctrl+T starts one.")
         self.refresh_bindings()

@@ -5,7 +5,6 @@ from array import array
 from collections.abc import Iterable
 from typing import ClassVar
 
-from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
@@ -14,6 +13,9 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+
+from tuner_app.tui import columns
+from tuner_app.tui.row_marks import Rows
 
 HEADER = 1
 KEPT = 2000  # rows whose texts are kept
@@ -73,23 +75,20 @@ class RowTable(ScrollView, can_focus=True):
     def __init__(self, *, marks: bool = True) -> None:
         super().__init__()
         self._marks = marks
-        self.ids = array("q")
-        self._groups: array[int] | None = None
+        self._rows = Rows()
         self._columns: list[tuple[str, int]] = []
         self._cells: dict[int, tuple[str, ...]] = {}
         self._asked: set[int] = set()
         self._told: int | None = None
-        self._all = False
-        self._turned: set[int] = set()  # the marked, or the unmarked where all are marked
         self._aim = 0  # the row that the cursor goes to as soon as it is there
 
     # --- what is in it
 
     def clear(self, columns: list[tuple[str, int]], *, cursor: int = 0) -> None:
         """Empty it: no rows, no marks; the cursor will be on the row `cursor` once that is there."""
-        self.ids, self._groups, self._columns = array("q"), None, columns
+        self._rows, self._columns = Rows(), columns
         self.forget()
-        self._all, self._turned, self._aim, self._told = False, set(), cursor, None
+        self._aim, self._told = cursor, None
         self.cursor = 0
         self.scroll_to(y=0, animate=False)
         self._resized()
@@ -97,8 +96,7 @@ class RowTable(ScrollView, can_focus=True):
 
     def extend(self, ids: "array[int]", groups: "array[int] | None" = None) -> None:
         """Add rows at the end; `groups` numbers those that belong together."""
-        self.ids.extend(ids)
-        self._groups = groups if len(ids) == len(self.ids) else None
+        self._rows.extend(ids, groups)
         self._resized()
         if self._aim:
             self.cursor = min(self._aim, len(self.ids) - 1)
@@ -122,6 +120,11 @@ class RowTable(ScrollView, can_focus=True):
         self.refresh()
 
     @property
+    def ids(self) -> "array[int]":
+        """The ids of its rows, in their order."""
+        return self._rows.ids
+
+    @property
     def current(self) -> int | None:
         """The id of the row under the cursor."""
         return self.ids[self.cursor] if self.cursor < len(self.ids) else None
@@ -129,34 +132,21 @@ class RowTable(ScrollView, can_focus=True):
     @property
     def marked(self) -> int:
         """How many rows are marked."""
-        return len(self.ids) - len(self._turned) if self._all else len(self._turned)
+        return self._rows.marked
 
     def chosen(self) -> "array[int]":
         """The marked rows; without marks the one under the cursor."""
-        if self._all and not self._turned:
-            return self.ids
         if self.marked:
-            return array("q", (id for id in self.ids if (id in self._turned) != self._all))
+            return self._rows.marked_ids()
         return array("q", [] if self.current is None else [self.current])
 
     def repeated(self) -> "array[int]":
         """All but the first of those that belong together: of the marked, or of those around the cursor."""
-        if self._groups is None:
-            return array("q")
-        here = None if self.marked else self._groups[self.cursor]
-        seen: set[int] = set()
-        found = array("q")
-        for id, group in zip(self.ids, self._groups, strict=True):
-            if group == here if here is not None else (id in self._turned) != self._all:
-                if group in seen:
-                    found.append(id)
-                seen.add(group)
-        return found
+        return self._rows.repeated(self.cursor)
 
     def replace(self, old: int, new: int) -> None:
         """Show another row in the place of one."""
-        self.ids[self.ids.index(old)] = new
-        self._turned.discard(old)
+        self._rows.replace(old, new)
         self.refresh()
         self._tell()
 
@@ -177,21 +167,20 @@ class RowTable(ScrollView, can_focus=True):
 
     def action_mark(self) -> None:
         if self.current is not None:
-            self._turned ^= {self.current}
+            self._rows.turn(self.current)
             self.post_message(self.Marked())
             self._go(self.cursor + 1)
             self.refresh()
 
     def action_mark_all(self) -> None:
         """All, or none where all are marked."""
-        self._all = not (self._all and not self._turned)
-        self._turned = set()
+        self._rows.mark_all(not self._rows.all_marked)
         self.post_message(self.Marked())
         self.refresh()
 
     def unmark(self) -> None:
         """Take all marks off."""
-        self._all, self._turned = False, set()
+        self._rows.mark_all(False)
         self.post_message(self.Marked())
         self.refresh()
 
@@ -235,13 +224,6 @@ class RowTable(ScrollView, can_focus=True):
     def watch_cursor(self) -> None:
         self.refresh()
 
-    def _widths(self) -> list[int]:
-        """The cells of each column, with the space after it."""
-        fixed = sum(width for _, width in self._columns if width > 0)
-        shares = -sum(width for _, width in self._columns if width < 0) or 1
-        left = max(self.size.width - GUTTER - fixed, 0)
-        return [width if width > 0 else left * -width // shares for _, width in self._columns]
-
     def render_line(self, y: int) -> Strip:
         if y < HEADER:
             titles = tuple(title for title, _ in self._columns)
@@ -253,29 +235,17 @@ class RowTable(ScrollView, can_focus=True):
         cells = self._cells.get(id)
         if cells is None:
             self._want()
-        marked = (id in self._turned) != self._all
+        marked = self._rows.is_marked(id)
         if row == self.cursor:
             style = self.get_component_rich_style("row-table--cursor")
         else:
             style = self.get_component_rich_style("row-table--marked") if marked else self.rich_style
-        return self._line(("◆" if marked else " ") + self._bracket(row), cells or ("…",), style)
+        return self._line(("◆" if marked else " ") + self._rows.bracket(row), cells or ("…",), style)
 
     def _line(self, gutter: str, cells: tuple[str, ...], style: Style) -> Strip:
-        parts = [Strip([Segment(gutter, style)]).adjust_cell_length(GUTTER, style)]
-        for text, width in zip(cells, self._widths(), strict=False):
-            if width > 1:
-                parts.append(_fitted(text, width - 1, style))
-                parts.append(Strip([Segment(" ", style)]))
+        widths = columns.widths(self._columns, self.size.width - GUTTER)
+        parts = [columns.fitted(gutter, GUTTER, style), columns.line(cells, widths, style)]
         return Strip.join(parts).adjust_cell_length(self.size.width, style)
-
-    def _bracket(self, row: int) -> str:
-        """The side of a bracket around rows that belong together."""
-        if self._groups is None or row >= len(self._groups):
-            return " "
-        number = self._groups[row]
-        before = row > 0 and self._groups[row - 1] == number
-        after = row + 1 < len(self._groups) and self._groups[row + 1] == number
-        return {(False, True): "┌", (True, True): "│", (True, False): "└"}.get((before, after), " ")
 
     def _want(self) -> None:
         """Ask for the rows in view, and a page on both sides of them, once."""
@@ -285,11 +255,3 @@ class RowTable(ScrollView, can_focus=True):
         if missing:
             self._asked.update(missing)
             self.post_message(self.RowsWanted(missing))
-
-
-def _fitted(text: str, width: int, style: Style) -> Strip:
-    """`text` in exactly `width` cells, with … where it is cut."""
-    whole = Strip([Segment(text, style)])
-    if whole.cell_length > width:
-        whole = Strip.join([whole.crop(0, width - 1), Strip([Segment("…", style)])])
-    return whole.adjust_cell_length(width, style)
