@@ -29,7 +29,6 @@ from engine.template import template_for
 
 SHOWN = 12  # rows of which every token is shown
 LEFT_OUT = 5  # rows that are left out, of which it is shown too
-NEVER = 10**9
 
 
 def check(
@@ -89,9 +88,9 @@ class Rehearsal:
         self.rows = longest(job, trees)
         self.reference = self._unknown(job, trees, self.cache)
         self._narrowed = True
-        few = {"batch_size": len(self.rows), "epochs": 2, "save_every": NEVER}
+        few = {"batch_size": len(self.rows), "epochs": 2}
         if hasattr(job.options, "rollout_batch"):  # a phase of PPO, whose replies are drawn all at once
-            few = {"rollout_batch": len(self.rows), "epochs": 1, "save_every": NEVER}
+            few = {"rollout_batch": len(self.rows), "epochs": 1}
             few["batch_size"] = min(job.options.batch_size, len(self.rows))
         examples = [job.examples[i] for i in self.rows]
         job = replace(job, options=replace(job.options, **few), examples=examples)

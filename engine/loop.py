@@ -131,15 +131,18 @@ class Trainer:
         `keep` is what the caller wants back on resuming, as `job.checkpoint.part("keep")`.
         """
         asked: Stopped = processes.from_main(self.job.should_stop())
-        due = self.step > 0 and self.step % self.options.save_every == 0
+        due = self.step % self.options.save_every == 0  # step 0 too: a run that diverges goes back to it
         if asked or due:
             self.save(keep)
         self._began = time.perf_counter()
         return asked
 
     def save(self, keep: Mapping[str, Tensor]) -> None:
-        """Write a checkpoint of this step, with `keep` as for `pause`, unless there is one."""
-        if self.step == self._saved:
+        """Write a checkpoint of this step, with `keep` as for `pause`, unless there is one.
+
+        A rehearsal leaves none.
+        """
+        if self.step == self._saved or self.job.narrow:
             return
         self._saved = self.step
         generators = gather_object([checkpoints.generators()])
@@ -238,9 +241,13 @@ class Trainer:
             )
         good = checkpoints.latest(job.checkpoints, job.identity, job.warn)
         kept = checkpoints.last_good(job.checkpoints)
+        if good and good.step:
+            kept = f"{kept} Its weights are the run's adapter, to use or to go on from."
+        elif good:
+            kept = f"{kept} Nothing is learnt in it: the run's adapter is what it started from."
         error = UserError(
             f"The {what} is no longer a number at step {self.step + 1} of {self.steps}.",
-            kept=f"{kept} Its weights are the run's adapter, to use or to go on from." if good else kept,
+            kept=kept,
             do="Lower the learning rate; if that does not help, look at the data for odd rows.",
         )
         if good is None:

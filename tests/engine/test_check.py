@@ -14,7 +14,7 @@ import torch
 from small_run import OPTIONS, Cache, Reports, rows_for, run
 from test_processes import PROCESSES, together
 
-from engine import check, losses, models, reference, usage
+from engine import check, checkpoints, losses, models, reference, usage
 from engine.batches import Branch, Tree
 from engine.census import classes, contradictory
 from engine.errors import UserError
@@ -126,7 +126,11 @@ def test_kto_s_mismatched_replies_of_every_epoch_are_counted(
 
 
 def test_a_check_leaves_no_file(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def save(*_: object) -> None:
+        raise AssertionError("a checkpoint takes room on the disk, and time")
+
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(checkpoints, "save", save)
     checked(model, "dpo", options={"save_every": 1})
     assert list(tmp_path.iterdir()) == []
 

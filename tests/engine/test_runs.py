@@ -240,6 +240,33 @@ def test_weights_whose_loss_is_no_number_are_never_the_last_good_ones(
     assert reports.of("step")[0]["step"] == 3
 
 
+@pytest.mark.parametrize("method", methods())
+def test_a_run_that_diverges_before_its_first_checkpoint_goes_back_to_its_start(
+    method: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_run.reward_model(model)  # PPO's, before anything is broken
+    real = loop.Trainer.update
+
+    def update(trainer: loop.Trainer, *arguments: Any, **more: Any) -> Any:
+        if trainer.step == 0:
+            start.update({name: tensor.clone() for name, tensor in trainer.tensors.items()})
+        numbers = real(trainer, *arguments, **more)
+        with torch.no_grad():
+            for tensor in trainer.tensors.values():
+                tensor.fill_(math.nan)
+        return numbers
+
+    start: dict[str, torch.Tensor] = {}
+    monkeypatch.setattr(loop.Trainer, "update", update)
+    with pytest.raises(DivergedError, match="no longer a number at step 2 of 6") as caught:
+        run(tmp_path, model, method, options={"save_every": 50})
+    assert "The checkpoint of step 0 is safe. Nothing is learnt in it" in caught.value.kept
+    assert caught.value.result.steps == 0
+    made = load_file(tmp_path / "adapter" / adapters.WEIGHTS)
+    assert made
+    assert all(torch.equal(tensor, start[name]) for name, tensor in made.items())
+
+
 def test_a_loss_that_never_was_a_number_is_not_the_learning_rate_s_fault(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
