@@ -1,6 +1,9 @@
+from contextlib import closing
+
 import pytest
 
 from tuner_app import doctor, store
+from tuner_app.store import sqlite, waiting
 from tuner_app.workers import supervisor
 
 
@@ -53,6 +56,34 @@ def test_a_reward_model_is_not_chatted_with(tuner, tmp_path, monkeypatch, base):
     assert said.status == 1
     assert "judge is a reward model: it scores answers and gives none" in said.err
     assert "tuner train ppo --reward judge" in said.err
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [
+        ("NORMAL", ["people", "add", "Bob"]),
+        ("EXCLUSIVE", ["runs"]),  # where even to read, and so to open, is to wait
+        ("EXCLUSIVE", []),
+    ],
+)
+def test_a_long_wait_for_the_database_is_said_once(tuner, tmp_path, monkeypatch, mode, words):
+    assert tuner("runs").status == 0
+    monkeypatch.setattr(waiting, "LONG_SECONDS", 0.05)
+    monkeypatch.setattr(waiting, "BUSY_SECONDS", 1.0)
+    file = tmp_path / "home" / "tuner.sqlite"
+    with closing(sqlite.open_raw(file)) as other:
+        other.execute(f"PRAGMA locking_mode={mode}")
+        other.execute("BEGIN EXCLUSIVE")
+        said = tuner(*words)
+    first, then, *_ = said.err.splitlines()
+    assert first == f"Another program holds the database {file}; waiting up to 1 seconds …"
+    assert then.startswith("Another program has kept the database")
+    assert said.status == 1
+
+
+def test_the_terminal_app_is_given_a_store_that_says_so_until_it_does_itself(tuner, monkeypatch):
+    monkeypatch.setattr("tuner_app.tui.app.run", lambda home, store: store.waiting.on_long() or 0)
+    assert "Another program holds the database" in tuner().err
 
 
 def test_an_action_needs_a_run_that_exists(tuner):

@@ -62,10 +62,10 @@ def cli(context: click.Context, folder: Path | None) -> None:
     context.obj = paths.home(folder)
     if context.invoked_subcommand is None:
         gc.disable()  # until the first paint: a tenth of the time that it takes
-        open_store(context.obj).close()
+        store = open_store(context.obj)
         from tuner_app.tui.app import run
 
-        sys.exit(run(context.obj))
+        sys.exit(run(context.obj, store))
 
 
 for group in (talking, data, training, models, people, machine):

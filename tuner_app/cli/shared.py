@@ -17,12 +17,17 @@ pass_home = click.pass_obj
 
 
 def open_store(home: Home) -> "Store":
-    """The home's database, made or migrated when need be; runs whose process died are marked so."""
+    """The home's database, made or migrated when need be; runs whose process died are marked so.
+
+    A command that waits for long, because another program holds the database, says so.
+    """
     from tuner_app.store import Store
+    from tuner_app.store.waiting import BUSY_SECONDS, Waiting
     from tuner_app.workers import supervisor
 
+    held = f"Another program holds the database {home.database}; waiting up to {BUSY_SECONDS:.0f} seconds …"
     home.create()
-    store = Store.open(home.database, migrate=True)
+    store = Store.open(home.database, migrate=True, waiting=Waiting(lambda: click.echo(held, err=True)))
     supervisor.reap(home, store)
     return store
 

@@ -29,9 +29,9 @@ class Store:
     knows of waits for locks that others hold.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, waiting: Waiting | None = None) -> None:
         self.path = path
-        self.waiting = Waiting()
+        self.waiting = waiting or Waiting()
         self._connections: weakref.WeakKeyDictionary[threading.Thread, sqlite.Connection] = (
             weakref.WeakKeyDictionary()
         )
@@ -39,18 +39,18 @@ class Store:
         self._watcher: sqlite.Connection | None = None
 
     @staticmethod
-    def open(path: Path, *, migrate: bool = False) -> "Store":
-        """The database at `path`.
+    def open(path: Path, *, migrate: bool = False, waiting: Waiting | None = None) -> "Store":
+        """The database at `path`; `waiting` knows of waits from the first on.
 
         With `migrate` (the command line alone passes it) it is made where it is missing and brought up to
         date, after a backup. A UserError, and the file untouched, where it is of a newer version, another
         application's or no database at all; without `migrate` also where it is missing or out of date.
         """
         if migrate:
-            migrations.migrate(path)
+            migrations.migrate(path, waiting)
         else:
             migrations.require_ours(path)
-        store = Store(path)
+        store = Store(path, waiting)
         try:
             migrations.require_current(store.db, path)
         except BaseException:

@@ -15,6 +15,7 @@ from engine.examples import from_json
 from tuner_app.store import sqlite, stamps
 from tuner_app.store.keys import prompt_key
 from tuner_app.store.schema import FIRST, FOURTH, SECOND, THIRD
+from tuner_app.store.waiting import Waiting
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -84,13 +85,13 @@ def require_current(db: sqlite.Connection, path: Path) -> None:
         )
 
 
-def migrate(path: Path) -> None:
+def migrate(path: Path, waiting: Waiting | None = None) -> None:
     """Make the database or bring it up to date: under a file lock, after a backup, all steps or none."""
     if not _is_new(path):
         require_ours(path)
     with sqlite.translated(path), _only_one(path):
         _make(path)
-        with closing(sqlite.open_raw(path)) as db:
+        with closing(sqlite.open_raw(path, waiting=waiting)) as db:
             version = _version(db)
             _require_known(version, path)
             if version == LATEST:

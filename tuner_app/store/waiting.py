@@ -16,8 +16,8 @@ class Waiting:
     says whether the latest wait was given up.
     """
 
-    def __init__(self) -> None:
-        self.on_long: Callable[[], None] = lambda: None
+    def __init__(self, on_long: Callable[[], None] = lambda: None) -> None:
+        self.on_long = on_long
         self.in_vain = False
         self._asked = 0.0
 

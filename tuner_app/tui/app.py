@@ -48,9 +48,9 @@ _SCREENS = {
 }
 
 
-def run(home: Home) -> int:
-    """Open the app on a home whose database is there and up to date; 1 when a fault ended it."""
-    with closing(Store.open(home.database)) as store:
+def run(home: Home, store: Store) -> int:
+    """Open the app on a home with its `store`, which is closed in the end; 1 when a fault ended it."""
+    with closing(store):
         app = TunerApp(home, store)
         app.run()
         return app.return_code or 0
