@@ -89,6 +89,8 @@ class RunFacts:
             self.held_out = data
         elif kind == "checkpoint":
             self.checkpoint = data["step"]
+        elif "behind" in data:  # true until the run's turn comes
+            self.doing = str(data["message"])
         elif kind in ("note", "warning"):
             told, message = self.notes if kind == "note" else self.warnings, str(data["message"])
             if message not in told:

@@ -83,10 +83,28 @@ def metrics(step: Mapping[str, Any]) -> list[str]:
     return [" · ".join(line) for line in (plain, by_side) if line]
 
 
+def logged(kind: str, data: Mapping[str, Any]) -> str:
+    """An event as a line of a log: “warning    Too little memory.”, “step       2 of 37 · loss 7.97”."""
+    if "message" in data:
+        text = str(data["message"])
+    elif kind == "data":
+        text = used(data)
+    else:
+        found = {**data, **data.get("metrics", {})}
+        parts = [f"{found.pop('step')} of {found.pop('steps')}"] if kind == "step" else []
+        named = {name.replace("_", " "): value for name, value in found.items() if name != "metrics"}
+        text = " · ".join([*parts, *(f"{name} {_figure(value)}" for name, value in named.items())])
+    return f"{kind:10} {' '.join(text.split())}"
+
+
+def _figure(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def number(value: Any) -> str:
     """Three digits of a figure, more of thousands; it may have come as text, “nan” for one."""
     figure = float(value)
-    return f"{figure:,.0f}" if 1000 <= abs(figure) < 1e7 else f"{figure:.3g}"
+    return f"{figure:,.0f}" if 1000 <= abs(figure) < 1e7 else f"{figure:.3g}".replace("e-0", "e-")
 
 
 def sized(bytes: int) -> str:

@@ -43,13 +43,18 @@ def test_a_run_from_queue_to_end(store: Store, make, monkeypatch: pytest.MonkeyP
     running = runs.get(store, "dpo-1")
     assert running is not None
     assert (running.status, running.pid, running.versions) == ("running", 42, {"torch": "2.13.0"})
+    assert running.started is None  # it may wait for its turn
+    runs.begin(store, run.id)
+    running = runs.get(store, "dpo-1")
     runs.set_status(store, run.id, "paused")
     runs.set_status(store, run.id, "running", pid=43)
+    runs.begin(store, run.id)
     runs.set_status(store, run.id, "failed", error="killed at step 3")
     failed = runs.get(store, "dpo-1")
     assert failed is not None
     assert (failed.pid, failed.error, failed.versions) == (None, "killed at step 3", {"torch": "2.13.0"})
-    assert failed.started == running.started
+    assert running is not None
+    assert failed.started == running.started is not None
     assert failed.ended is not None
     runs.set_status(store, run.id, "running", pid=44)
     resumed = runs.get(store, "dpo-1")

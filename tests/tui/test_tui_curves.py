@@ -4,6 +4,7 @@ from math import nan
 
 import pytest
 
+from tuner_app import words
 from tuner_app.curves import MOST, Bucket, Curve, smoothed
 from tuner_app.run_facts import RunFacts
 from tuner_app.store.run_rows import RunEvent
@@ -74,7 +75,15 @@ def test_lines_have_marks_and_owners_so_that_they_are_told_apart() -> None:
 
 @pytest.mark.parametrize(
     ("value", "span", "text"),
-    [(0.5, 1.0, "0.50"), (2.0, 100.0, "2"), (0.00005, 1e-4, "5.0e-5"), (3e7, 1e7, "3.0e7"), (0, 0, "0.00")],
+    [
+        (0.5, 1.0, "0.50"),
+        (2.0, 100.0, "2"),
+        (0.00005, 2e-4, "0.00005"),
+        (0.00005, 5e-5, "5.0e-5"),
+        (1.9e-7, 0.5, "0.000"),
+        (3e7, 1e7, "3.0e7"),
+        (0, 0, "0.00"),
+    ],
 )
 def test_numbers_of_an_axis(value: float, span: float, text: str) -> None:
     assert plot.number(value, span) == text
@@ -83,6 +92,24 @@ def test_numbers_of_an_axis(value: float, span: float, text: str) -> None:
 def step(number: int, id: int, loss: float) -> RunEvent:
     data = {"step": number, "steps": 9, "loss": loss, "learning_rate": 0.1, "grad_norm": 1.0, "seconds": 2.0}
     return RunEvent(id, 1, "step", data | {"tokens": 10, "metrics": {"kl": 0.1, "accuracy": 0.5}}, "")
+
+
+def test_an_event_is_a_line_of_the_log_that_a_person_reads() -> None:
+    lines = [words.logged(event.kind, event.data) for event in [step(1, 1, 2.34567)]]
+    lines.append(words.logged("warning", {"message": "Little\nroom.", "free": 3}))
+    assert lines == [
+        "step       1 of 9 · loss 2.346 · learning rate 0.1 · grad norm 1 · seconds 2 · tokens 10"
+        " · kl 0.1 · accuracy 0.5",
+        "warning    Little room.",
+    ]
+
+
+def test_what_a_run_waits_for_is_said_until_its_turn_comes() -> None:
+    facts = RunFacts()
+    facts.add([RunEvent(1, 1, "note", {"message": "Queued behind a.", "behind": "a"}, "")])
+    assert (facts.progress(running=True), facts.notes) == ("Queued behind a.", [])
+    facts.add([RunEvent(2, 1, "loading", {"what": "builtin"}, "")])
+    assert (facts.progress(running=True), facts.notes) == ("loading builtin", [])
 
 
 def test_a_resumed_run_does_its_last_steps_again_and_they_are_drawn_once() -> None:

@@ -42,6 +42,17 @@ async def test_a_fault_in_the_background_is_told_and_the_app_goes_on(
     assert "in broken" in text
 
 
+async def test_what_is_told_in_passing_hides_neither_the_notice_nor_the_keys(home: Home) -> None:
+    async with opened(home, notifications=True) as person:
+        await person.press("ctrl+r")
+        await person.sees("No runs yet")
+        before = person.screen().split("\n")
+        person.app.notify("sft-1 is done. " * 8, markup=False)
+        await person.sees("sft-1 is done")
+        after = person.screen().split("\n")
+        assert (after[0], after[-8:]) == (before[0], before[-8:])
+
+
 async def test_any_other_fault_ends_the_app_without_a_traceback(
     home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,8 +29,8 @@ def trained(home: Home, store: Store) -> list[Run]:
     return [made(home, store, rate) for rate in (2e-4, 1e-3)]
 
 
-def made(home: Home, store: Store, rate: float) -> Run:
-    plan = Plan("sft", options={"learning_rate": rate}, selection=Selection.parse("labels,last:2"), seed=7)
+def made(home: Home, store: Store, rate: float, data: str = "labels,last:2") -> Run:
+    plan = Plan("sft", options={"learning_rate": rate}, selection=Selection.parse(data), seed=7)
     run = launch.prepare(store, home, plan)
     for step in range(1, 31):
         runs.emit(store, run.id, "step", events(step, loss=1.0 / step))
@@ -69,6 +69,18 @@ async def test_runs_are_laid_over_each_other(home: Home, store: Store, trained: 
             await person.sees("(1 of ")
         await person.press("escape", "enter")  # it opens the run under the cursor, marked or not
         await person.sees("run sft-")
+
+
+async def test_runs_that_learned_from_other_data_say_so(home: Home, store: Store, trained: list[Run]) -> None:
+    other = made(home, store, 2e-4, "labels")
+    runs.emit(store, other.id, "data", {"rows": 3, "used": 3, "trained_tokens": 15})
+    async with opened(home, (120, 40)) as person:
+        await person.press("ctrl+r")
+        await person.sees("sft-1", "sft-3")
+        await person.press("space", "space", "space", "o")
+        await person.sees("3 runs", "data A · 3 rows", "data B")
+        lines = [line.split("data ")[1][0] for line in person.screen().split("\n") if "· data " in line]
+        assert lines == ["A", "B", "B"]
 
 
 async def test_the_settings_and_data_of_a_run(home: Home, trained: list[Run]) -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from typing import Any
 
 import pytest
 from places import Place
@@ -75,7 +76,7 @@ def test_runs_train_in_the_order_in_which_they_were_made(place: Place) -> None:
     for run, pid in ((first, 99_999_998), (second, 99_999_999), (third, os.getpid())):
         runs.set_status(place.store, run.id, "running", pid=pid)
     held = {run.name: locks.hold(locks.run(place.home, run.name)) for run in (first, second)}
-    told: list[str] = []
+    told: list[dict[str, Any]] = []
 
     def leave() -> Request:
         """After each look, the worker of one more run before the third ends."""
@@ -87,7 +88,8 @@ def test_runs_train_in_the_order_in_which_they_were_made(place: Place) -> None:
     assert taken is not None
     with taken:
         assert not held
-        assert told[0] == "Queued behind second: it begins when that is over, or paused."
+        message = "Queued behind second: it begins when that is over, or paused."
+        assert told[0] == {"message": message, "behind": "second"}
         assert queue.waiting(place.home, runs.listed(place.store)) == {
             "first": "third",
             "second": "first",
@@ -102,7 +104,7 @@ def test_a_run_that_waits_for_its_turn_can_be_paused(place: Place) -> None:
     assert taken
     with taken:
         assert train.work(place.home, place.store, run) == 0
-    assert place.run("second").status == "paused"
+    assert (place.run("second").status, place.run("second").started) == ("paused", None)
     assert not steps(place, run)
 
 

@@ -148,6 +148,7 @@ def test_a_loss_that_is_no_number_ends_the_run_at_its_last_checkpoint(
     assert train.work(place.home, place.store, run) == 1
     failed = place.run(run.name)
     assert failed.status == "failed"
+    assert failed.started
     for part in ("no longer a number at step 5 of 12", "step 2 is safe", "Lower the learning rate"):
         assert part in failed.error
     assert failed.error.count("is safe") == 1

@@ -122,14 +122,12 @@ def set_status(
     """Say where a run stands.
 
     `pid` is that of the process at work (None: nobody is); `versions` of packages stay as they were when
-    None. The start is kept from the first time that it runs; the end is set when it is over.
+    None. The end is set when it is over.
     """
-    now = stamps.now()
     with store.write():
         store.execute(
             """UPDATE runs SET status = :status, pid = :pid, error = :error,
                  versions = coalesce(:versions, versions),
-                 started = CASE WHEN :status = 'running' THEN coalesce(started, :now) ELSE started END,
                  ended = :ended
                WHERE id = :run""",
             {
@@ -138,10 +136,15 @@ def set_status(
                 "pid": pid,
                 "error": error,
                 "versions": None if versions is None else canonical(dict(versions)),
-                "now": now,
-                "ended": now if status in _OVER else None,
+                "ended": stamps.now() if status in _OVER else None,
             },
         )
+
+
+def begin(store: Store, run_id: int) -> None:
+    """Say that a run has its turn and trains now; its first time is kept."""
+    with store.write():
+        store.execute("UPDATE runs SET started = coalesce(started, ?) WHERE id = ?", (stamps.now(), run_id))
 
 
 def request(store: Store, run_id: int, wish: Request) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import floor, log10
 
 FLAT = 1e-6  # a part of its values: what moves less stands still
+SMALL = 1e-4  # a span of which a number of AXIS columns can show no digits
 AXIS = 8  # columns for the numbers at the left
 _SIDES = (0x47, 0xB8)  # the dots of a character's left and right half
 _UP = (0xFF, 0x3F, 0x1B, 0x09)  # its dots from the nth on, counted from below
@@ -128,7 +129,7 @@ def _marks(
 
 def number(value: float, span: float) -> str:
     """A number of an axis, with as many digits as tell it from others of a range as wide as `span`."""
-    if value and not 1e-3 <= abs(value) < 1e6:
+    if value and (span < SMALL or abs(value) >= 1e6):
         return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e")
     digits = max(0, 2 - floor(log10(span))) if span > 0 else 2
     text = f"{value:.{min(digits, 5)}f}"

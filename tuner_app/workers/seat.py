@@ -7,6 +7,7 @@ answers beside a run. A worker that is killed leaves its seat with its last brea
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from engine.errors import UserError
 from tuner_app.paths import Home
@@ -35,17 +36,21 @@ def for_chat(home: Home, store: Store) -> AbstractContextManager[object]:
 
 
 def for_training(
-    home: Home, store: Store, run: Run, should_stop: Callable[[], Request], note: Callable[[str], None]
+    home: Home,
+    store: Store,
+    run: Run,
+    should_stop: Callable[[], Request],
+    note: Callable[[dict[str, Any]], None],
 ) -> AbstractContextManager[object] | None:
     """A context that has the seat; None when `run` is asked to end while it waits.
 
     A chat worker that has it is ended; another run is waited for, and those before it in the order in which
-    they were made. `note` tells a person of either.
+    they were made. `note` tells a person of either, with the run that is waited for as `behind`.
     """
     waiting = ""
     while True:
         if locks.owner(locks.seat(home)) is not None and _chat_has_it(home):
-            note("Chat leaves the GPU to this run: pause it to chat in between.")
+            note({"message": "Chat leaves the GPU to this run: pause it to chat in between."})
             supervisor.stop_chat(home)
         before = queue.before(home, runs.listed(store), run)
         if not before and (seat := locks.take(locks.seat(home), None)):
@@ -54,7 +59,8 @@ def for_training(
             return None
         name = before[-1] if before else _holder(home, store)
         if name and name != waiting:
-            note(f"Queued behind {name}: it begins when that is over, or paused.")
+            message = f"Queued behind {name}: it begins when that is over, or paused."
+            note({"message": message, "behind": name})
             waiting = name
         time.sleep(POLL)
 

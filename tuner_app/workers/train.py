@@ -5,7 +5,6 @@ same run again goes on from its last checkpoint.
 """
 
 import argparse
-import json
 import os
 import signal
 import sys
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
 from engine.spec import Emit, Event, Gold, ShouldStop, Spec
-from tuner_app import bases, machines
+from tuner_app import bases, machines, words
 from tuner_app.paths import Home
 from tuner_app.paths import home as home_at
 from tuner_app.store import Store, models, runs, snapshots
@@ -80,7 +79,7 @@ def work(home: Home, store: Store, run: Run) -> int:
 
     def emit(event: Event) -> None:
         runs.emit(store, run.id, event.kind, event.data)
-        print(time.strftime("%H:%M:%S"), event.kind, json.dumps(event.data, ensure_ascii=False), flush=True)
+        print(time.strftime("%H:%M:%S"), words.logged(event.kind, event.data), flush=True)
 
     def leave(asked: Request) -> None:
         status = STATUS[asked]
@@ -94,9 +93,7 @@ def work(home: Home, store: Store, run: Run) -> int:
     try:
         versions = {name: version(name) for name in PACKAGES}
         runs.set_status(store, run.id, "running", pid=os.getpid(), versions=versions)
-        seated = seat.for_training(
-            home, store, run, should_stop, lambda text: emit(Event("note", {"message": text}))
-        )
+        seated = seat.for_training(home, store, run, should_stop, lambda note: emit(Event("note", note)))
         if seated is None:
             status = STATUS[should_stop()]
         else:
@@ -105,6 +102,7 @@ def work(home: Home, store: Store, run: Run) -> int:
                 helpers.beside_main(machines.of_run(folder), folder, run.method, fail),
                 leaving.until_heeded(should_stop, leave) as heeding,
             ):
+                runs.begin(store, run.id)
                 status = train(home, store, run, emit, heeding)
     except UserError as error:
         return fail(error)

@@ -39,6 +39,7 @@ def trained(
     with ago(hours=3):
         run = launch.prepare(store, home, Plan(method, options=options))
         runs.set_status(store, run.id, "running")
+        runs.begin(store, run.id)
         runs.emit(
             store,
             run.id,

@@ -1,5 +1,6 @@
 """Several runs laid over each other."""
 
+from string import ascii_uppercase
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -54,7 +55,10 @@ class CompareScreen(FiguresScreen):
         self.figures.show([(run.title, self._facts[name]) for name, run in self._runs.items()])
 
     def _apart(self, found: list[Run]) -> Content:
-        settings = [_settings(run) for run in found]
+        data = list(dict.fromkeys(run.snapshot_hash for run in found))
+        settings = [
+            _settings(run) | {"data": ascii_uppercase[data.index(run.snapshot_hash)]} for run in found
+        ]
         differing = [
             name
             for name in dict.fromkeys(name for each in settings for name in each)
@@ -65,6 +69,7 @@ class CompareScreen(FiguresScreen):
             facts = self._facts[run.name]
             parts = [f"{STATUS[run.status]} {progress(facts.step)}".strip()]
             parts += [f"{name.replace('_', ' ')} {each[name]}" for name in differing if name in each]
+            parts += [f"{facts.data['rows']:,} rows"] if "data" in differing and facts.data else []
             text = one_line(" · ".join(parts), 400)
             lines.append(Content.assemble(f"{mark} ", (one_line(run.title, 24), "bold"), "  ", text))
         return Content("\n").join(lines)
@@ -80,5 +85,4 @@ def _settings(run: Run) -> dict[str, Any]:
         **spec["adapter"],
         **spec["options"],
         "seed": spec["seed"],
-        "data": run.snapshot_hash[:8],
     }
