@@ -15,7 +15,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from engine.errors import UserError
-from tuner_app import bases, fit, launch, library, remedies, report, words
+from tuner_app import bases, fit, launch, library, remedies, report, typed, words
 from tuner_app.checking import Checking
 from tuner_app.clean import visible
 from tuner_app.machines import Machines
@@ -82,22 +82,13 @@ def follow(home: Home, store: Store, run: Run, *, as_json: bool = False) -> int:
     if as_json:
         click.echo(json.dumps(_run_json(store, run), ensure_ascii=False, default=str))
     elif run.status == "failed":
-        raise UserError(f"Run {run.name} failed. {run.error}", do=_instead(run))
+        raise UserError(f"Run {run.name} failed. {run.error}", do=typed.instead(home, store, run))
     elif run.status == "done":
         use = "Let it lead PPO: tuner train ppo --reward" if run.makes_reward else CHAT_WITH_IT
         click.echo(f"Run {run.name} is done. {use} {run.name}")
     else:
         click.echo(f"Run {run.name} is {run.status}. Go on: tuner runs resume {run.name}")
     return 1 if run.status == "failed" else 0
-
-
-def _instead(run: Run) -> str:
-    """What to do about a run that failed."""
-    if not (offered := remedies.remedy(run)):
-        return f"Its log: tuner runs log {run.name}"
-    what = offered.text[0].upper() + offered.text[1:]
-    how = f"tuner train {run.method} {offered.flags}" if offered.flags else f"tuner runs resume {run.name}"
-    return f"{what} ({how})."
 
 
 def wait(home: Home, store: Store, run: Run, *, quiet: bool) -> Run:
@@ -192,7 +183,7 @@ def run_action(home: Home, store: Store, action: str, name: str, *, as_json: boo
     elif action == "resume":
         if run.status in ("running", "done"):
             raise UserError(f"Run {name} is {run.status}: there is nothing to resume.")
-        remedies.refuse_in_vain(run, _instead(run))
+        remedies.refuse_in_vain(run, typed.instead(home, store, run))
         supervisor.start_run(home, store, run)
         return follow(home, store, run, as_json=as_json)
     elif run.status not in ("queued", "running"):

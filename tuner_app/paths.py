@@ -67,8 +67,9 @@ class Home:
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
+            why = "it is a file" if self.folder.is_file() else error.strerror
             raise UserError(
-                f"The home folder {self.folder} cannot be made: {error.strerror}.",
+                f"The home folder {self.folder} cannot be made: {why}.",
                 do="Choose another with --home DIR or TUNER_HOME.",
             ) from error
 

@@ -28,12 +28,6 @@ class Remedy:
         """Whether it takes a new run: what a run has learnt belongs to its settings."""
         return bool(self.options or self.precision)
 
-    @property
-    def flags(self) -> str:
-        """The settings as the command line takes them."""
-        changes = {**self.options, **({"precision": self.precision} if self.precision else {})}
-        return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in changes.items())
-
 
 def refuse_in_vain(run: Run, do: str = "") -> None:
     """Raise a UserError for a failed run that would end as before, with what to `do` instead."""

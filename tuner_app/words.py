@@ -121,3 +121,10 @@ def counted(number: int) -> str:
         if number >= unit:
             return f"{number / unit:.1f}{name}"
     return f"{number:,}"
+
+
+def typed(value: Any) -> str:
+    """The value of a setting as a person types it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

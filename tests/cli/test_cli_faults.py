@@ -2,7 +2,7 @@ from contextlib import closing
 
 import pytest
 
-from tuner_app import doctor, store
+from tuner_app import console, doctor, store
 from tuner_app.store import sqlite, waiting
 from tuner_app.workers import supervisor
 
@@ -30,6 +30,58 @@ def test_a_wrong_option_says_what_it_takes(tuner, words, reason):
     assert said.status == 1
     assert reason in said.err
     assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "reason", "now"),
+    [
+        ("trian sft", "No such command 'trian'", "tuner [OPTIONS] [COMMAND]"),
+        (
+            "train sft --eposh 2",
+            "“tuner train sft” has no option --eposh",
+            "mean --epochs? All that it takes: ",
+        ),
+        ("train sft --epochs", "--epochs needs a value after it", "--help"),
+        ("train sft --seed x", "--seed takes a whole number, not “x”.", "tuner train sft --help"),
+        ("train sft --precision fp8", "takes one of auto, fp32, bf16, nf4, not “fp8”.", "--help"),
+        ("train sft --machines /", "--machines is wrong: File '/' is a directory.", "--help"),
+        ("train sft extra", "unexpected extra argument (extra).", "tuner train sft [OPTIONS]"),
+        ("import", "“tuner import” needs FILES.", "Type it like this: tuner import [OPTIONS] FILES"),
+        ("runs foo", "takes one of list, show, stop, pause, resume, log, not “foo”.", "tuner runs --help"),
+        ("page --port 65536", "--port takes a whole number from 0 to 65535, not “65536”.", "--help"),
+        ("serve --port -1", "--port takes a whole number from 0 to 65535, not “-1”.", "--help"),
+        ("people add B --limit -1", "--limit takes a whole number from 0 on, not “-1”.", "--help"),
+        ("bench sft", "“tuner bench” needs --model.", "Type it like this: tuner bench [OPTIONS] METHOD"),
+    ],
+)
+def test_a_command_that_is_typed_wrong_says_what_is_wrong_and_what_now(tuner, words, reason, now):
+    said = tuner(*words.split())
+    assert (said.status, said.out) == (2, "")
+    first, then = said.err.splitlines()
+    assert reason in first
+    assert now in then
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        (["--checkpointing"], "yes"),
+        (["--checkpointing", "--epochs", "2"], "yes"),
+        (["--checkpointing", "yes"], "yes"),
+        (["--checkpointing", "no"], "no"),
+        (["--no-checkpointing"], "no"),
+    ],
+)
+def test_yes_and_no_can_be_said_with_a_word_or_without(tuner, monkeypatch, words, value):
+    asked = []
+    monkeypatch.setattr(console, "train", lambda home, store, plan, *_, **__: asked.append(plan) or 0)
+    assert tuner("train", "sft", *words).status == 0
+    assert asked[0].options["checkpointing"] == value
+
+
+def test_a_home_that_is_a_file_is_said_to_be_one(tuner, tmp_path):
+    (tmp_path / "home").touch()
+    assert "cannot be made: it is a file." in tuner("runs").err
 
 
 def test_too_little_data_says_how_much_there_is_and_where_it_comes_from(tuner):

@@ -1,13 +1,16 @@
 """`tuner runs`: under which names runs are found, what is said of one that failed, and what instead."""
 
+import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tiny
-from places import Place, new_place
+from places import OPTIONS, Place, new_place
 
-from tuner_app import launch
-from tuner_app.store import models, runs
+from engine.spec import Adapter, build, method_named
+from tuner_app import console, launch, machines, typed
+from tuner_app.store import Selection, models, runs
 from tuner_app.store.run_rows import Run
 from tuner_app.workers import supervisor
 
@@ -19,12 +22,17 @@ def place(tmp_path: Path) -> Place:
 
 def test_a_run_that_would_fail_again_is_not_resumed(tuner, place: Place) -> None:
     error = "The loss is no longer a number at step 5 of 12."
-    instead = "Train again with a tenth of the learning rate, 0.002 (tuner train sft --learning-rate 0.002)."
-    run = launch.prepare(place.store, place.home, place.plan())
+    instead = (
+        "Train again with a tenth of the learning rate, 0.002:",
+        "tuner train sft --base tiny --seed 3 --epochs 12 --last-turn-only yes --learning-rate 0.002"
+        " --save-every 2",
+    )
+    options = {**OPTIONS, "last_turn_only": True}
+    run = launch.prepare(place.store, place.home, place.plan(options=options, seed=3))
     runs.set_status(place.store, run.id, "failed", error=error)
     said = tuner("runs", "resume", run.name)
     assert said.status == 1
-    assert said.err.splitlines()[-3:] == [f"{run.name} would end as before.", error, instead]
+    assert said.err.splitlines()[-4:] == [f"{run.name} would end as before.", error, *instead]
     assert place.run(run.name).status == "failed"
 
 
@@ -40,7 +48,25 @@ def test_one_that_ran_out_of_memory_is(tuner, place: Place, monkeypatch: pytest.
     runs.set_status(place.store, run.id, "failed", error="Memory ran out with 64 tokens at a time.")
     said = tuner("runs", "resume", run.name)
     assert (said.status, started) == (1, [run.name])
-    assert "Train again on a 4-bit base: precision nf4 (tuner train sft --precision nf4)." in said.err
+    assert (
+        "Train again on a 4-bit base: precision nf4:\ntuner train sft --base tiny --precision nf4 "
+        in said.err
+    )
+
+
+def test_what_is_offered_to_be_typed_asks_for_the_same_run(tuner, place: Place) -> None:
+    plan = place.plan("dpo", parent="a parent", selection=Selection.parse("imports,last:2"), seed=7)
+    plan = replace(plan, adapter=Adapter(rank=4), options={"beta": 0.2, "checkpointing": True})
+    where = machines.Machines(processes=2, shard=True)
+    started: list[tuple[launch.Plan, machines.Machines]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(console, "train", lambda home, store, plan, where, **_: started.append((plan, where)))
+        tuner(*shlex.split(typed.command(plan, where))[1:])
+    ((again, there),) = started
+    options = method_named("dpo").options
+    assert there == where
+    assert build(options, again.options, "") == build(options, plan.options, "")
+    assert replace(again, options=plan.options) == plan
 
 
 def test_a_run_is_found_under_what_its_model_is_called_now(tuner, place: Place) -> None:

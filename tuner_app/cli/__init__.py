@@ -8,7 +8,7 @@ import click
 
 from engine.errors import UserError
 from tuner_app import faults, paths
-from tuner_app.cli import data, machine, models, people, talking, training
+from tuner_app.cli import data, machine, models, people, talking, training, usage
 from tuner_app.cli.shared import open_store
 
 
@@ -20,6 +20,11 @@ def main() -> None:
             cli.invoke(context)
     except UserError as error:
         fail(str(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.UsageError as error:
+        fail(str(usage.explained(error)), error.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -35,13 +40,13 @@ def main() -> None:
         fail(faults.keep(context.obj if context and context.obj else paths.home(), error))
 
 
-def fail(message: str) -> None:
-    """Say what went wrong on standard error and leave with status 1."""
+def fail(message: str, status: int = 1) -> None:
+    """Say what went wrong on standard error and leave with this status."""
     first, *rest = message.splitlines() or [""]
     click.secho(first, fg="red", err=True)
     for line in rest:
         click.echo(line, err=True)
-    sys.exit(1)
+    sys.exit(status)
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})

@@ -34,13 +34,27 @@ def open_store(home: Home) -> "Store":
 
 def options_of(cls: type[Any], command: Callable[..., None]) -> Callable[..., None]:
     """Add an option to `command` for each field of the dataclass `cls`; a value not given is None."""
+    from tuner_app import words
+
     for field in reversed(fields(cls)):
-        words = [field.metadata["help"], *map(str, field.metadata.get("choices", ()))]
-        text = f"{words[0]}{': ' if words[1:] else ''}{', '.join(words[1:])} [default: {field.default}]"
-        command = click.option(f"--{field.name.replace('_', '-')}", field.name, help=text)(command)
+        about = [field.metadata["help"], *map(str, field.metadata.get("choices", ()))]
+        text = f"{about[0]}{': ' if about[1:] else ''}{', '.join(about[1:])}"
+        text = f"{text} [default: {words.typed(field.default)}]"
+        add = _switch if isinstance(field.default, bool) else click.option
+        command = add(f"--{field.name.replace('_', '-')}", field.name, help=text)(command)
     return command
+
+
+def _switch(flag: str, name: str, *, help: str) -> Callable[[Any], Any]:
+    """An option that is yes or no: `--x` alone and `--no-x` as well as `--x yes` and `--x no`."""
+    yes = click.option(flag, name, is_flag=False, flag_value="yes", metavar="[yes|no]", help=help)
+    no = click.option(
+        f"--no-{flag.removeprefix('--')}", f"no_{name}", is_flag=True, help=f"the same as {flag} no"
+    )
+    return lambda command: yes(no(command))
 
 
 def given(cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:
     """Those of `values` that name a field of `cls` and were given."""
-    return {f.name: values[f.name] for f in fields(cls) if values.get(f.name) is not None}
+    found = {f.name: "no" if values.get(f"no_{f.name}") else values.get(f.name) for f in fields(cls)}
+    return {name: value for name, value in found.items() if value is not None}

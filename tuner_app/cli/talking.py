@@ -30,7 +30,9 @@ def demo(seed: int, keep: Path | None, as_json: bool) -> None:
 
 @click.command()
 @click.option("--base", default="", help="builtin, a folder or a hub name [default: the settings' base]")
-@click.option("--port", default=0, help="port on 127.0.0.1 [default: a free one]")
+@click.option(
+    "--port", default=0, type=click.IntRange(0, 65535), help="port on 127.0.0.1 [default: a free one]"
+)
 @pass_home
 def serve(home: Home, base: str, port: int) -> None:
     """The OpenAI-compatible server alone, on this machine's loopback; prints its address and key."""
@@ -42,7 +44,9 @@ def serve(home: Home, base: str, port: int) -> None:
 
 @click.command()
 @click.option("--listen", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="where to listen")
-@click.option("--port", default=0, help="port [default: 7077, or the next free one]")
+@click.option(
+    "--port", default=0, type=click.IntRange(0, 65535), help="port [default: 7077, or the next free one]"
+)
 @click.option("--tls-cert", "cert", type=click.Path(path_type=Path), help="certificate chain, for TLS")
 @click.option("--tls-key", "key", type=click.Path(path_type=Path), help="the certificate's key")
 @click.option("--proxy", default="", metavar="NAME", help="host name of a TLS proxy before the page")

@@ -14,6 +14,7 @@ from textual.widgets import Input, Select, Static
 
 from engine.errors import UserError
 from engine.spec import build
+from tuner_app import words
 from tuner_app.clean import one_line
 from tuner_app.tui.widgets.line_field import LineField
 
@@ -116,7 +117,7 @@ class Fields(Vertical):
 
     def _row(self, spec: "Field[Any]") -> Row:
         help, label = spec.metadata.get("help", ""), spec.name.replace("_", " ")
-        id, value = f"{self.id}-{spec.name}", _text(self._given.get(spec.name, spec.default))
+        id, value = f"{self.id}-{spec.name}", words.typed(self._given.get(spec.name, spec.default))
         if choices := spec.metadata.get("choices"):
             return choice_row(label, {choice: choice for choice in choices}, value, help, id=id)
         if isinstance(spec.default, bool):
@@ -151,8 +152,10 @@ class Fields(Vertical):
         """Put a value that suits better than the default into a field, unless a person has changed it."""
         row = self.query_one(f"#{self.id}-{name}", Input).query_ancestor(Row)
         spec = self._spec(row.control)
-        if name not in self._given and row.control.value == self._suggested.get(name, _text(spec.default)):
-            self._suggested[name] = row.control.value = _text(value)
+        if name not in self._given and row.control.value == self._suggested.get(
+            name, words.typed(spec.default)
+        ):
+            self._suggested[name] = row.control.value = words.typed(value)
             row.help(f"{spec.metadata['help']}; {why}")
 
     @property
@@ -161,7 +164,7 @@ class Fields(Vertical):
         found = {}
         for row in self.query(Row):
             spec, value = self._spec(row.control), str(row.control.value)
-            if value not in (_text(spec.default), self._suggested.get(spec.name)):
+            if value not in (words.typed(spec.default), self._suggested.get(spec.name)):
                 found[spec.name] = value
         return found
 
@@ -190,9 +193,3 @@ class Fields(Vertical):
                 row.wrong(str(error))
                 wrong.append((row, error))
         return given, wrong
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
