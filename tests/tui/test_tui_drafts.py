@@ -1,5 +1,6 @@
 """What was being written when the app ended is there when it begins again."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,23 @@ async def test_what_was_being_written_comes_back(home: Home, server: ScriptedSer
         await person.sees("Corrected:")
     assert server.requests[-1]["messages"][-1]["content"] == "half a [bold]prompt\nof two lines"
     assert list(home.drafts.iterdir()) == [], "what was saved or sent is no draft"
+
+
+async def test_quitting_says_once_that_a_draft_cannot_be_kept(
+    home: Home, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tuner_app.tui.drafts.write_atomically", full)
+    async with opened(home, notifications=True) as person:
+        await person.paste("a long question")
+        await person.sees("a long question")
+        await person.press("ctrl+q")
+        await person.sees("What you are writing cannot be kept:", "No space left on device.")
+        assert person.app.return_code is None
+        await person.press("ctrl+q")
+        await person.until(lambda: person.app.return_code == 0)
 
 
 def test_a_name_is_no_path_and_a_folder_that_cannot_be_written_no_fault(tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ class TunerApp(TidyApp, InOrderApp, SparingApp, HeldApp):
         self._watcher = Watcher(self, home, store)
         self._chat = ChatScreen()
         self._under_way: set[int] = set()
+        self._told_of_drafts = False
 
     def on_mount(self) -> None:
         self.push_screen(self._chat)  # as the default screen it would not be drawn anew at a new size
@@ -153,7 +154,17 @@ class TunerApp(TidyApp, InOrderApp, SparingApp, HeldApp):
             self.pop_screen()
 
     async def action_quit(self) -> None:
-        """Quit; half an answer is kept."""
+        """Quit, at the second time if what is being written cannot be kept."""
+        why = self.drafts.write()
+        if why and not self._told_of_drafts:
+            self._told_of_drafts = True
+            lost = f"What you are writing cannot be kept: {why}. Ctrl+Q again quits and loses it."
+            self.notify(lost, severity="error", timeout=30, markup=False)
+            return
+        await self.leave()
+
+    async def leave(self) -> None:
+        """End the app; half an answer is kept."""
         await self._chat.stop_and_keep()
         self.exit()
 

@@ -7,7 +7,6 @@ and to save the one forgets nothing of what the other has written since.
 
 import fcntl
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
@@ -22,7 +21,7 @@ PROMPT = "prompt"  # the name of what stands in the first window's prompt box, a
 class Drafts:
     """One text to a name, each in a file of its own; `prompt` is the name of what stands in the prompt box.
 
-    A draft that cannot be written is kept in memory: it is on the screen as well, and no promise was made.
+    A draft that cannot be written is kept in memory, where it is tried again with the next one.
     """
 
     def __init__(self, folder: Path, locks: Path) -> None:
@@ -52,16 +51,20 @@ class Drafts:
                 self._later.daemon = True
                 self._later.start()
 
-    def write(self) -> None:
-        """Write what has changed, now."""
+    def write(self) -> str:
+        """Write what has changed, now; why that is not possible, "" where it was."""
+        why = ""
         with self._lock:
             if self._later:
                 self._later.cancel()
             self._later = None
-            for name in self._changed:
-                with suppress(OSError):
+            for name in sorted(self._changed):
+                try:
                     self._write(name, self._texts[name])
-            self._changed.clear()
+                    self._changed.discard(name)
+                except OSError as error:
+                    why = error.strerror or str(error)
+        return why
 
     def close(self) -> None:
         """Write what has changed; the next window may have this one's prompt box."""

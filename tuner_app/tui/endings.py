@@ -20,7 +20,7 @@ def heed_signals(app: "TunerApp") -> None:
         if gone := _terminal_is_gone():
             # Its writer has died with it; the queue before it fills, and would then hold up everything.
             app._driver.write = lambda _: None  # type: ignore[union-attr, method-assign]
-        await app.action_quit()  # half an answer is kept when this returns
+        await app.leave()  # half an answer is kept when this returns
         if gone:
             threading.Timer(GIVE_BACK_SECONDS, os._exit, (0,)).start()
 
