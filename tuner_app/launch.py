@@ -180,8 +180,14 @@ def suited_epochs(rows: int, options: Mapping[str, Any]) -> int:
 
 
 def rewards(store: Store, base_id: int) -> list[AdapterRow]:
-    """The reward models of one base, oldest first."""
-    return [row for row in models.adapters(store, base_id) if row.is_reward]
+    """The reward models of one base, oldest first; before them what failed runs have left, which may know
+    nothing yet."""
+
+    def is_sound(row: AdapterRow) -> bool:
+        run = runs.get(store, row.name)
+        return run is None or run.status != "failed"
+
+    return sorted((row for row in models.adapters(store, base_id) if row.is_reward), key=is_sound)
 
 
 def parents(store: Store, method: Method) -> list[AdapterRow]:

@@ -220,6 +220,14 @@ def test_the_newest_reward_model_of_the_base_leads(place: Place, needy: str, tmp
         launch.prepare(place.store, place.home, place.plan(needy))
 
 
+def test_a_reward_model_of_a_run_that_failed_does_not_lead_before_others(place: Place, needy: str) -> None:
+    adapter(place, "reward", "good")
+    adapter(place, "reward", "diverged")
+    runs.set_status(place.store, place.run("diverged").id, "failed", error="The loss is no longer a number.")
+    run = launch.prepare(place.store, place.home, place.plan(needy))
+    assert run.spec["reward"] == "runs/good/adapter"
+
+
 def test_a_reward_model_at_chance_leads_only_if_it_is_trusted(place: Place) -> None:
     adapter(place, "reward", "judge")
     card = {"reward": {"mean": 0.0, "std": 1.0, "held_out": None}}
