@@ -1,7 +1,9 @@
 """What is done with models that are there: renamed, deleted, exported, merged. No torch."""
 
 import shutil
+from contextlib import suppress
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 
 from engine.errors import UserError
@@ -77,13 +79,13 @@ def delete(home: Home, store: Store, row: Base | AdapterRow) -> str:
 def merge(home: Home, store: Store, row: AdapterRow, target: Path) -> Errand:
     """Start to write `target`: the adapter's base with the adapter merged in, for any other program."""
     base = next(base for base in models.bases(store) if base.id == row.base_id)
-    asked = {"base": base.source, "adapter": str(_folder(home, row)), "target": str(_new(target))}
+    asked = {"base": base.source, "adapter": str(_folder(home, row)), "target": str(_new(home, target))}
     return Errand(home, "merge", asked, memory=SMALLER)
 
 
 def export(home: Home, row: AdapterRow, target: Path) -> None:
     """Copy an adapter's files, as peft and others read them, to the new folder `target`."""
-    target = _new(target)
+    target = _new(home, target)
     try:
         shutil.copytree(_folder(home, row), target)
     except (OSError, shutil.Error) as error:
@@ -99,8 +101,17 @@ def _folder(home: Home, row: AdapterRow) -> Path:
     return home.folder / row.folder
 
 
-def _new(target: Path) -> Path:
+def free_folder(home: Home, name: str) -> Path:
+    """A folder that is not there yet, for what is written of the model called so."""
+    names = chain([name], (f"{name}-{number}" for number in count(2)))
+    return next(home.exports / one for one in names if not (home.exports / one).exists())
+
+
+def _new(home: Home, target: Path) -> Path:
     target = target.expanduser().absolute()
+    if target.parent == home.exports.absolute():
+        with suppress(OSError):  # then there is no such folder, which is said below
+            target.parent.mkdir(exist_ok=True)
     if target.exists():
         raise UserError(f"{target} exists already.", kept="It was left as it is.", do="Name a new folder.")
     if not target.parent.is_dir():

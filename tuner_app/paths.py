@@ -45,6 +45,11 @@ class Home:
         return self.folder / "templates"
 
     @property
+    def exports(self) -> Path:
+        """Where adapters and merged models are written unless a person names another folder."""
+        return self.folder / "exports"
+
+    @property
     def drafts(self) -> Path:
         """Texts that somebody has begun to write, and has not sent or saved."""
         return self.folder / "drafts"

@@ -64,6 +64,11 @@ async def test_views_rows_and_the_text_of_one(home: Home, store: Store) -> None:
         await person.sees("[2 pairs]", "2 rows", "line 3 of cows.jsonl", "rejected bread")
         await person.press("down")
         await person.sees("line 2 of cows.jsonl", "chosen hay")
+        await person.press("slash")  # a click is no key for the filter
+        await person.pilot.click("#views", offset=(2, 0))
+        await person.sees("[1 demonstrations]", "All of it.")
+        await person.press("escape", "2", "down")
+        await person.sees("line 2 of cows.jsonl", "chosen hay")
         await person.press("o")
         await person.sees("oldest first", "line 2 of cows.jsonl")
         for key in ("escape", "enter"):

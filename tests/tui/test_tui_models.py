@@ -169,6 +169,12 @@ async def test_an_adapter_is_exported_to_a_new_folder(
         await person.type("/out")
         await person.press("enter")
         await person.sees("The adapter is in")
+        for name in ("sft-1", "sft-1-2"):  # what is proposed is free
+            await person.press("x")
+            await person.sees(f"exports/{name}")
+            await person.press("enter")
+            await person.until(lambda name=name: (home.exports / name / "adapter_model.safetensors").exists())
+            await person.sees(f"{name}: peft")
     assert (tmp_path / "out" / "adapter_model.safetensors").stat().st_size == 2_000_000
 
 

@@ -1,9 +1,12 @@
 """Looking through a table of the data: what a filter finds, as it is found, and what the rows in view say."""
 
+from abc import abstractmethod
 from collections.abc import Iterable
 
 from textual import on, work
 from textual.content import Content
+from textual.events import Click
+from textual.style import Style
 from textual.widgets import Input, Static
 
 from engine.errors import UserError
@@ -67,6 +70,10 @@ class LookingScreen(HandlingScreen):
         """Whether all that the filter finds is in the table."""
         return self._scan is None
 
+    @abstractmethod
+    def action_view(self, view: str) -> None:
+        """Show another view."""
+
     def look(self, *, stay: bool = False) -> None:
         """Look for the filter's rows; with `stay` the cursor keeps its place."""
         if not self.query(RowTable):
@@ -113,17 +120,23 @@ class LookingScreen(HandlingScreen):
         if self._problem:
             views.update(Content.styled(one_line(self._problem, 300), "bold"))
             return
-        parts: list[str | tuple[str, str]] = []
+        parts = []
         for number, (view, title) in enumerate(TITLES.items(), 1):
             if view == self._view:
-                parts.append((f"[{number} {title}]", "bold $text-primary"))
+                part = Content.styled(f"[{number} {title}]", "bold $text-primary")
             else:
-                parts.append((f" {number} {SHORT[view]} ", "$foreground-muted"))
+                part = Content.styled(f" {number} {SHORT[view]} ", "$foreground-muted")
+            parts.append(part.stylize(Style.from_meta({"view": view})))
         rows = len(self.table.ids)
         count = f"{rows:,} row{'' if rows == 1 else 's'}" + ("" if self.complete else " …")
         marked = f" · ◆ {self.table.marked:,} marked" if self.table.marked else ""
         order = " · oldest first" if self._oldest else ""
         views.update(Content.assemble(*parts, "  ", (count + marked + order, "bold")))
+
+    @on(Click, "#views")
+    def _view_clicked(self, event: Click) -> None:
+        if view := event.style.meta.get("view"):
+            self.action_view(view)
 
     @on(RowTable.RowsWanted)
     async def _read_rows(self, event: RowTable.RowsWanted) -> None:

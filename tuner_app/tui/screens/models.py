@@ -66,9 +66,16 @@ class ModelsScreen(ChoosingScreen):
         self.notice.clear()
         field = self.query_one(Input)
         field.placeholder = ASKS[purpose]
-        field.value = {"rename": row.name, "note": row.note}.get(purpose, "") if row else ""
+        field.value = self._proposed(purpose, row)
         field.add_class("-asked")
         field.focus()
+
+    def _proposed(self, purpose: Purpose, row: Base | AdapterRow | None) -> str:
+        if purpose == "add" or row is None:
+            return ""
+        if purpose in ("export", "merge"):
+            return str(library.free_folder(self.tuner.home, row.name))
+        return row.name if purpose == "rename" else row.note
 
     def on_input_changed(self) -> None:
         self._seen = ""
