@@ -17,7 +17,7 @@ from engine.errors import UserError
 from tuner_app.page import files
 from tuner_app.page.database import Database
 from tuner_app.paths import Home
-from tuner_app.store import Store, audit, members, picking, snapshots
+from tuner_app.store import Store, audit, examples, members, picking, snapshots
 
 PAIRS = "\n".join(
     [
@@ -115,6 +115,33 @@ def test_only_an_admin_may(tmp_path: Path) -> None:
         assert client.get("/api/export", params={"format": "preference"}).status_code == 400
         assert audit.listed(store) == []
     assert not (tmp_path / "uploads").exists()
+
+
+@pytest.mark.parametrize("part", ["_prepared", "_keep"])
+@pytest.mark.parametrize("act", ["lower", "revoke"])
+def test_nothing_is_imported_for_who_is_no_admin_any_more_before_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, act: str
+) -> None:
+    file = tmp_path / "pairs.jsonl"
+    file.write_text(PAIRS, encoding="utf-8")
+    store = Store.open(tmp_path / "tuner.sqlite", migrate=True)
+    ana = members.add(store, "Ana", "admin")
+    real = getattr(examples, part)
+
+    def meanwhile(*arguments: Any) -> Any:
+        if act == "lower":
+            members.change(store, "Ana", role="reviewer", daily_limit=None)
+        else:
+            members.revoke(store, "Ana")
+        return real(*arguments)
+
+    monkeypatch.setattr(examples, part, meanwhile)
+    with pytest.raises(UserError, match="for an admin alone"):
+        files.keep(store, file, files.How.model_validate({}), ana, "")
+    assert picking.available(store, "pair").examples == 0
+    assert snapshots.sources(store) == []
+    assert not [entry for entry in audit.listed(store) if entry.action == "import"]
+    store.close()
 
 
 def test_a_file_that_is_too_large_or_empty_leaves_nothing(
