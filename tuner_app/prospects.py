@@ -8,7 +8,7 @@ from tuner_app.store import Selection, Store, example_tags, people, picking, sna
 from tuner_app.store.rows import Summary
 
 SAMPLE = 100  # rows whose length is looked at
-CHARACTERS = 4  # to a token, about: the check before a run counts them
+BYTES = 4  # of UTF-8 to a token, about: one or two Chinese characters, a short English word
 
 
 @dataclass(frozen=True)
@@ -20,19 +20,19 @@ class Prospect:
     tokens_each: float
 
     def __str__(self) -> str:
-        """“12 pairs: 4 from labels, 8 from imports. About 1,400 tokens, at 4 characters each.”"""
+        """“12 pairs: 4 from labels, 8 from imports. About 1,400 tokens (…).”"""
         tokens = int(float(f"{self.tokens_each * self.found.examples:.2g}"))
         return (
             f"{words.selected(self.kind, self.found)}. "
-            f"About {tokens:,} tokens (an estimate: {CHARACTERS} characters each)."
+            f"About {tokens:,} tokens (an estimate: {BYTES} bytes each)."
         )
 
 
 def prospect(store: Store, kind: str, selection: Selection) -> Prospect:
     """What `selection` holds of one kind of example, or of prompts. It may take seconds on a million rows."""
     sample = picking.sample(store, kind, selection, SAMPLE)
-    characters = sum(map(_characters, sample)) / max(1, len(sample))
-    return Prospect(kind, picking.available(store, kind, selection), characters / CHARACTERS)
+    size = sum(map(_bytes, sample)) / max(1, len(sample))
+    return Prospect(kind, picking.available(store, kind, selection), size / BYTES)
 
 
 def selection_words(store: Store) -> list[str]:
@@ -43,12 +43,11 @@ def selection_words(store: Store) -> list[str]:
     return ["all", "labels", "imports", *sources, *persons, *tags, "last:100", "since:2026-01-31"]
 
 
-def _characters(example: Example) -> int:
-    if isinstance(example, Demonstration):
-        return sum(len(message.content) for message in example.messages)
-    replies = 0
+def _bytes(example: Example) -> int:
+    messages = example.messages if isinstance(example, Demonstration) else example.prompt
+    texts = [message.content for message in messages]
     if isinstance(example, Pair):
-        replies = len(example.chosen) + len(example.rejected)
+        texts += [example.chosen, example.rejected]
     elif isinstance(example, Rated):
-        replies = len(example.reply)
-    return sum(len(message.content) for message in example.prompt) + replies
+        texts.append(example.reply)
+    return sum(len(text.encode(errors="surrogatepass")) for text in texts)

@@ -163,6 +163,7 @@ async def test_an_adapter_is_exported_to_a_new_folder(
         await person.press("x")
         await person.sees("A base is a model of its own already")
         await person.press("down", "x")
+        await proposed(person)
         await person.paste(str(tmp_path))
         await person.press("enter")
         await person.sees("exists already")
@@ -171,11 +172,21 @@ async def test_an_adapter_is_exported_to_a_new_folder(
         await person.sees("The adapter is in")
         for name in ("sft-1", "sft-1-2"):  # what is proposed is free
             await person.press("x")
-            await person.sees(f"exports/{name}")
+            await person.until(lambda name=name: f"exports/{name}" in unbroken(person))
             await person.press("enter")
-            await person.until(lambda name=name: (home.exports / name / "adapter_model.safetensors").exists())
-            await person.sees(f"{name}: peft")
+            await person.until(lambda name=name: f"exports/{name}:peft" in unbroken(person))
+            assert (home.exports / name / "adapter_model.safetensors").exists()
     assert (tmp_path / "out" / "adapter_model.safetensors").stat().st_size == 2_000_000
+
+
+async def proposed(person: Person) -> None:
+    """Wait for a folder to be proposed, which what is typed takes the place of."""
+    await person.until(lambda: bool(getattr(person.app.focused, "selected_text", "")))
+
+
+def unbroken(person: Person) -> str:
+    """What is on the screen, without spaces: a long path may go on in the next line."""
+    return "".join(person.screen().replace("▌", "").split())
 
 
 async def test_an_adapter_is_merged_by_a_worker(
@@ -193,6 +204,7 @@ async def test_an_adapter_is_merged_by_a_worker(
     async with opened(home, (120, 40)) as person:
         await looked_at(person)
         await person.press("down", "m")
+        await proposed(person)
         await person.paste(str(tmp_path / "merged"))
         await person.press("enter")
         await person.sees("has the merged model, 5.5 MB")

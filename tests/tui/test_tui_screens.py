@@ -15,6 +15,7 @@ from tuner_app.paths import Home
 from tuner_app.run_facts import RunFacts
 from tuner_app.store import Store, chat_search, chats, labels
 from tuner_app.times import ago, lasting
+from tuner_app.tui.widgets.notice import Notice
 from tuner_app.tui.widgets.top_bar import TopBar
 
 HOSTILE = "[bold red]x[/] [/nope] \x1b[2J\x1b]0;title\x07 \u202egnirts\u202c \x9b31m {0} $x a\x00b"
@@ -262,3 +263,13 @@ async def test_a_click_on_a_key_of_the_bar_does_what_the_key_does(home: Home) ->
             row = next(at for at, text in enumerate(rows) if word in text)
             await person.pilot.click(offset=(rows[row].index(word) + 4, row))
             await person.sees(seen)
+
+
+async def test_a_screen_that_is_left_is_not_written_to_while_it_is_taken_down(home: Home) -> None:
+    async with opened(home) as person:
+        await person.press("ctrl+r")
+        left = person.app.screen
+        assert left.is_attached
+        person.app.pop_screen()
+        assert left.query(Notice)  # still there, for a moment
+        assert not left.is_attached

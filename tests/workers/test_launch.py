@@ -11,10 +11,22 @@ from places import Place
 
 from engine import cards
 from engine.errors import UserError
-from engine.examples import Prompt
+from engine.examples import Message, Pair, Prompt, Rated
 from engine.spec import Adapter, Spec, method_named
-from tuner_app import bases, launch
-from tuner_app.store import Selection, models, runs, snapshots
+from tuner_app import bases, launch, prospects
+from tuner_app.store import Selection, examples, models, runs, snapshots
+
+
+@pytest.mark.parametrize(("kind", "each"), [("pair", 4 + 3 + 1), ("rated", 4 + 2), ("prompt", 4)])
+def test_tokens_are_estimated_from_bytes_since_a_chinese_character_is_nearly_one(
+    place: Place, kind: str, each: int
+) -> None:
+    prompt = (Message("user", "牛" * 5 + "x"),)  # 16 bytes: 4 tokens
+    rows = [Pair(prompt, "y" * 12, "y" * 4), Rated(prompt, "\ud800" + "y" * 5, good=True)]
+    examples.add(place.store, [(row, 1) for row in rows], source="cows")
+    found = prospects.prospect(place.store, kind, Selection.parse("source:cows"))
+    assert (found.found.examples, found.tokens_each) == (1, each)
+    assert f"About {each} tokens (an estimate: 4 bytes each)" in str(found)
 
 
 def test_a_run_is_written_down_whole(place: Place) -> None:

@@ -33,6 +33,11 @@ class TunerScreen(Screen[None]):
         return cast("TunerApp", self.app)
 
     @property
+    def is_attached(self) -> bool:
+        """Whether it is there, and not being taken down: its widgets go first, one after the other."""
+        return super().is_attached and self.display
+
+    @property
     def is_current(self) -> bool:
         """Whether it can be seen. Textual takes what lies right under any screen to show through, and paints
         both each time that something changes below; only a dialogue lets it through."""

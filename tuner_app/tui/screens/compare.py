@@ -47,7 +47,7 @@ class CompareScreen(FiguresScreen):
         for name, facts in self._facts.items():
             async for run in follow(self.tuner.database, name, facts):
                 self._runs[name] = run
-                if self.query(Figures):  # else the screen is going
+                if self.is_attached:
                     self._show()
 
     def _show(self) -> None:

@@ -50,7 +50,8 @@ class FiguresScreen(TunerScreen):
                 self._changed = False
                 await self.look()
         except UserError as error:
-            self.notice.fail(error)
+            if self.is_attached:
+                self.notice.fail(error)
         finally:
             self._looking = False
 

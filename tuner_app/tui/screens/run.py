@@ -79,7 +79,7 @@ class RunScreen(FiguresScreen):
             self._row = run
             self._waits_for, self._made = await self.tuner.database(_around, self.tuner.home, run)
             log = await in_background(partial(log_tail, self.tuner.home.run(self._run_name)))
-            if self.query(Figures) and self.query("#log"):  # else the screen is going
+            if self.is_attached:
                 self._show(run, log)
 
     def _show(self, run: Run, log: list[str]) -> None:

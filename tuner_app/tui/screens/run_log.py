@@ -73,7 +73,7 @@ class RunLogScreen(TunerScreen):
         file = self.tuner.home.run(self._run_name) / "log.txt"
         while self.is_attached:
             whole, self._read = await in_background(partial(_news, file, self._read))
-            if not self.query(RichLog):  # the screen is being left
+            if not self.is_attached:
                 return
             self._add(whole)
             if not self._lines:

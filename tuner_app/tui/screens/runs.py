@@ -75,7 +75,8 @@ class RunsScreen(TunerScreen):
         try:
             found = await self.tuner.database(listed, self.tuner.home)
         except UserError as error:
-            self.notice.fail(error)
+            if self.is_attached:
+                self.notice.fail(error)
             return
         self._listed = [one for one in found if not self._only or one.run.name in self._only]
         if self.is_attached:

@@ -97,10 +97,11 @@ class TrainScreen(TunerScreen):
         try:
             known = await self.tuner.database(offers.bases_to_train, settings.base)
         except UserError as error:
-            self.notice.fail(error)
+            if self.is_attached:
+                self.notice.fail(error)
             return
-        if not self.query("#base"):
-            return  # the screen is going
+        if not self.is_attached:
+            return
         models = self.query_one(ModelRows)
         models.offer_bases(known, plan.base or offers.named(known, settings.base))
         await models.offer(plan.parent or ("" if self._given else settings.adapter), plan.reward)
@@ -175,8 +176,8 @@ class TrainScreen(TunerScreen):
     @on(DataRows.Found)
     def _found(self, event: DataRows.Found) -> None:
         """Say how much there is to learn from, propose as many epochs as suit it, and count the steps."""
-        if not self.query("#summary"):
-            return  # the screen is going
+        if not self.is_attached:
+            return
         rows, text = event.rows, event.text
         options, kind = self.query_one("#options", Fields), method_named(self._method).kind
         batch = self._input("#options-batch_size")
