@@ -75,14 +75,17 @@ class Filling:
         if not await self._database(batches.unanswered, self._batch.id, limit=1):
             return
         held = await self._claim()
+        failed: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
                 await self._fill(tasks)
         except* UserError as errors:
-            raise errors.exceptions[0] from None
+            failed = errors.exceptions[0]  # raised below: here Python 3.11.2 makes a group of it
         finally:
             self.in_flight = 0  # of tasks that were cancelled before they began nothing else tells
             held.close()
+        if failed:
+            raise failed
 
     async def _claim(self) -> IO[bytes]:
         while (held := await asyncio.to_thread(locks.hold, self._lock)) is None:
