@@ -203,7 +203,7 @@ def test_killed_reaped_resumed_and_equal_to_a_run_that_was_not(place: Place, tmp
         2,
         f"Run {run.name} is going on already, in another process.\nIt goes on.\n",
     )
-    wait_for(lambda: runs.events(place.store, run.id, kinds=["checkpoint"]))
+    wait_for(lambda: len(runs.events(place.store, run.id, kinds=["checkpoint"])) > 1)  # one after the start
     assert supervisor.reap(place.home, place.store) == []
     os.killpg(pid, signal.SIGKILL)
     [dead] = wait_for(lambda: supervisor.reap(place.home, place.store))
