@@ -116,6 +116,24 @@ def test_an_answer_goes_on_without_a_browser_and_half_of_it_is_kept(
     assert [message.content for message in chats.path(served.store, conversation.id)][-1] == "Four"
 
 
+def test_its_end_is_shown_in_each_window(studio: Callable[..., Page], server: ScriptedServer) -> None:
+    server.answers = ["One two three."]
+    server.gate.clear()
+    one, other = studio(), studio()
+    ask(one, "Count.")
+    says(one, "One")
+    held: list[Any] = []
+    other.route("**/queue/join**", lambda route: held.append(route))
+    other.reload()
+    says(other, "One")
+    server.gate.set()
+    says(one, "One two three.")
+    assert held
+    for route in held:
+        route.continue_()
+    says(other, "One two three.")
+
+
 def test_what_a_model_says_runs_nothing(studio: Callable[..., Page], server: ScriptedServer) -> None:
     server.answers = [f"Here: {EVIL} [x](javascript:document.title=3) ![](http://elsewhere.example/y.png)"]
     page = studio()

@@ -33,7 +33,7 @@ class Writing:
     """An answer under way: `text` so far; `ended` when it is kept, as `answer`, or there is nothing to keep.
 
     `beside` is the answer that it is to be held against, and `order` how the two are to be shown, under
-    `name`. `seen` when its end has been shown.
+    `name`.
     """
 
     person: str
@@ -48,7 +48,6 @@ class Writing:
     error: UserError | None = None
     order: tuple[int, ...] = ()
     ended: bool = False
-    seen: bool = False
     task: asyncio.Task[None] | None = None
     name: str = field(default_factory=new_uid)
 

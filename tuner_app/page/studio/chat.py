@@ -153,22 +153,21 @@ class Chat:
         return await self._again(member, words, shown)
 
     async def watch(self, member: Member, words: Words, text: str) -> AsyncIterator[Updates]:
-        """Show the answer that is being written as it grows, if there is one."""
+        """Show the answer that is being written as it grows, and its end, if the browser waits for one."""
         shown = Shown.of(text)
-        writing = self._answers.of(shown.conversation)
-        if writing is None or writing.seen:
+        if not shown.busy:
             yield {self._parts.status: gr.skip()}
             return
         view = await self._database.read(chatting.view, member.name, shown.conversation)
         looked = monotonic()
-        async for _ in self._answers.follow(writing):
-            if monotonic() - looked > SECONDS_A_LOOK:
-                await self._database.read(require_still, member)
-                looked = monotonic()
-            updates = self._while_writing(view, words, writing)
-            del updates[self._parts.shown]  # what is sent again meanwhile is still the same
-            yield updates
-        writing.seen = True
+        if writing := self._answers.of(shown.conversation):
+            async for _ in self._answers.follow(writing):
+                if monotonic() - looked > SECONDS_A_LOOK:
+                    await self._database.read(require_still, member)
+                    looked = monotonic()
+                updates = self._while_writing(view, words, writing)
+                del updates[self._parts.shown]  # what is sent again meanwhile is still the same
+                yield updates
         view = await self._database.read(chatting.view, member.name, shown.conversation)
         yield self._show(view, words)
 

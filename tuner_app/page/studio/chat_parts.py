@@ -90,7 +90,7 @@ class ChatParts:
         waits = view.dialogue.unanswered is not None and not busy
         last = turns[-1] if turns else None
         return {
-            self.shown: replace(view.shown, ticket=new_uid()).text,
+            self.shown: replace(view.shown, busy=busy, ticket=new_uid()).text,
             self.which: gr.update(choices=list(view.titles), value=here and here.id),
             self.chatbot: gr.update(
                 value=chatting.bubbles(view.dialogue, writing), feedback_value=chatting.thumbs(view.dialogue)

@@ -24,7 +24,7 @@ _THUMBS: Mapping[str, str] = {"good": "Like", "bad": "Dislike"}
 @dataclass(frozen=True)
 class Shown:
     """What a browser's page shows, as the browser sends it along: ids alone. `pair` names two answers to
-    choose between.
+    choose between; `busy` while an answer is under way whose end has not been shown yet.
 
     `ticket` is new with each answer of the server. What is sent again, because its answer was lost on the
     way, comes with the same one, and so is the same message or label.
@@ -34,6 +34,7 @@ class Shown:
     messages: tuple[int, ...] = ()
     pair: str = ""
     put_away: bool = False
+    busy: bool = False
     ticket: str = ""
 
     @property
@@ -52,7 +53,8 @@ class Shown:
         words = (shown.pair, shown.ticket)
         if not all(type(one) is int for one in whole) or not all(isinstance(one, str) for one in words):
             raise _stale()
-        return replace(shown, messages=tuple(shown.messages), put_away=shown.put_away is True)
+        away, busy = shown.put_away is True, shown.busy is True
+        return replace(shown, messages=tuple(shown.messages), put_away=away, busy=busy)
 
     def uid(self, person: str, *deed: object) -> str:
         """The uid of what a person does here: the same for the same deed."""
