@@ -92,8 +92,10 @@ def logged(kind: str, data: Mapping[str, Any]) -> str:
     else:
         found = {**data, **data.get("metrics", {})}
         parts = [f"{found.pop('step')} of {found.pop('steps')}"] if kind == "step" else []
-        named = {name.replace("_", " "): value for name, value in found.items() if name != "metrics"}
-        text = " · ".join([*parts, *(f"{name} {_figure(value)}" for name, value in named.items())])
+        told = {name: value for name, value in found.items() if name != "metrics" and value != ""}
+        text = " · ".join(
+            [*parts, *(f"{name.replace('_', ' ')} {_figure(value)}" for name, value in told.items())]
+        )
     return f"{kind:10} {' '.join(text.split())}"
 
 

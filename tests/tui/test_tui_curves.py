@@ -97,6 +97,7 @@ def step(number: int, id: int, loss: float) -> RunEvent:
 def test_an_event_is_a_line_of_the_log_that_a_person_reads() -> None:
     lines = [words.logged(event.kind, event.data) for event in [step(1, 1, 2.34567)]]
     lines.append(words.logged("warning", {"message": "Little\nroom.", "free": 3}))
+    assert words.logged("done", {"step": 6, "stopped": ""}) == "done       step 6"  # it was not
     assert lines == [
         "step       1 of 9 · loss 2.346 · learning rate 0.1 · grad norm 1 · seconds 2 · tokens 10"
         " · kl 0.1 · accuracy 0.5",
